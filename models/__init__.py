@@ -1,0 +1,1 @@
+"""Data, networks, and how one network is trained."""

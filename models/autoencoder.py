@@ -1,0 +1,146 @@
+"""One convolutional autoencoder; denoising and sparse are settings of it.
+
+Images are (B, 1, 28, 28) in [0, 1]. Work happens at 14x14, 7x7 and 4x4 only: the first block
+halves the image and the last layer leaves 28x28 through a pixel shuffle (Shi et al. 2016,
+arXiv:1609.05158), so that no wide convolution ever runs at full resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+IMAGE_SIDE = 28
+_SIDES = (14, 7, 4)  # resolutions that the encoder passes through, finest first
+_ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """What the network is. Two equal configs build networks of the same shape."""
+
+    depth: int = 4  # conv-norm-activation blocks in the encoder
+    decoder_depth: int | None = None  # None: one block fewer than the encoder
+    width: int = 32  # channels at 14x14; twice that from 7x7 on
+    latent_size: int = 128
+    dropout: float = 0.0  # channel dropout after each block
+    activation: Literal["relu", "gelu", "silu"] = "silu"
+
+    def __post_init__(self) -> None:
+        if self.depth < 1 or self.decoder_blocks < 0:
+            raise ValueError(f"depth must be at least 1, got {self.depth}")
+        if min(self.width, self.latent_size) < 1:
+            raise ValueError("width and latent_size must be at least 1")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if self.activation not in _ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}")
+
+    @property
+    def decoder_blocks(self) -> int:
+        return self.depth - 1 if self.decoder_depth is None else self.decoder_depth
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch norm, activation, channel dropout; a shortcut where shapes allow.
+
+    The shortcut is what lets nine and more blocks train in a few epochs (He et al. 2016,
+    arXiv:1512.03385); a block that changes side or channels has none.
+    """
+
+    def __init__(self, inputs: int, outputs: int, config: AutoencoderConfig, stride: int = 1):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.activation = _ACTIVATIONS[config.activation]()
+        self.dropout = nn.Dropout2d(config.dropout) if config.dropout else nn.Identity()
+        self.has_shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, inputs, H, W) -> (B, outputs, H', W')
+        out = self.dropout(self.activation(self.norm(self.conv(x))))
+        return x + out if self.has_shortcut else out
+
+
+def block_sides(depth: int) -> list[int]:
+    """Output side of each of `depth` encoder blocks: 14, 7 and 4 first, the rest shared
+    between 7 and 4 (7 takes the odd one), in order of falling side.
+
+    >>> block_sides(6)
+    [14, 7, 7, 7, 4, 4]
+    """
+    counts = [0, 0, 0]
+    for block in range(depth):
+        counts[block if block < 3 else 1 + (block + 1) % 2] += 1
+    return [side for side, count in zip(_SIDES, counts, strict=True) for _ in range(count)]
+
+
+class Autoencoder(nn.Module):
+    """Encoder and decoder of an `AutoencoderConfig`.
+
+    `encode` maps (B, 1, 28, 28) to codes (B, latent_size); `decode` maps codes to images
+    (B, 1, 28, 28) in [0, 1]; `forward` returns both, images first.
+    """
+
+    def __init__(self, config: AutoencoderConfig):
+        super().__init__()
+        self.config = config
+        sides = block_sides(config.depth)
+        self.encoder = _encoder(sides, config)
+        # The decoder walks the same sides back; fewer blocks drop the coarse repeats first,
+        # because details are drawn at the fine ones.
+        self.decoder_sides = _decoder_sides(sides, config.decoder_blocks)
+        self.code_side = sides[-1]
+        self.code_channels = config.width * (1 if self.code_side == _SIDES[0] else 2)
+        flat = self.code_channels * self.code_side**2
+        self.to_code = nn.Linear(flat, config.latent_size)
+        self.from_code = nn.Linear(config.latent_size, flat)
+        self.decoder = _decoder(self.code_channels, self.decoder_sides, config)
+        self.to_pixels = nn.Conv2d(self.decoder[-1].conv.out_channels if self.decoder
+                                   else self.code_channels, 4, 3, padding=1)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.to_code(self.encoder(images).flatten(1))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        x = self.from_code(codes).unflatten(1, (self.code_channels, self.code_side, -1))
+        for side, block in zip(self.decoder_sides, self.decoder, strict=True):
+            x = block(_resize(x, side))
+        logits = F.pixel_shuffle(self.to_pixels(_resize(x, _SIDES[0])), 2)
+        return torch.sigmoid(logits.float())
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        codes = self.encode(images)
+        return self.decode(codes), codes
+
+
+def _encoder(sides: list[int], config: AutoencoderConfig) -> nn.Sequential:
+    blocks, channels, current = [], 1, IMAGE_SIDE
+    for side in sides:
+        outputs = config.width if side == _SIDES[0] else 2 * config.width
+        blocks.append(ConvBlock(channels, outputs, config, stride=1 if side == current else 2))
+        channels, current = outputs, side
+    return nn.Sequential(*blocks)
+
+
+def _decoder_sides(encoder_sides: list[int], blocks: int) -> list[int]:
+    fine_first = sorted(encoder_sides, reverse=True)
+    while len(fine_first) < blocks:  # a decoder deeper than the encoder repeats its finest side
+        fine_first.insert(0, fine_first[0])
+    return sorted(fine_first[:blocks])
+
+
+def _decoder(channels: int, sides: list[int], config: AutoencoderConfig) -> nn.ModuleList:
+    blocks = nn.ModuleList()
+    for side in sides:
+        outputs = config.width if side == _SIDES[0] else 2 * config.width
+        blocks.append(ConvBlock(channels, outputs, config))
+        channels = outputs
+    return blocks
+
+
+def _resize(x: Tensor, side: int) -> Tensor:
+    return x if x.shape[-1] == side else F.interpolate(x, size=(side, side), mode="nearest")

@@ -1,0 +1,103 @@
+"""Packed sets on disk: decoded once, then read in a fraction of a second.
+
+A pack is one uncompressed .npz, named after the set and a stamp of whatever it was made from, so a
+changed source is never answered from an old pack. It carries a sha256 of its arrays; a pack that
+does not match is built again. Packs appear by rename, so processes that start together may each
+build one, but none ever reads half of one.
+"""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+VERSION = 1  # raised whenever packs of an older version must not be read
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """A whole set as it was read: before centring, before any split."""
+
+    images: np.ndarray  # uint8 (N, 28, 28), ink bright
+    labels: np.ndarray  # int64 (N,)
+    drawers: np.ndarray | None  # int64 (N,), 1..20
+    class_names: tuple[str, ...]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        arrays = {"images": self.images, "labels": self.labels, "drawers": self.drawers}
+        arrays["class_names"] = np.array(self.class_names)
+        return {key: array for key, array in arrays.items() if array is not None}
+
+
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """sha256 (hex) of named arrays: names, types and shapes count as much as the bytes."""
+    sha = hashlib.sha256()
+    for key, array in sorted(arrays.items()):
+        sha.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def cached(name: str, stamp: object, data_dir: Path, build: Callable[[], Pack]) -> Pack:
+    """The pack `name` made from the source that `stamp` (anything with a faithful repr) identifies.
+
+    Looks in `data_dir`/.cache, then in the user's cache folder; builds it where neither has a sound
+    copy, and keeps it in the first that can be written. Never fails for want of a place to write.
+    """
+    key = hashlib.sha256(repr((VERSION, stamp)).encode()).hexdigest()[:12]
+    paths = [folder / f"{name}-{key}.npz" for folder in (data_dir / ".cache", _user_cache())]
+    for path in paths:
+        if (pack := _read(path)) is not None:
+            return pack
+    pack = build()
+    for path in paths:
+        try:
+            _write(path, pack)
+            break
+        except OSError:  # read-only, full, or not a folder: the next place, or none
+            continue
+    return pack
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder to write in. Raises OSError where its nearest parent is marked read-only, even
+    to root, who could write there and should not."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.stat().st_mode & 0o222:
+        raise PermissionError(errno.EACCES, "read-only", str(existing))
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _user_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "autoencoder-search"
+
+
+def _read(path: Path) -> Pack | None:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        sha256 = str(arrays.pop("sha256"))
+        names = tuple(arrays["class_names"].tolist())
+        pack = Pack(arrays["images"], arrays["labels"], arrays.get("drawers"), names)
+    except Exception:  # a damaged file can raise nearly anything, and the cure is always the same
+        return None
+    return pack if digest(arrays) == sha256 else None
+
+
+def _write(path: Path, pack: Pack) -> None:
+    make_folder(path.parent)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".npz")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **pack.arrays(), sha256=np.array(digest(pack.arrays())))
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide a shared cache from other users
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

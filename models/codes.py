@@ -1,0 +1,25 @@
+"""Numbers that describe a batch of codes: how many units are in use, how many dimensions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def active_fraction(codes: Tensor, threshold: float = 0.01) -> float:
+    """Fraction of code units whose variance over the N codes (N, D) exceeds `threshold` times
+    the largest unit's. A unit that says the same of every image is not active (after Burda et
+    al. 2016, arXiv:1509.00519, made free of scale)."""
+    variance = codes.double().var(0, correction=0)
+    largest = variance.max()
+    return float((variance > threshold * largest).double().mean()) if largest > 0 else 0.0
+
+
+def effective_rank(codes: Tensor) -> float:
+    """exp of the entropy of the normalised singular values of the centred codes (N, D)
+    (Roy and Vetterli 2007, "The effective rank"); between 1 and min(N, D), 0 if all are equal."""
+    values = torch.linalg.svdvals((codes - codes.mean(0)).double())
+    if not values.sum() > 0:
+        return 0.0
+    p = values / values.sum()
+    return float(torch.exp(-(p * torch.log(p.clamp_min(1e-300))).sum()))

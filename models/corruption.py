@@ -1,0 +1,77 @@
+"""What is done to images on their way into the network: augmentation and input noise.
+
+Every function takes float images (B, 1, H, W) in [0, 1] and a generator on their device, and
+returns new images of the same shape; same generator state, same result.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+NOISES = ("none", "dropout", "gaussian", "block")
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Ranges of a small random affine map; each image draws its own. All zero: no change."""
+
+    degrees: float = 0.0  # rotation and shear, either way
+    scale: float = 0.0  # relative, either way
+    shift: float = 0.0  # fraction of the side, either way
+
+    @classmethod
+    def of_strength(cls, strength: float) -> Affine:
+        """One number for a search to turn: 1 is what helps on Omniglot (15 degrees, 15 %, 7 %)."""
+        return cls(degrees=15.0 * strength, scale=0.15 * strength, shift=0.07 * strength)
+
+    def __bool__(self) -> bool:
+        return any((self.degrees, self.scale, self.shift))
+
+
+def random_affine(images: Tensor, affine: Affine, generator: Generator) -> Tensor:
+    """Rotate, shear, scale and shift each image by its own draw (bilinear, zeros outside)."""
+    if not affine:
+        return images
+    draws = torch.rand(5, len(images), generator=generator, device=images.device) * 2 - 1
+    angle, shear = draws[0] * math.radians(affine.degrees), draws[1] * math.radians(affine.degrees)
+    zoom = 1 + draws[2] * affine.scale
+    shift = draws[3:] * (2 * affine.shift)  # grid coordinates run from -1 to 1
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    rows = (torch.stack([cos, -sin + shear, shift[0]], 1),
+            torch.stack([sin, cos, shift[1]], 1))
+    theta = torch.stack(rows, 1) * torch.stack([zoom, zoom, torch.ones_like(zoom)], 1)[:, None]
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+def corrupt(images: Tensor, noise: str, level: float, generator: Generator) -> Tensor:
+    """Add input noise; the clean image stays the target (Vincent et al. 2010, JMLR 11).
+
+    `dropout` zeroes each pixel with probability `level`; `gaussian` adds noise of that standard
+    deviation and clips to [0, 1]; `block` zeroes 4x4 blocks, each with probability `level`.
+    """
+    if noise not in NOISES:
+        raise ValueError(f"noise must be one of {', '.join(NOISES)}, got {noise!r}")
+    if noise == "none" or level == 0:
+        return images
+    if noise == "gaussian":
+        drawn = torch.randn(images.shape, generator=generator, device=images.device)
+        return (images + level * drawn).clamp_(0, 1)
+    return images * _kept(images, 4 if noise == "block" else 1, level, generator)
+
+
+def _kept(images: Tensor, block: int, level: float, generator: Generator) -> Tensor:
+    n, _, height, width = images.shape
+    cells = (n, 1, math.ceil(height / block), math.ceil(width / block))
+    kept = torch.rand(cells, generator=generator, device=images.device) >= level
+    whole = kept.repeat_interleave(block, 2).repeat_interleave(block, 3)
+    return whole[..., :height, :width]
+
+
+NoiseName = Literal["none", "dropout", "gaussian", "block"]

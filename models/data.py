@@ -1,0 +1,181 @@
+"""One loader for every set: `load(name, data_dir)` gives images, labels and a frozen split."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.cache import Pack, digest
+from models.images import centre_ink
+from models.sources import (
+    DataError,
+    read_glyphs,
+    read_idx_set,
+    read_mnist5k,
+    read_omniglot,
+)
+
+__all__ = ["DATASETS", "DataError", "DataSet", "ImageData", "load"]
+
+SPLIT_SEED = 0  # a constant, so that numbers of different runs compare; `seed` never moves a split
+DIGITS = tuple("0123456789")
+CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A set in memory, split three ways. The index arrays are sorted and share no image."""
+
+    name: str
+    images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
+    labels: torch.Tensor  # int64 (N,)
+    drawers: torch.Tensor | None  # int64 (N,), 1..20, where known
+    class_names: tuple[str, ...]  # "Greek/character01", "7"
+    train: torch.Tensor  # int64 indices into images
+    validation: torch.Tensor
+    test: torch.Tensor
+    split: str
+    centred: bool
+    sha256: str  # of images, labels, drawers and the three index arrays
+
+    def summary(self) -> dict[str, str | int | bool]:
+        """What a run records about its data, ready for JSON."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "split": self.split,
+            "centred": self.centred,
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": len(self.test),
+            "classes": len(self.class_names),
+        }
+
+
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices to train, validate, test
+
+
+def _published(pack: Pack) -> Parts:
+    """The published test set; 50,000 and 10,000 of the published training set."""
+    order = np.random.RandomState(SPLIT_SEED).permutation(60_000)
+    return order[:50_000], order[50_000:], np.arange(60_000, 70_000)
+
+
+def _by_drawer(pack: Pack) -> Parts:
+    """Drawers 1-14, 15-16 and 17-20: a drawer of a test image was never seen."""
+    part = np.digitize(pack.drawers, [15, 17])
+    return tuple(np.flatnonzero(part == p) for p in range(3))
+
+
+def _by_class(train: int, validation: int, pack: Pack) -> Parts:
+    """So many images of each class, drawn at random; the rest of each class to test."""
+    stream = np.random.RandomState(SPLIT_SEED)
+    parts = [], [], []
+    for c in range(len(pack.class_names)):
+        members = stream.permutation(np.flatnonzero(pack.labels == c))
+        for part, some in zip(parts, np.split(members, [train, train + validation]), strict=True):
+            part.append(some)
+    return tuple(np.concatenate(part) for part in parts)
+
+
+SPLITS: dict[str, Callable[[Pack], Parts]] = {
+    "published": _published,
+    "stratified": partial(_by_class, 400, 50),
+    "drawers": _by_drawer,
+    "decathlon": partial(_by_class, 11, 4),
+}
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a name stands for: the reader of each split, the first being the default."""
+
+    readers: Mapping[str, Callable[[Path, bool], Pack]]
+    centre: bool = False  # whether images are centred unless said
+    bundled: bool = False  # whether it can be had with neither files nor a network
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self.readers)
+
+
+DATASETS = {
+    "mnist": DataSet({"published": partial(read_idx_set, "MNIST", DIGITS)}),
+    "fashion-mnist": DataSet({"published": partial(read_idx_set, "FashionMNIST", CLOTHES)}),
+    "kmnist": DataSet({"published": partial(read_idx_set, "KMNIST", KANA)}),
+    "omniglot": DataSet(
+        {
+            "drawers": partial(read_omniglot, ("images_background",)),
+            "decathlon": partial(read_omniglot, ("images_background", "images_evaluation")),
+        },
+        centre=True,
+    ),
+    "mnist5k": DataSet({"stratified": read_mnist5k}, bundled=True),
+    "glyphs": DataSet({"drawers": read_glyphs}, centre=True, bundled=True),
+}
+
+
+def load(
+    name: str,
+    data_dir: str | Path,
+    *,
+    split: str | None = None,
+    centre: bool | None = None,
+    train_size: int | None = None,
+    seed: int = 0,
+    download: bool = True,
+) -> ImageData:
+    """Loads a set of DATASETS into memory.
+
+    split: one of the set's splits; None for the first of them.
+    centre: whether each image is shifted by whole pixels to put its ink's centre of mass in the
+        middle (no ink is lost, see `centre_ink`); None for the set's default.
+    train_size: how many of the training images to keep, chosen by `seed`; None for all. Validation
+        and test never change.
+    download: whether missing files may be downloaded into `data_dir`, in torchvision's layout.
+
+    Raises DataError, one line that says what to do: an unknown name or split, a train_size out of
+    range, files that are missing, truncated or foreign, a download that fails.
+    """
+    dataset = _choose("data set", name, DATASETS)
+    split = dataset.splits[0] if split is None else split
+    read = _choose(f"split of {name}", split, dataset.readers)
+    pack = read(Path(data_dir).expanduser(), download)
+    train, validation, test = SPLITS[split](pack)
+    parts = {"train": _subset(train, train_size, seed), "validation": validation, "test": test}
+
+    images = torch.from_numpy(pack.images)
+    centred = dataset.centre if centre is None else centre
+    arrays = {"images": (centre_ink(images) if centred else images).numpy(), "labels": pack.labels}
+    arrays |= {} if pack.drawers is None else {"drawers": pack.drawers}
+    arrays |= {part: np.sort(indices) for part, indices in parts.items()}
+    tensors = {"drawers": None} | {key: torch.from_numpy(value) for key, value in arrays.items()}
+    return ImageData(
+        name=name,
+        class_names=pack.class_names,
+        split=split,
+        centred=centred,
+        sha256=digest(arrays),
+        **tensors,
+    )
+
+
+def _choose(what: str, name: str, among: Mapping):
+    if name not in among:
+        raise DataError(f"{name!r} is no {what}; choose from {', '.join(among)}")
+    return among[name]
+
+
+def _subset(train: np.ndarray, size: int | None, seed: int) -> np.ndarray:
+    if size is None:
+        return train
+    if not 1 <= size <= len(train):
+        raise DataError(f"train_size {size} is out of range; choose from 1 to {len(train):,}")
+    return np.random.RandomState(seed).permutation(train)[:size]

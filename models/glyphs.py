@@ -1,0 +1,157 @@
+"""Glyphs: the letters of an alphabet that does not exist, each drawn by twenty drawers.
+
+A stand-in for Omniglot that needs no download. A character is one to four smooth strokes; a drawer
+has a slant, a tilt, a thickness, proportions and an unsteadiness; every drawing moves the strokes
+and bends them anew.
+
+The bytes are the same on every machine. Randomness is the frozen stream of `RandomState.
+random_sample`; arithmetic is limited to elementwise + - * / sqrt and comparisons, which IEEE 754
+defines to the last bit; sums run in a written order (no BLAS, no `np.sum`); rotations are rational
+points of the circle instead of sin and cos; and strokes are drawn in integers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+CHARACTERS, DRAWERS = 964, 20  # as many as Omniglot's background set
+VERSION = 1  # raised whenever the bytes change
+
+SIDE = 28
+STROKES, KNOTS = 4, 6
+SAMPLES = 16  # points per curve piece: half a pixel or less between them, so no beads show
+GRID = 16  # points are rounded to 1/16 pixel
+MARGIN = 3.0  # pixels: points stay this far inside the image, so no ink is cut
+REACH = 2  # pixels around a point that ink can touch: the widest pen plus its soft edge
+FAR = np.int16(30_000)  # squared distance, in grid units, of a pixel that no stroke comes near
+
+
+class Hand(NamedTuple):
+    """How each drawer writes: float64 arrays (drawers,)."""
+
+    slant: np.ndarray  # horizontal shift per unit of height
+    tilt: np.ndarray  # tangent of half the angle of rotation
+    width: np.ndarray  # pixels per half unit of the canonical frame, horizontally
+    height: np.ndarray  # and vertically
+    pen: np.ndarray  # pen radius in pixels
+    unsteadiness: np.ndarray  # standard deviation of the control points, canonical units
+
+
+def draw_glyphs(characters: int = CHARACTERS, seed: int = 0) -> np.ndarray:
+    """Draws `characters` characters by each drawer.
+
+    Returns uint8 (characters, DRAWERS, 28, 28), ink = 255. The first characters of a larger set are
+    those of a smaller one with the same seed.
+    """
+    knots, written = _alphabet(characters, _stream(seed, 0))
+    hand = _hands(_stream(seed, 1))
+    shaken = _shake(knots, hand.unsteadiness, _stream(seed, 2))  # (C, D, S, K, 2)
+    drawings = np.empty((characters, DRAWERS, SIDE, SIDE), np.uint8)
+    for c in range(characters):  # one character at a time stays inside the processor's cache
+        pixels = _place(_curve(shaken[c][:, written[c]]), hand)  # (D, points, 2)
+        drawings[c] = _ink(_squared_distance(pixels), hand.pen)
+    return drawings
+
+
+def _stream(seed: int, purpose: int) -> np.random.RandomState:
+    return np.random.RandomState([seed, purpose])
+
+
+def _uniform(stream: np.random.RandomState, low: float, high: float, *shape: int) -> np.ndarray:
+    return low + (high - low) * stream.random_sample(shape)
+
+
+def _normal(stream: np.random.RandomState, *shape: int) -> np.ndarray:
+    """Near-normal deviates of variance 1: three uniforms of variance 1/3, added in order."""
+    a, b, c = np.moveaxis(_uniform(stream, -1, 1, *shape, 3), -1, 0)
+    return a + b + c
+
+
+def _rotate(vector: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Turns vectors (..., 2) by the angle whose half has the tangent t (...)."""
+    x, y = vector[..., 0], vector[..., 1]
+    cos, sin = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
+    return np.stack([cos * x - sin * y, sin * x + cos * y], -1)
+
+
+def _alphabet(characters: int, stream: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Control points (C, STROKES, KNOTS, 2) in the square [-1, 1], and which strokes are written.
+
+    A stroke walks with a steady bend, so it comes out as a line, a hook, an arc or a loop. Most
+    strokes begin on the one before, as the strokes of letters do.
+    """
+    # All dice of a character lie together: the first characters do not depend on how many follow.
+    dice = stream.random_sample((characters, STROKES, KNOTS + 9))
+    knots = np.zeros((characters, STROKES, KNOTS, 2))
+    for s in range(STROKES):
+        start, fork, joins, x, y, way, bend, length = dice[:, s, :8].T
+        position = np.stack([2.4 * x - 1.2, 2.4 * y - 1.2], -1)
+        if s:
+            joint = knots[np.arange(characters), s - 1, (start * KNOTS).astype(int)]
+            position = np.where((joins < 0.6)[:, None], joint, position)
+        heading = _rotate(np.tile([1.0, 0.0], (characters, 1)), 4 * way - 2)
+        heading = np.where((fork < 0.5)[:, None], heading, -heading)
+        bend = 0.9 * (2 * bend - 1) * np.abs(2 * bend - 1)  # squared: straight ones are common
+        for k in range(KNOTS):
+            knots[:, s, k] = position
+            heading = _rotate(heading, bend + 0.35 * (dice[:, s, 8 + k] - 0.5))
+            position = position + (0.3 + 0.4 * length)[:, None] * heading
+    count = 1.4 + (STROKES - 0.4) * dice[:, 0, -1]  # floored: few characters have a single stroke
+    written = np.arange(1, STROKES + 1) <= count[:, None]
+    return _fit(knots, written), written
+
+
+def _fit(knots: np.ndarray, written: np.ndarray) -> np.ndarray:
+    """Centres each character and scales its longer side to the square [-1, 1]."""
+    shown = written[:, :, None, None]
+    low = np.where(shown, knots, np.inf).min((1, 2), keepdims=True)
+    high = np.where(shown, knots, -np.inf).max((1, 2), keepdims=True)
+    return (knots - (low + high) / 2) / ((high - low).max(-1, keepdims=True) / 2)
+
+
+def _hands(stream: np.random.RandomState) -> Hand:
+    ranges = Hand((-0.3, 0.5), (-0.1, 0.1), (8.0, 11.5), (8.5, 11.5), (0.5, 1.1), (0.04, 0.08))
+    return Hand(*(_uniform(stream, low, high, DRAWERS) for low, high in ranges))
+
+
+def _shake(knots: np.ndarray, amount: np.ndarray, stream: np.random.RandomState) -> np.ndarray:
+    """Each drawing's own control points (C, D, S, K, 2): strokes shifted whole, then bent."""
+    noise = _normal(stream, len(knots), DRAWERS, STROKES, KNOTS + 1, 2)
+    noise = noise * amount[:, None, None, None]
+    return knots[:, None] + noise[..., :1, :] + 0.7 * noise[..., 1:, :]  # whole stroke, each knot
+
+
+def _curve(knots: np.ndarray) -> np.ndarray:
+    """Quadratic B-spline: control points (..., KNOTS, 2) to points (..., pieces * SAMPLES, 2)."""
+    t = ((np.arange(SAMPLES) + 0.5) / SAMPLES)[:, None]
+    a, b, c = (knots[..., i : KNOTS - 2 + i, None, :] for i in range(3))
+    points = (1 - t) * (1 - t) / 2 * a + (0.5 + t - t * t) * b + t * t / 2 * c
+    return points.reshape(*knots.shape[:-2], -1, 2)
+
+
+def _place(points: np.ndarray, hand: Hand) -> np.ndarray:
+    """From the canonical frame (D, S, P, 2) to pixels, in whole 1/GRID pixels (D, S * P, 2)."""
+    slant, tilt, width, height, *_ = (drawer[:, None, None] for drawer in hand)
+    x, y = points[..., 0], points[..., 1]
+    turned = _rotate(np.stack([x - slant * y, y], -1), tilt)
+    pixels = (SIDE - 1) / 2 + turned * np.stack([width, height], -1)
+    pixels = np.clip(pixels, MARGIN, SIDE - 1 - MARGIN)
+    return np.floor(pixels * GRID + 0.5).astype(np.int16).reshape(DRAWERS, -1, 2)
+
+
+def _squared_distance(points: np.ndarray) -> np.ndarray:
+    """Squared distance of every pixel to the nearest point, int16 (D, 28, 28), in grid units."""
+    field = np.full((DRAWERS, SIDE, SIDE), FAR)
+    near = np.arange(-REACH, REACH + 1, dtype=np.int16)
+    around = (points + GRID // 2)[..., None] // GRID + near  # (D, P, 2, 5) pixels
+    gap = around * GRID - points[..., None]
+    squared = gap[:, :, 1, :, None] ** 2 + gap[:, :, 0, None, :] ** 2  # (D, P, 5, 5)
+    drawer = np.arange(DRAWERS)[:, None, None, None]
+    np.minimum.at(field, (drawer, around[:, :, 1, :, None], around[:, :, 0, None, :]), squared)
+    return field
+
+
+def _ink(squared: np.ndarray, pen: np.ndarray) -> np.ndarray:
+    """Full ink inside the pen's radius, falling to none over one pixel at its edge."""
+    distance = np.sqrt(squared.astype(np.float64)) / GRID  # pixels
+    return np.clip(256 * (pen[:, None, None] + 0.5 - distance), 0, 255).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Latents of a trained autoencoder, and classifiers on them."""

@@ -1,0 +1,1 @@
+"""Hyperparameter searches with Ray Tune: the only package that imports ray or optuna."""

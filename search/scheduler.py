@@ -1,0 +1,73 @@
+"""ASHA with a set of rungs for each group, rungs that survive a restart, and presets let through.
+
+Composed of Ray's own AsyncHyperBandScheduler, one for each group.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+
+from search.logbook import Logbook
+from search.state import RUNNING, TrialRecord
+
+
+class GroupedASHA(FIFOScheduler):
+    """Decides after every epoch, and records epoch and decision in one event before either is
+    acted on: a decision is never made twice, and never lost.
+
+    Stock ASHA's rungs come back empty after a restart (ray#30838). Here they are filled from the
+    recorded epochs, by the code that filled them first. A value that is not finite is `diverged`
+    and never enters a rung; presets run to the end and are kept out of the rungs, so that what
+    the report chose does not decide what is stopped.
+    """
+
+    def __init__(self, logbook: Logbook, grace_epochs: int, reduction_factor: int):
+        super().__init__()
+        self._logbook = logbook
+        self._asha = {group: AsyncHyperBandScheduler(
+            time_attr="epoch", metric=logbook.task.metric, mode=logbook.task.mode,
+            max_t=logbook.task.max_epochs, grace_period=grace_epochs,
+            reduction_factor=reduction_factor) for group in logbook.space.groups}
+        for trial in logbook.state.trials:
+            self._open(trial)
+            for record in filter(logbook.is_ranked, trial.records):
+                self._stop(trial, record)
+
+    @property
+    def metric(self) -> str:
+        return self._logbook.task.metric
+
+    def set_search_properties(self, metric, mode, **spec) -> bool:
+        return True
+
+    def on_trial_add(self, tune_controller, trial) -> None:
+        record = self._logbook.state.trials[trial.config["number"]]
+        # Failures of earlier sessions count against --max-failures too.
+        trial.run_metadata.num_failures = record.failures
+        self._open(record)
+
+    def on_trial_result(self, tune_controller, trial, result: dict) -> str:
+        record = self._logbook.state.trials[trial.config["number"]]
+        if self._logbook.knows(record, result["epoch"]):
+            return TrialScheduler.CONTINUE
+        metrics = {key: result[key] for key in ("epoch", *self._logbook.task.metrics, "seconds")}
+        state = self._logbook.epoch(record, metrics, lambda: self._stop(record, metrics))
+        return TrialScheduler.CONTINUE if state == RUNNING else TrialScheduler.STOP
+
+    def on_trial_complete(self, tune_controller, trial, result: dict) -> None:
+        """Nothing to do: the decision that ended it was recorded with its epoch."""
+
+    def on_trial_remove(self, tune_controller, trial) -> None:
+        """A trial stopped before it ran, at the end of the time budget: its rungs hold nothing."""
+
+    def _open(self, trial: TrialRecord) -> None:
+        self._asha[trial.group].on_trial_add(None, SimpleNamespace(trial_id=trial.id))
+
+    def _stop(self, trial: TrialRecord, record: dict) -> bool:
+        if trial.is_preset:
+            return False
+        stand_in = SimpleNamespace(trial_id=trial.id)
+        asha = self._asha[trial.group]
+        return asha.on_trial_result(None, stand_in, record) == TrialScheduler.STOP

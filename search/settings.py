@@ -1,0 +1,175 @@
+"""The flags that all searches share, what each budget makes of them, and what a resume may change.
+
+Every flag's value ends in one `Settings`: defaults, then the budget's, then those recorded by the
+search that is resumed, then what the command line says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models.data import DATASETS
+
+
+class UsageError(Exception):
+    """A wrong argument; the text is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a search was asked to do."""
+
+    dataset: str | None = None  # None: the command's default, or its stand-in
+    data_dir: str = ""
+    split: str | None = None
+    num_samples: int = 50
+    max_epochs: int = 9
+    grace_epochs: int = 1
+    name: str | None = None
+    storage_path: str = "runs"
+    address: str | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None  # None: a quarter of one where the cluster has any
+    max_concurrent: int | None = None  # None: as many as the cluster holds
+    time_budget_s: float | None = None
+    seed: int = 0
+    train_size: int | None = None
+    final_seeds: int = 3
+    budget: str | None = None  # None: full with a GPU in the cluster, quick without
+    max_failures: int = 2
+    trial_timeout_s: float = 600.0
+    metric: str = "validation_mse"
+    latent_sizes: tuple[int, ...] = (1024, 128, 32)
+    resume: bool = False
+
+
+# A session may change these; the rest says what the search is, and stays.
+MAY_CHANGE = frozenset({
+    "num_samples", "storage_path", "name", "address", "cpus_per_trial", "gpus_per_trial",
+    "max_concurrent", "time_budget_s", "final_seeds", "max_failures", "trial_timeout_s",
+    "data_dir", "resume"})
+
+# Sized on two CPU cores: 50 trials of 5,000 images and the retrained winners in 15 minutes; the
+# search stops giving out time at ten, so that a slower machine keeps the promise too.
+QUICK = {"max_epochs": 9, "grace_epochs": 1, "train_size": 5000, "time_budget_s": 600.0}
+FULL = {"max_epochs": 81, "grace_epochs": 3}
+BUDGETS = {"quick": QUICK, "full": FULL}
+QUICK_VALIDATION_IMAGES = 2000  # measured each epoch; the winners are measured on all
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def build_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """The shared flags; a flag that is not given is absent from the result."""
+    parser = OneLineParser(
+        prog=f"python -m search.{command}", description=description,
+        argument_default=argparse.SUPPRESS, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--dataset", choices=tuple(DATASETS), help="data set (default: see below)")
+    add("--data-dir", help="where data sets are (default: $DATA_DIR, else ./data)")
+    add("--num-samples", type=positive_int, help="trials in all, presets first (default 50)")
+    add("--max-epochs", type=positive_int, help="epochs of a trial that is not stopped early")
+    add("--grace-epochs", type=positive_int, help="epochs before a trial may be stopped")
+    add("--name", help="the run folder's name (default <command>-<dataset>-<time>)")
+    add("--storage-path", help="where run folders are made (default runs)")
+    add("--resume", action="store_true", help="go on with the search called --name")
+    add("--address", help="a Ray cluster to join: auto, or ray://host:port (default: this machine)")
+    add("--cpus-per-trial", type=positive_float, help="CPU cores per trial (default 1)")
+    add("--gpus-per-trial", type=fraction, help="GPUs per trial, fractions too (default 0.25 "
+        "where there are any)")
+    add("--max-concurrent", type=positive_int, help="trials at a time (default: all that fit)")
+    add("--time-budget-s", type=positive_float, help="stop the search after so many seconds; "
+        "winners are still retrained (quick budget: 600)")
+    add("--seed", type=natural, help="of sampling and training (default 0)")
+    add("--train-size", type=positive_int, help="training images to use (quick budget: 5000)")
+    add("--final-seeds", type=natural, help="times each winner is retrained before its test "
+        "score is read (default 3; 0: the test split is not read)")
+    add("--budget", choices=tuple(BUDGETS), help="quick: 15 minutes on two cores; full: all data "
+        "(default: full if the cluster has a GPU)")
+    add("--max-failures", type=natural, help="times a failing trial is tried again (default 2)")
+    add("--trial-timeout-s", type=positive_float, help="seconds without an epoch after which a "
+        "trial's worker is killed and the trial tried again (default 600)")
+    return parser
+
+
+def positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def positive_float(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of GPUs")
+    return value
+
+
+def resolve(given: dict, recorded: dict | None, budget: str) -> Settings:
+    """The settings of this session: `given` on the command line over those `recorded` by the
+    search that is resumed, or over the budget's.
+
+    Raises UsageError if `given` contradicts `recorded` in what makes the search, or itself.
+    """
+    if recorded is None:
+        data_dir = os.environ.get("DATA_DIR", "data")
+        values = {"data_dir": data_dir, **BUDGETS[budget], **given, "budget": budget}
+    else:
+        refuse_changes(given, recorded)
+        kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
+        values = {**kept, **given}
+    settings = Settings(**{key: tuple(value) if isinstance(value, list) else value
+                           for key, value in values.items()})
+    return check(settings, given)
+
+
+def refuse_changes(given: dict, recorded: dict) -> None:
+    """Raise UsageError naming the first given flag that would make it another search."""
+    for key, value in given.items():
+        value = list(value) if isinstance(value, tuple) else value
+        if key not in MAY_CHANGE and value != recorded[key]:
+            raise UsageError(f"--{key.replace('_', '-')} {_said(value)} differs from the search "
+                             f"that is resumed, which has {_said(recorded[key])}: leave the flag "
+                             "out, or start another search under another --name")
+
+
+def check(settings: Settings, given: dict) -> Settings:
+    """Refuse what cannot work together; shorten a grace period that only a default made long."""
+    if settings.grace_epochs > settings.max_epochs:
+        if "grace_epochs" in given:
+            raise UsageError(f"--grace-epochs {settings.grace_epochs} is more than --max-epochs "
+                             f"{settings.max_epochs}")
+        settings = replace(settings, grace_epochs=settings.max_epochs)
+    if len(set(settings.latent_sizes)) < len(settings.latent_sizes):
+        raise UsageError(f"--latent-sizes {_said(list(settings.latent_sizes))} names one twice")
+    if settings.name is not None and Path(settings.name).name != settings.name:
+        raise UsageError(f"--name {settings.name} must be a plain folder name")
+    return settings
+
+
+def _said(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,110 @@
+"""What a search knows about its trials: a fold over the ledger's events.
+
+The same `apply` serves a running search and one that is read back, so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+RUNNING, COMPLETE, PRUNED = "running", "complete", "pruned"
+DIVERGED, ERROR = "diverged", "error"
+SAMPLED = "sampled"
+
+
+@dataclass
+class TrialRecord:
+    """One trial. `records` holds a dict per epoch, as the trainable reported them."""
+
+    number: int
+    origin: str  # the preset's name, or SAMPLED
+    group: object  # value of the space's group parameter: the code size, the model
+    parameters: dict
+    records: list[dict] = field(default_factory=list)
+    state: str = RUNNING
+    failures: int = 0
+    started: float = 0.0  # seconds since 1970
+    ended: float | None = None
+
+    @property
+    def id(self) -> str:
+        return f"trial_{self.number:05d}"
+
+    @property
+    def is_preset(self) -> bool:
+        return self.origin != SAMPLED
+
+    @property
+    def epochs(self) -> int:
+        return self.records[-1]["epoch"] if self.records else 0
+
+    def best_record(self, metric: str, mode: str) -> dict | None:
+        """The epoch at which the metric was best; None before any finite value."""
+        finite = [record for record in self.records if math.isfinite(record[metric])]
+        sign = 1 if mode == "min" else -1
+        return min(finite, key=lambda record: sign * record[metric], default=None)
+
+
+class SearchState:
+    """All trials of a search, in order of number, and the retrained winners."""
+
+    def __init__(self, header: dict):
+        self.header = header
+        self.trials: list[TrialRecord] = []
+        self.finals: dict[tuple[int, int], dict] = {}  # (trial number, seed) -> metrics
+
+    @classmethod
+    def from_events(cls, events: list[dict]) -> SearchState:
+        """Fold a whole ledger; its first event is the search's header."""
+        state = cls(events[0])
+        for event in events[1:]:
+            state.apply(event)
+        return state
+
+    def apply(self, event: dict) -> None:
+        """Take one event in. Unknown kinds are passed over: a newer version may write more."""
+        handler = getattr(self, f"_apply_{event['event']}", None)
+        if handler:
+            handler(event)
+
+    def unfinished(self) -> list[TrialRecord]:
+        return [trial for trial in self.trials if trial.state == RUNNING]
+
+    def counts(self) -> dict[str, int]:
+        """Trials by state; every state is there."""
+        found = Counter(trial.state for trial in self.trials)
+        return {state: found[state] for state in (COMPLETE, PRUNED, DIVERGED, ERROR, RUNNING)}
+
+    def best(self, group: object, metric: str, mode: str) -> TrialRecord | None:
+        """The trial to choose in a group: by its best epoch, among those that had the full
+        budget; only where there is none, among the pruned."""
+        def rank(trial: TrialRecord) -> tuple:
+            value = trial.best_record(metric, mode)[metric]
+            return trial.state != COMPLETE, value if mode == "min" else -value, trial.number
+
+        able = [trial for trial in self.trials if trial.group == group
+                and trial.state in (COMPLETE, PRUNED) and trial.best_record(metric, mode)]
+        return min(able, key=rank, default=None)
+
+    def _apply_trial(self, event: dict) -> None:
+        self.trials.append(TrialRecord(
+            event["number"], event["origin"], event["group"], event["parameters"],
+            started=event["time"]))
+
+    def _apply_epoch(self, event: dict) -> None:
+        trial = self.trials[event["number"]]
+        trial.records.append(event["record"])
+        trial.state = event["state"]
+        if trial.state != RUNNING:
+            trial.ended = event["time"]
+
+    def _apply_failure(self, event: dict) -> None:
+        trial = self.trials[event["number"]]
+        trial.failures += 1
+        if event["final"]:
+            trial.state, trial.ended = ERROR, event["time"]
+
+    def _apply_final(self, event: dict) -> None:
+        self.finals[event["number"], event["seed"]] = event["metrics"]

@@ -1,0 +1,91 @@
+"""The Optuna study of a run folder: `study.log`, written from the ledger, true in every state."""
+
+from __future__ import annotations
+
+import math
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from search.space import Space
+from search.state import COMPLETE, DIVERGED, ERROR, PRUNED, TrialRecord
+
+_STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED,
+           DIVERGED: TrialState.FAIL, ERROR: TrialState.FAIL}
+
+
+def open_storage(path: Path) -> JournalStorage:
+    """The journal at `path`, made if missing.
+
+    The caller holds the run folder's lock, so a lock file or a half-written last line can only
+    be what a killed driver left, and is removed: Optuna would wait for the one and fail on the
+    other. What the line said is written again from the ledger.
+    """
+    for leftover in path.parent.glob(path.name + ".lock*"):
+        leftover.unlink()
+    if path.exists():
+        raw = path.read_bytes()
+        os.truncate(path, raw.rfind(b"\n") + 1)
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+class StudyMirror:
+    """Keeps the trials of `study` equal to the records it is shown."""
+
+    def __init__(self, study: optuna.Study, storage: JournalStorage, space: Space,
+                 metric: str, mode: str):
+        self._storage, self._space = storage, space
+        self._metric, self._mode = metric, mode
+        self._study_id = storage.get_study_id_from_name(study.study_name)
+        known = storage.get_all_trials(self._study_id, deepcopy=False)
+        self._ids = {trial.number: trial._trial_id for trial in known}
+        self._reported = {trial.number: max(trial.intermediate_values, default=0)
+                          for trial in known}
+        self._closed = {trial.number for trial in known if trial.state.is_finished()}
+
+    def update(self, trial: TrialRecord) -> None:
+        """Bring the study's trial of that number up to date: create it, report the epochs it
+        lacks (diverged values, which Optuna refuses, excepted), tell its state once it has one.
+
+        A pruned trial gets its last value as Optuna's own pruning does: as the last intermediate
+        value, and not as a result.
+        """
+        if trial.number in self._closed:
+            return
+        trial_id = self._ids.get(trial.number)
+        if trial_id is None:
+            trial_id = self._storage.create_new_trial(self._study_id, self._template(trial))
+            self._ids[trial.number] = trial_id
+        self._report(trial, trial_id)
+        if trial.state in _STATES:
+            best = trial.best_record(self._metric, self._mode)
+            values = [best[self._metric]] if trial.state == COMPLETE else None
+            self._storage.set_trial_state_values(trial_id, _STATES[trial.state], values)
+            self._closed.add(trial.number)
+
+    def _report(self, trial: TrialRecord, trial_id: int) -> None:
+        reported = self._reported.get(trial.number, 0)
+        for record in trial.records:
+            value = record[self._metric]
+            if record["epoch"] > reported and math.isfinite(value):
+                self._storage.set_trial_intermediate_value(trial_id, record["epoch"], value)
+        self._reported[trial.number] = trial.epochs
+
+    def _template(self, trial: TrialRecord) -> FrozenTrial:
+        """One write creates the trial with all its parameters: none is ever seen half made.
+
+        A preset's values outside the space stand at the nearest value inside; the exact ones
+        are in the user attribute `parameters`."""
+        params = {self._space.group: trial.group, **self._space.nearest(trial.parameters)}
+        return FrozenTrial(
+            number=-1, trial_id=-1, state=TrialState.RUNNING, value=None, values=None,
+            datetime_start=datetime.fromtimestamp(trial.started, UTC),
+            datetime_complete=None, params=params,
+            distributions=self._space.all_distributions(),
+            user_attrs={"id": trial.id, "preset": trial.origin, "parameters": trial.parameters},
+            system_attrs={}, intermediate_values={})

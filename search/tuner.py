@@ -1,0 +1,184 @@
+"""The one module that builds a Tuner, for a new search and for one that goes on alike.
+
+A search is not restored with `Tuner.restore`: that brings ASHA's rungs back empty, cannot grow
+the number of samples, and may start over without a word. A session builds a new Tuner instead,
+whose searcher hands out the trials that the ledger says are unfinished before it asks for new
+ones, and whose scheduler fills its rungs from the ledger. Ray's own files are not read back.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+import ray
+from ray import tune
+from ray.tune.search.optuna import OptunaSearch
+
+from search.checkpoints import StorageFull
+from search.logbook import Logbook
+from search.scheduler import GroupedASHA
+from search.state import TrialRecord
+from search.trainable import EpochTrainable
+
+STUDY_NAME = "search"
+REDUCTION_FACTOR = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds a session; may differ from one session of a search to the next."""
+
+    num_samples: int
+    grace_epochs: int
+    max_concurrent: int
+    cpus_per_trial: float
+    gpus_per_trial: float
+    max_failures: int
+    trial_timeout_s: float
+    time_budget_s: float | None
+
+
+class SearchStopped(Exception):
+    """The search cannot go on, and lost nothing; the text is one line that says why."""
+
+
+class LedgerSearch(OptunaSearch):
+    """OptunaSearch whose study is a mirror of the ledger.
+
+    Stock OptunaSearch tells Optuna that a trial which ASHA stopped is complete, with its value
+    at that low budget, and never reports the last value of any trial. Here the logbook tells
+    the study the truth, and suggestions come from the same record (search/suggestion.py).
+    """
+
+    def __init__(self, logbook: Logbook, storage: optuna.storages.BaseStorage):
+        super().__init__(space=logbook.space.all_distributions(), metric=logbook.task.metric,
+                         mode=logbook.task.mode, storage=storage, study_name=STUDY_NAME)
+        self._logbook = logbook
+        self._unfinished = deque(logbook.state.unfinished())
+
+    def suggest(self, trial_id: str) -> dict:
+        """The next unfinished trial of an earlier session, or a new one."""
+        trial = self._unfinished.popleft() if self._unfinished else self._logbook.new_trial()
+        return {"id": trial.id, "number": trial.number, "parameters": trial.parameters,
+                "seed": self._logbook.state.header["seed"]}
+
+    def on_trial_result(self, trial_id: str, result: dict) -> None:
+        """Nothing to do: the scheduler records every epoch, the last one too."""
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None,
+                          error: bool = False) -> None:
+        """Nothing to do, for the same reason."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger has it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a search goes on from its ledger, not from Ray's snapshot")
+
+
+class TrialKeeper(tune.Callback):
+    """Records failures, and replaces a worker whose trial makes no progress.
+
+    `on_progress` is called several times a second.
+    """
+
+    def __init__(self, logbook: Logbook, limits: Limits, on_progress: list[Callable[[], None]]):
+        self._logbook, self._limits, self._on_progress = logbook, limits, on_progress
+        self._last_sign: dict = {}  # running Ray trial -> when it last showed life
+        self._killed: set[str] = set()
+
+    def on_step_begin(self, iteration, trials, **info) -> None:
+        for call in self._on_progress:
+            call()
+        now = time.monotonic()
+        for trial, seen in list(self._last_sign.items()):
+            actor = trial.temporary_state.ray_actor
+            if now - seen > self._limits.trial_timeout_s and actor is not None:
+                self._killed.add(trial.config["id"])
+                self._last_sign[trial] = now
+                ray.kill(actor)
+
+    def on_trial_start(self, iteration, trials, trial, **info) -> None:
+        self._last_sign[trial] = time.monotonic()
+
+    def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+        self._last_sign[trial] = time.monotonic()
+
+    def on_trial_complete(self, iteration, trials, trial, **info) -> None:
+        self._last_sign.pop(trial, None)
+
+    def on_trial_recover(self, iteration, trials, trial, **info) -> None:
+        self._failed(trial, final=False)
+
+    def on_trial_error(self, iteration, trials, trial, **info) -> None:
+        self._failed(trial, final=True)
+
+    def _failed(self, trial, final: bool) -> None:
+        self._last_sign.pop(trial, None)
+        text = _last_error(trial)
+        if StorageFull.__name__ in text:
+            raise SearchStopped("no room left for checkpoints")
+        if trial.config["id"] in self._killed:
+            self._killed.discard(trial.config["id"])
+            text = f"no progress for {self._limits.trial_timeout_s:g} s; its worker was killed"
+        self._logbook.failure(self._record(trial), text, final)
+
+    def _record(self, trial) -> TrialRecord:
+        return self._logbook.state.trials[trial.config["number"]]
+
+
+def build_tuner(logbook: Logbook, storage: optuna.storages.BaseStorage, limits: Limits,
+                arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]) -> tune.Tuner:
+    """A Tuner for what is left of the search.
+
+    `arrays`: what `search.task.arrays_from_data` gives, in the object store; the workers read
+    it there. `on_progress`: called several times a second."""
+    _quiet_ray()
+    shutil.rmtree(logbook.folder.ray, ignore_errors=True)  # an earlier session's; never read
+    state = logbook.state
+    left = max(0, limits.num_samples - len(state.trials)) + len(state.unfinished())
+    trainable = tune.with_parameters(
+        EpochTrainable, task=logbook.task, arrays=arrays, store=logbook.store,
+        threads=max(1, int(limits.cpus_per_trial)))
+    resources = {"cpu": limits.cpus_per_trial, "gpu": limits.gpus_per_trial}
+    return tune.Tuner(
+        tune.with_resources(trainable, resources),
+        tune_config=tune.TuneConfig(
+            metric=logbook.task.metric, mode=logbook.task.mode,
+            search_alg=LedgerSearch(logbook, storage),
+            scheduler=GroupedASHA(logbook, limits.grace_epochs, REDUCTION_FACTOR),
+            num_samples=left, max_concurrent_trials=limits.max_concurrent, reuse_actors=True,
+            time_budget_s=limits.time_budget_s, trial_name_creator=_name,
+            trial_dirname_creator=_name),
+        run_config=tune.RunConfig(
+            name=logbook.folder.ray.name, storage_path=str(logbook.folder.path.resolve()),
+            verbose=0, failure_config=tune.FailureConfig(max_failures=limits.max_failures),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[TrialKeeper(logbook, limits, on_progress)]))
+
+
+def _name(trial) -> str:
+    return trial.config["id"]
+
+
+def _last_error(trial) -> str:
+    """The traceback of a trial's last failure, as Ray wrote it."""
+    path = trial.error_file
+    text = open(path).read() if path and os.path.exists(path) else "no traceback was left"
+    return text.split("Failure # ")[-1].partition("\n")[2] or text
+
+
+def _quiet_ray() -> None:
+    """Ray's loggers, snapshots and reports cost more than a short trial, and the run folder has
+    its own. Set by environment because Ray offers no argument for these."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
+    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(10**9)
+    os.environ["TUNE_WARN_THRESHOLD_S"] = "60"
