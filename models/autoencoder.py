@@ -31,8 +31,10 @@ class AutoencoderConfig:
     activation: Literal["relu", "gelu", "silu"] = "silu"
 
     def __post_init__(self) -> None:
-        if self.depth < 1 or self.decoder_blocks < 0:
+        if self.depth < 1:
             raise ValueError(f"depth must be at least 1, got {self.depth}")
+        if self.decoder_blocks < 0:
+            raise ValueError(f"decoder_depth must not be negative, got {self.decoder_depth}")
         if min(self.width, self.latent_size) < 1:
             raise ValueError("width and latent_size must be at least 1")
         if not 0 <= self.dropout < 1:

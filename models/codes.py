@@ -18,7 +18,8 @@ def active_fraction(codes: Tensor, threshold: float = 0.01) -> float:
 def effective_rank(codes: Tensor) -> float:
     """exp of the entropy of the normalised singular values of the centred codes (N, D)
     (Roy and Vetterli 2007, "The effective rank"); between 1 and min(N, D), 0 if all are equal."""
-    values = torch.linalg.svdvals((codes - codes.mean(0)).double())
+    codes = codes.double()  # in float32 the mean of equal codes differs from them
+    values = torch.linalg.svdvals(codes - codes.mean(0))
     if not values.sum() > 0:
         return 0.0
     p = values / values.sum()

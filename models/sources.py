@@ -241,7 +241,9 @@ def _obtain(wanted: list[Path], data_dir: Path, download: bool, kind: str, **opt
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(root / path.relative_to(data_dir), path)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
-        raise DataError(f"{files} missing, and not downloaded ({error}); {way_out}") from None
+        # torchvision lists every mirror that it tried; the last words say why.
+        reason = str(error) if len(str(error)) < 120 else f"...{str(error)[-80:]}"
+        raise DataError(f"{files} missing, and not downloaded ({reason}); {way_out}") from None
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from sklearn.decomposition import PCA
 
 from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.corruption import NOISES, corrupt
@@ -134,6 +133,8 @@ class AutoencoderTask:
     def floors(self, data: ImageData) -> dict:
         """What needs no network: the mean image, and PCA with as many components as the code
         (all of them where the code is larger than the image), fitted on the training split."""
+        from sklearn.decomposition import PCA  # a second to import, which no worker needs
+
         pixels = data.images.flatten(1).numpy().astype(np.float32) / 255
         train = pixels[data.train.numpy()]
         splits = {"validation_mse": pixels[data.validation.numpy()],

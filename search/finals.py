@@ -6,6 +6,7 @@ figure flatters it; the retrained ones were not chosen.
 
 from __future__ import annotations
 
+import math
 import statistics
 from pathlib import Path
 
@@ -67,11 +68,13 @@ def retrain_and_test(task: Task, arrays: dict, parameters: dict, seed: int,
     device = "cuda" if torch.cuda.is_available() else "cpu"
     data = data_from_arrays(arrays)
     run = task.start(parameters, seed, task.prepare(data, device))
-    best, chosen = None, {}
+    best, chosen, weights = math.inf, None, None
     for record in run.epochs():
         value = record[task.metric] if task.mode == "min" else -record[task.metric]
-        if best is None or value < best:
+        if value < best:
             best, chosen, weights = value, record, run.weights()
+    if chosen is None:  # diverged from the first epoch on: its metrics will say so
+        chosen, weights = record, run.weights()
     return {"epochs": chosen["epoch"], "train_loss": chosen["train_loss"],
             "train_mse": chosen["train_mse"],
             **task.final_metrics(weights, parameters, data, device)}

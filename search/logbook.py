@@ -8,13 +8,16 @@ to date by calls that may be repeated, so on resume the same calls mend whatever
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
+
 from search.checkpoints import CheckpointStore
 from search.folder import RunFolder, write_atomically, write_json
-from search.ledger import Ledger
+from search.ledger import Ledger, read_ledger
 from search.state import COMPLETE, DIVERGED, PRUNED, RUNNING, SAMPLED, SearchState, TrialRecord
 from search.study import StudyMirror
 from search.suggestion import suggest
@@ -24,15 +27,34 @@ from search.task import Task
 class Logbook:
     """Owns the state of one search and the files that follow from it."""
 
-    def __init__(self, folder: RunFolder, task: Task, state: SearchState, ledger: Ledger,
-                 mirror: StudyMirror):
-        self.folder, self.task, self.state = folder, task, state
+    def __init__(self, folder: RunFolder, task: Task):
+        """Open the logbook of a folder that `begin` made; the caller holds the folder's lock.
+
+        Raises LedgerError or FolderError, with nothing written, for a damaged ledger or a
+        checkpoint that is missing, damaged or too old.
+        """
+        events, whole = read_ledger(folder.ledger)
+        self.folder, self.task, self.state = folder, task, SearchState.from_events(events)
         self.space, self.presets = task.space(), task.presets()
         self.store = CheckpointStore(folder.checkpoints)
-        self._ledger, self._mirror = ledger, mirror
+        for trial in self.state.unfinished():
+            if task.checkpoints and trial.epochs:
+                self.store.check(trial.id, trial.epochs)
+        os.truncate(folder.ledger, whole)
+        self._ledger = Ledger(folder.ledger)
+        self._mirror = StudyMirror(folder.study, self.space, task.metric, task.mode)
         self._crowned: dict[str, str] = {}  # folder under best/ -> trial whose weights it holds
+        self._catch_up()
 
-    def catch_up(self) -> None:
+    @staticmethod
+    def begin(folder: RunFolder, header: dict) -> None:
+        """Write the first event of a new search: its seed, its sampler, and what makes it the
+        search it is."""
+        ledger = Ledger(folder.ledger)
+        ledger.append({"event": "search", **header, "time": time.time()})
+        ledger.close()
+
+    def _catch_up(self) -> None:
         """Bring the study and the weight files up to the ledger."""
         for trial in self.state.trials:
             self._mirror.update(trial)
@@ -54,7 +76,7 @@ class Logbook:
             turn = (number - len(self.presets)) % len(self.space.groups)
             origin, group = SAMPLED, self.space.groups[turn]
             sampled = suggest(self.state.trials, self.space, group, seed, number,
-                              self.task.metric, self.task.mode)
+                              self.task.metric, self.task.mode, self.state.header["sampler"])
             parameters = {self.space.group: group, **self.space.constants, **sampled}
         self._record({"event": "trial", "number": number, "origin": origin, "group": group,
                       "parameters": parameters})
@@ -101,6 +123,11 @@ class Logbook:
         """Record the test-split metrics of a configuration retrained with a seed."""
         self._record({"event": "final", "number": trial.number, "seed": seed,
                       "metrics": metrics})
+
+    @property
+    def storage(self) -> optuna.storages.BaseStorage:
+        """Where the study is."""
+        return self._mirror.storage
 
     def best(self, group: object) -> TrialRecord | None:
         return self.state.best(group, self.task.metric, self.task.mode)

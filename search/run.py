@@ -24,18 +24,15 @@ import ray
 import torch
 
 from models.data import DATASETS, DataError, ImageData, load
-from search.checkpoints import CheckpointStore
 from search.finals import best_table, write_finals
 from search.folder import FolderError, RunFolder, write_json
-from search.ledger import Ledger, LedgerError, read_ledger
+from search.ledger import LedgerError, read_ledger
 from search.logbook import Logbook
 from search.settings import Settings, UsageError, refuse_changes, resolve
-from search.state import SearchState
 from search.status import StatusBlock
-from search.study import StudyMirror, open_storage
 from search.tables import TableWriter
 from search.task import Task, arrays_from_data
-from search.tuner import STUDY_NAME, Limits, SearchStopped, build_tuner
+from search.tuner import Limits, SearchStopped, build_tuner
 
 LEDGER_VERSION = 1
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
@@ -72,9 +69,9 @@ def main(command: Command, argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     given = vars(command.parser().parse_args(argv))
+    ours = not ray.is_initialized()  # else whoever started Ray ends it
     try:
-        session, recorded = _prepare(command, given)
-        return _run(session, recorded)
+        return _run(_prepare(command, given), resumed="resume" in given)
     except (UsageError, DataError, FolderError, LedgerError) as error:
         print(f"search.{command.name}: error: {error}", file=sys.stderr)
         return 2
@@ -86,14 +83,12 @@ def main(command: Command, argv: list[str] | None = None) -> int:
               file=sys.stderr)
         return 130
     finally:
-        ray.shutdown()
+        if ours:
+            ray.shutdown()
 
 
-def _prepare(command: Command, given: dict) -> tuple[Session, list[dict] | None]:
-    """Check everything that can be checked before Ray starts and before a file is written.
-
-    Returns the session, and the events of the search that is resumed.
-    """
+def _prepare(command: Command, given: dict) -> Session:
+    """Check everything that can be checked before Ray starts and before a file is written."""
     storage = Path(given.get("storage_path", Settings.storage_path)).expanduser()
     if given.get("resume"):
         folder = _folder_to_resume(storage, given.get("name"), command)
@@ -118,7 +113,7 @@ def _prepare(command: Command, given: dict) -> tuple[Session, list[dict] | None]
     session = Session(command, settings, command.task(settings), data, note, folder)
     if events is not None:
         _refuse_another_search(session, events)
-    return session, events
+    return session
 
 
 def _folder_to_resume(storage: Path, name: str | None, command: Command) -> RunFolder:
@@ -169,12 +164,12 @@ def _load_set(name: str, settings: Settings) -> ImageData:
 def _header(session: Session) -> dict:
     """The ledger's first event: what makes this search this search."""
     settings = asdict(session.settings)
-    return {"event": "search", "version": LEDGER_VERSION, "command": session.command.name,
+    return {"version": LEDGER_VERSION, "command": session.command.name,
             "settings": {**settings, "latent_sizes": list(session.settings.latent_sizes),
                          "resume": False},
-            "seed": session.settings.seed, "space": session.task.space().as_json(),
+            "seed": session.settings.seed, "sampler": session.settings.sampler, "space": session.task.space().as_json(),
             "presets": {preset.name: preset.parameters for preset in session.task.presets()},
-            "data": {**session.data.summary(), "note": session.note}, "time": time.time()}
+            "data": {**session.data.summary(), "note": session.note}}
 
 
 def _refuse_another_search(session: Session, events: list[dict]) -> None:
@@ -199,43 +194,20 @@ def _refuse_another_search(session: Session, events: list[dict]) -> None:
                          f"{trials} trials that {session.folder.path} has already")
 
 
-def _run(session: Session, events: list[dict] | None) -> int:
+def _run(session: Session, resumed: bool) -> int:
     folder = session.folder
-    if events is None:
+    if not resumed:
         folder.create()
     with folder.locked():
-        if events is None:
-            Ledger(folder.ledger).append(_header(session))
-        logbook, storage = _open(session)
+        if not resumed:
+            Logbook.begin(folder, _header(session))
+        _quiet()
+        logbook = Logbook(folder, session.task)
         _announce(session, logbook)
-        return _search(session, logbook, storage)
+        return _search(session, logbook)
 
 
-def _open(session: Session) -> tuple[Logbook, optuna.storages.BaseStorage]:
-    """Read the ledger and bring everything that follows from it up to date."""
-    folder, task = session.folder, session.task
-    events, whole = read_ledger(folder.ledger)
-    state = SearchState.from_events(events)
-    _refuse_lost_checkpoints(folder, task, state)
-    os.truncate(folder.ledger, whole)
-    _quiet()
-    storage = open_storage(folder.study)
-    study = optuna.create_study(
-        storage=storage, study_name=STUDY_NAME, load_if_exists=True,
-        direction="minimize" if task.mode == "min" else "maximize")
-    mirror = StudyMirror(study, storage, task.space(), task.metric, task.mode)
-    logbook = Logbook(folder, task, state, Ledger(folder.ledger), mirror)
-    logbook.catch_up()
-    return logbook, storage
-
-
-def _refuse_lost_checkpoints(folder: RunFolder, task: Task, state: SearchState) -> None:
-    for trial in state.unfinished():
-        if task.checkpoints and trial.epochs:
-            CheckpointStore(folder.checkpoints).check(trial.id, trial.epochs)
-
-
-def _search(session: Session, logbook: Logbook, storage: optuna.storages.BaseStorage) -> int:
+def _search(session: Session, logbook: Logbook) -> int:
     settings = session.settings
     _start_ray(settings.address)
     limits = _limits(settings)
@@ -245,7 +217,7 @@ def _search(session: Session, logbook: Logbook, storage: optuna.storages.BaseSto
     state = "interrupted"
     try:
         arrays = ray.put(arrays_from_data(session.data))
-        tuned = _tune(logbook, storage, limits, arrays, [tables.write_if_due, status.print_if_due])
+        tuned = _tune(logbook, limits, arrays, [tables.write_if_due, status.print_if_due])
         status.print()
         if not tuned:
             raise KeyboardInterrupt
@@ -262,8 +234,8 @@ def _search(session: Session, logbook: Logbook, storage: optuna.storages.BaseSto
     return _conclude(session, logbook)
 
 
-def _tune(logbook: Logbook, storage: optuna.storages.BaseStorage, limits: Limits,
-          arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]) -> bool:
+def _tune(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef,
+          on_progress: list[Callable[[], None]]) -> bool:
     """Run what is left of the search. Returns False if Ctrl-C ended it.
 
     Raises SearchStopped if the search cannot go on."""
@@ -271,7 +243,7 @@ def _tune(logbook: Logbook, storage: optuna.storages.BaseStorage, limits: Limits
     if len(state.trials) >= limits.num_samples and not state.unfinished():
         return True
     start = time.monotonic()
-    tuner = build_tuner(logbook, storage, limits, arrays, on_progress)
+    tuner = build_tuner(logbook, limits, arrays, on_progress)
     try:
         tuner.fit()
     except ray.tune.error.TuneError as error:

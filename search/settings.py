@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.data import DATASETS
+from search.suggestion import SAMPLERS
 
 
 class UsageError(Exception):
@@ -41,6 +42,7 @@ class Settings:
     budget: str | None = None  # None: full with a GPU in the cluster, quick without
     max_failures: int = 2
     trial_timeout_s: float = 600.0
+    sampler: str = "tpe"
     metric: str = "validation_mse"
     latent_sizes: tuple[int, ...] = (1024, 128, 32)
     resume: bool = False
@@ -93,6 +95,8 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     add("--train-size", type=positive_int, help="training images to use (quick budget: 5000)")
     add("--final-seeds", type=natural, help="times each winner is retrained before its test "
         "score is read (default 3; 0: the test split is not read)")
+    add("--sampler", choices=SAMPLERS, help="tpe learns from the trials so far; random is the "
+        "control that it is measured against (default tpe)")
     add("--budget", choices=tuple(BUDGETS), help="quick: 15 minutes on two cores; full: all data "
         "(default: full if the cluster has a GPU)")
     add("--max-failures", type=natural, help="times a failing trial is tried again (default 2)")

@@ -15,11 +15,12 @@ from optuna.trial import FrozenTrial, TrialState
 from search.space import Space
 from search.state import COMPLETE, DIVERGED, ERROR, PRUNED, TrialRecord
 
+STUDY_NAME = "search"
 _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED,
            DIVERGED: TrialState.FAIL, ERROR: TrialState.FAIL}
 
 
-def open_storage(path: Path) -> JournalStorage:
+def _open_storage(path: Path) -> JournalStorage:
     """The journal at `path`, made if missing.
 
     The caller holds the run folder's lock, so a lock file or a half-written last line can only
@@ -35,14 +36,16 @@ def open_storage(path: Path) -> JournalStorage:
 
 
 class StudyMirror:
-    """Keeps the trials of `study` equal to the records it is shown."""
+    """Keeps the trials of the study at `path` equal to the records it is shown."""
 
-    def __init__(self, study: optuna.Study, storage: JournalStorage, space: Space,
-                 metric: str, mode: str):
-        self._storage, self._space = storage, space
+    def __init__(self, path: Path, space: Space, metric: str, mode: str):
+        self.storage, self._space = _open_storage(path), space
         self._metric, self._mode = metric, mode
-        self._study_id = storage.get_study_id_from_name(study.study_name)
-        known = storage.get_all_trials(self._study_id, deepcopy=False)
+        direction = "minimize" if mode == "min" else "maximize"
+        optuna.create_study(storage=self.storage, study_name=STUDY_NAME, load_if_exists=True,
+                            direction=direction)
+        self._study_id = self.storage.get_study_id_from_name(STUDY_NAME)
+        known = self.storage.get_all_trials(self._study_id, deepcopy=False)
         self._ids = {trial.number: trial._trial_id for trial in known}
         self._reported = {trial.number: max(trial.intermediate_values, default=0)
                           for trial in known}
@@ -59,13 +62,13 @@ class StudyMirror:
             return
         trial_id = self._ids.get(trial.number)
         if trial_id is None:
-            trial_id = self._storage.create_new_trial(self._study_id, self._template(trial))
+            trial_id = self.storage.create_new_trial(self._study_id, self._template(trial))
             self._ids[trial.number] = trial_id
         self._report(trial, trial_id)
         if trial.state in _STATES:
             best = trial.best_record(self._metric, self._mode)
             values = [best[self._metric]] if trial.state == COMPLETE else None
-            self._storage.set_trial_state_values(trial_id, _STATES[trial.state], values)
+            self.storage.set_trial_state_values(trial_id, _STATES[trial.state], values)
             self._closed.add(trial.number)
 
     def _report(self, trial: TrialRecord, trial_id: int) -> None:
@@ -73,7 +76,7 @@ class StudyMirror:
         for record in trial.records:
             value = record[self._metric]
             if record["epoch"] > reported and math.isfinite(value):
-                self._storage.set_trial_intermediate_value(trial_id, record["epoch"], value)
+                self.storage.set_trial_intermediate_value(trial_id, record["epoch"], value)
         self._reported[trial.number] = trial.epochs
 
     def _template(self, trial: TrialRecord) -> FrozenTrial:

@@ -14,11 +14,12 @@ from optuna.trial import TrialState, create_trial
 from search.space import Space
 from search.state import COMPLETE, PRUNED, RUNNING, TrialRecord
 
+SAMPLERS = ("tpe", "random")
 STARTUP_TRIALS = 10  # Optuna's own default: random until that many are finished
 
 
 def suggest(history: list[TrialRecord], space: Space, group: object, seed: int, number: int,
-            metric: str, mode: str) -> dict:
+            metric: str, mode: str, sampler: str = "tpe") -> dict:
     """Values for `space.distributions`, for the trial of that number in `group`.
 
     TPE learns from all groups at once, which one group alone has too few trials for: each trial
@@ -26,12 +27,11 @@ def suggest(history: list[TrialRecord], space: Space, group: object, seed: int, 
     of every code size and not just the largest one. Ranks are Optuna's own order: finished
     trials by value, then pruned ones by how far they came and their last value. Running trials
     count as worst (constant liar), so that parallel workers spread; diverged and failed ones do
-    not count, as in Optuna.
+    not count, as in Optuna. With `sampler` "random" the history is not looked at.
     """
     distributions = space.all_distributions()
-    # Warnings of the throw-away study (experimental arguments) would repeat at every trial.
-    study = optuna.create_study(sampler=_sampler(seed, number))
-    ranks = _ranks(history, metric, mode)
+    study = optuna.create_study(sampler=_sampler(sampler, seed, number))
+    ranks = _ranks(history, metric, mode) if sampler == "tpe" else {}
     study.add_trials([_as_finished(trial, space, distributions, ranks[trial.number])
                       for trial in history if trial.number in ranks])
     study.enqueue_trial({space.group: group})
@@ -39,8 +39,10 @@ def suggest(history: list[TrialRecord], space: Space, group: object, seed: int, 
     return {name: params[name] for name in space.distributions}
 
 
-def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
+def _sampler(name: str, seed: int, number: int) -> optuna.samplers.BaseSampler:
     value = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=value)
     return optuna.samplers.TPESampler(seed=value, multivariate=True,
                                       n_startup_trials=STARTUP_TRIALS)
 

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import optuna
 import ray
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
@@ -24,9 +23,9 @@ from search.checkpoints import StorageFull
 from search.logbook import Logbook
 from search.scheduler import GroupedASHA
 from search.state import TrialRecord
+from search.study import STUDY_NAME
 from search.trainable import EpochTrainable
 
-STUDY_NAME = "search"
 REDUCTION_FACTOR = 3
 
 
@@ -56,9 +55,10 @@ class LedgerSearch(OptunaSearch):
     the study the truth, and suggestions come from the same record (search/suggestion.py).
     """
 
-    def __init__(self, logbook: Logbook, storage: optuna.storages.BaseStorage):
+    def __init__(self, logbook: Logbook):
         super().__init__(space=logbook.space.all_distributions(), metric=logbook.task.metric,
-                         mode=logbook.task.mode, storage=storage, study_name=STUDY_NAME)
+                         mode=logbook.task.mode, storage=logbook.storage,
+                         study_name=STUDY_NAME)
         self._logbook = logbook
         self._unfinished = deque(logbook.state.unfinished())
 
@@ -133,8 +133,7 @@ class TrialKeeper(tune.Callback):
         return self._logbook.state.trials[trial.config["number"]]
 
 
-def build_tuner(logbook: Logbook, storage: optuna.storages.BaseStorage, limits: Limits,
-                arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]) -> tune.Tuner:
+def build_tuner(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]) -> tune.Tuner:
     """A Tuner for what is left of the search.
 
     `arrays`: what `search.task.arrays_from_data` gives, in the object store; the workers read
@@ -151,7 +150,7 @@ def build_tuner(logbook: Logbook, storage: optuna.storages.BaseStorage, limits: 
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
             metric=logbook.task.metric, mode=logbook.task.mode,
-            search_alg=LedgerSearch(logbook, storage),
+            search_alg=LedgerSearch(logbook),
             scheduler=GroupedASHA(logbook, limits.grace_epochs, REDUCTION_FACTOR),
             num_samples=left, max_concurrent_trials=limits.max_concurrent, reuse_actors=True,
             time_budget_s=limits.time_budget_s, trial_name_creator=_name,

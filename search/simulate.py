@@ -1,0 +1,644 @@
+"""`python -m search.simulate`: recorded learning curves replayed through real searchers.
+
+No training and no cluster: the searchers and schedulers are the ones that searches use, called
+in the order of Ray's TuneController (ray/tune/execution/tune_controller.py, `_process_trial_result`
+and `stop_trial`), on a clock that counts epochs. So a search of 200 epochs takes a second or two,
+and searchers can be compared over many seeds: an idea of Syne Tune's simulator backend.
+
+The curves come from a random search that stopped nothing early. A configuration that a searcher
+proposes gets the whole curve of the nearest recorded configuration of the same code size
+(1-nearest-neighbour, as Syne Tune's blackbox repository does for what it has not recorded), in the
+unit cube of the parameters: on a log scale where the distribution is, a categorical counts 0 or 1.
+Limits: between recorded points the surface is flat, so what is gained by fine steps is not seen
+and searchers look more alike than they are; unimportant parameters count as much as important
+ones; nothing better than the best recorded curve can be found; all epochs cost the same; training
+noise is part of the surface. How well a neighbour stands for a configuration is measured on the
+recorded ones, and printed.
+
+Regret: what the search would crown for a code size now (its best trial among those that had all
+epochs; only where there is none, among the stopped) is looked up at full budget, since that is
+how a winner is retrained, and divided by the best value recorded for that code size. Ratios,
+because code sizes differ in error by factors and differences would speak of the worst one only;
+their geometric mean over the code sizes, as a percentage above 1. Where nothing is crowned yet,
+the median of the recorded values stands in: what an untried configuration would give.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import heapq
+import io
+import json
+import logging
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from search.autoencoders import AutoencoderTask
+from search.folder import FolderError, RunFolder, write_atomically, write_json
+from search.logbook import Logbook
+from search.scheduler import GroupedASHA
+from search.settings import OneLineParser, UsageError, positive_int
+from search.space import Preset, Space
+from search.state import COMPLETE, DIVERGED, PRUNED, SAMPLED, TrialRecord
+from search.suggestion import suggest
+from search.tuner import REDUCTION_FACTOR, LedgerSearch
+
+METRIC, GROUP = "validation_mse", "latent_size"
+RECORDED_BUDGET = "quick"  # whose space the recorded configurations are drawn from
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the budget, at which regret is read
+RESAMPLES = 5000  # of the bootstrap; moves the ends of an interval by less than it shows
+DEFAULT_CURVES = Path("tests/recorded/curves.csv.gz")
+
+
+# ------------------------------------------------------------------------------ recorded curves
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Recorded configurations and their metric per epoch; nan from where training diverged."""
+
+    space: Space
+    parameters: tuple[dict, ...]  # of each configuration, its code size among them
+    values: np.ndarray  # (configurations, epochs)
+    points: np.ndarray  # (configurations, coordinates): see `_coordinates`
+    groups: np.ndarray  # (configurations,): code sizes
+
+    @property
+    def max_epochs(self) -> int:
+        return self.values.shape[1]
+
+    def nearest(self, parameters: dict) -> int:
+        """The row of the recorded configuration of the same code size nearest to these."""
+        rows = np.flatnonzero(self.groups == parameters[GROUP])
+        offsets = self.points[rows] - _coordinates(self.space, parameters)
+        return int(rows[np.square(offsets).sum(1).argmin()])
+
+    def finals(self) -> np.ndarray:
+        """What each configuration reaches with all epochs: its best, or inf if it diverged."""
+        best = np.where(np.isnan(self.values), np.inf, self.values).min(1)
+        return np.where(np.isnan(self.values[:, -1]), np.inf, best)
+
+
+def load_curves(path: Path) -> Curves:
+    """Read what `record` wrote. Raises UsageError if it is not that."""
+    try:
+        with gzip.open(path, "rt", newline="") as file:
+            rows = list(csv.DictReader(file))
+        sizes = tuple(sorted({int(row[GROUP]) for row in rows}, reverse=True))
+        space = AutoencoderTask(sizes, 1, RECORDED_BUDGET).space()
+        configurations, curves = {}, {}
+        for row in rows:
+            number = int(row["number"])
+            configurations[number] = _parse(space, row)
+            curves.setdefault(number, {})[int(row["epoch"])] = float(row[METRIC])
+        epochs = max(max(curve) for curve in curves.values())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror or error})") from error
+    except (ValueError, KeyError, TypeError, EOFError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} holds no curves of this search space (--record makes a file of "
+            f"them from a run folder): {error!r}"
+        ) from error
+    values = [[curves[n].get(epoch, np.nan) for epoch in range(1, epochs + 1)] for n in curves]
+    parameters = tuple(configurations[number] for number in curves)
+    return Curves(
+        space,
+        parameters,
+        np.array(values),
+        np.array([_coordinates(space, p) for p in parameters]),
+        np.array([p[GROUP] for p in parameters]),
+    )
+
+
+def _parse(space: Space, row: dict[str, str]) -> dict:
+    return {
+        name: _typed(distribution, row[name])
+        for name, distribution in space.all_distributions().items()
+    }
+
+
+def _typed(distribution: BaseDistribution, text: str):
+    if isinstance(distribution, CategoricalDistribution):
+        return next(choice for choice in distribution.choices if str(choice) == text)
+    return int(text) if isinstance(distribution, IntDistribution) else float(text)
+
+
+def _coordinates(space: Space, parameters: dict) -> np.ndarray:
+    """A point such that squared distances are those of the docstring above."""
+    parts = []
+    for name, distribution in space.distributions.items():
+        value = parameters[name]
+        if isinstance(distribution, CategoricalDistribution):
+            # One-hot vectors scaled so that two different ones are at distance 1.
+            parts += [np.sqrt(0.5) * (value == choice) for choice in distribution.choices]
+        else:
+            scale = np.log if distribution.log else float
+            low, high = scale(distribution.low), scale(distribution.high)
+            parts.append((scale(value) - low) / (high - low))
+    return np.array(parts, dtype=float)
+
+
+def record(run: Path, out: Path) -> int:
+    """Write the curves of a run folder's sampled trials to `out`; return how many there are.
+
+    Raises FolderError unless the run is a random search of autoencoders, over the space that
+    curves are replayed in, which stopped no trial early."""
+    folder = RunFolder(run)
+    try:
+        about = json.loads(folder.run_json.read_text())
+        trials = _rows(folder.trials_csv)
+        epochs = _rows(folder.epochs_csv)
+    except (OSError, ValueError) as error:
+        raise FolderError(f"{run} is not the folder of a search: {error}") from error
+    space = AutoencoderTask(tuple(about["latent_sizes"]), 1, RECORDED_BUDGET).space()
+    if about["command"] != "autoencoders" or about["space"] != space.as_json():
+        raise FolderError(f"{run} did not search autoencoders over the {RECORDED_BUDGET} space")
+    if about["settings"].get("sampler") != "random":
+        raise FolderError(f"{run} was not made with --sampler random")
+    if any(row["state"] == PRUNED for row in trials):
+        raise FolderError(
+            f"{run} stopped trials early: make it with --grace-epochs as large as --max-epochs"
+        )
+    names = tuple(space.all_distributions())
+    kept = {row["number"]: row for row in trials if _is_curve(row)}
+    lines = [
+        {
+            "number": row["number"],
+            **{name: _short(kept[row["number"]][name]) for name in names},
+            "epoch": row["epoch"],
+            METRIC: _short(row[METRIC]),
+        }
+        for row in epochs
+        if row["number"] in kept
+    ]
+    if not lines:
+        raise FolderError(f"{run} holds no finished trial that was sampled")
+    _write_csv_gz(out, lines)
+    return len(kept)
+
+
+def _is_curve(row: dict) -> bool:
+    return row["preset"] == SAMPLED and row["state"] in (COMPLETE, DIVERGED)
+
+
+def _rows(path: Path) -> list[dict]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _short(text: str) -> str:
+    """A number with 6 significant digits; other text, and whole numbers, as they are."""
+    try:
+        return text if text.lstrip("-").isdigit() else f"{float(text):.6g}"
+    except ValueError:
+        return text
+
+
+def _write_csv_gz(path: Path, rows: list[dict]) -> None:
+    """The same rows give the same bytes: no time and no name in the header."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    packed = gzip.compress(text.getvalue().encode(), mtime=0)
+    write_atomically(path, lambda file: file.write(packed))
+
+
+# ---------------------------------------------------------------- searchers under comparison
+
+
+@dataclass(frozen=True)
+class ReplayTask:
+    """What searcher and scheduler ask of a `search.task.Task`; nothing is ever trained."""
+
+    space_: Space
+    max_epochs: int
+    metric: str = METRIC
+    mode: str = "min"
+    metrics: tuple[str, ...] = ("train_loss", METRIC)
+    checkpoints: bool = False
+
+    def space(self) -> Space:
+        return self.space_
+
+    def presets(self) -> tuple[Preset, ...]:
+        return ()
+
+
+class ToldAsComplete(Logbook):
+    """Ours in all but one thing: suggestions take stopped trials for finished ones, with the
+    value they had when they were stopped, as stock Ray Tune tells Optuna."""
+
+    def new_trial(self) -> TrialRecord:
+        number, seed = len(self.state.trials), self.state.header["seed"]
+        group = self.space.groups[number % len(self.space.groups)]
+        told = [replace(t, state=COMPLETE) if t.state == PRUNED else t for t in self.state.trials]
+        values = suggest(told, self.space, group, seed, number, METRIC, "min")
+        self._record(
+            {
+                "event": "trial",
+                "number": number,
+                "origin": SAMPLED,
+                "group": group,
+                "parameters": {GROUP: group, **self.space.constants, **values},
+            }
+        )
+        self._mirror.update(self.state.trials[number])
+        return self.state.trials[number]
+
+
+Pair = tuple[OptunaSearch, TrialScheduler]
+
+
+def ours(
+    curves: Curves,
+    seed: int,
+    grace_epochs: int,
+    folder: Path,
+    sampler: str = "tpe",
+    logbook_class: type[Logbook] = Logbook,
+) -> Pair:
+    """This project's searcher and scheduler on a new run folder, as search/run.py opens it."""
+    run = RunFolder(folder)
+    run.create()
+    Logbook.begin(run, {"seed": seed, "sampler": sampler, "data": {}})
+    logbook = logbook_class(run, ReplayTask(curves.space, curves.max_epochs))
+    scheduler = GroupedASHA(logbook, grace_epochs, REDUCTION_FACTOR)
+    return LedgerSearch(logbook), scheduler
+
+
+def told_as_complete(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Pair:
+    return ours(curves, seed, grace_epochs, folder, logbook_class=ToldAsComplete)
+
+
+def random(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Pair:
+    return ours(curves, seed, grace_epochs, folder, sampler="random")
+
+
+def unpruned(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Pair:
+    return ours(curves, seed, curves.max_epochs, folder, sampler="random")
+
+
+def stock(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Pair:
+    """Ray's own, as its documentation puts them together: the code size is one more
+    categorical, and all trials meet on one set of rungs."""
+    search = OptunaSearch(curves.space.all_distributions(), metric=METRIC, mode="min", seed=seed)
+    scheduler = AsyncHyperBandScheduler(
+        time_attr="training_iteration",
+        metric=METRIC,
+        mode="min",
+        max_t=curves.max_epochs,
+        grace_period=grace_epochs,
+        reduction_factor=REDUCTION_FACTOR,
+    )
+    return search, scheduler
+
+
+SEARCHERS: dict[str, Callable[[Curves, int, int, Path], Pair]] = {
+    "ours": ours,
+    "ours-told-complete": told_as_complete,
+    "stock": stock,
+    "random": random,
+    "random-unpruned": unpruned,
+}
+MEANINGS = {
+    "ours": "this project's searcher and ASHA per code size",
+    "ours-told-complete": "the same, but stopped trials pass for finished ones",
+    "stock": "Ray's OptunaSearch and AsyncHyperBandScheduler",
+    "random": "random search with ASHA per code size",
+    "random-unpruned": "random search that stops nothing early",
+}
+
+
+# ------------------------------------------------------------------------- simulated controller
+
+
+@dataclass
+class Replay:
+    """One trial of a simulated search."""
+
+    row: int  # of the recorded configuration whose curve it follows
+    epochs: int = 0
+    ended: bool = False
+
+
+@dataclass
+class Replays:
+    """A simulated search: its trials in order of start, and its clock."""
+
+    curves: Curves
+    trials: list[Replay] = field(default_factory=list)
+    epochs: int = 0  # trained in all
+
+    def crowned(self, group: int) -> int | None:
+        """The row that the search would choose for a code size now, by `SearchState.best`'s
+        rule: the best epoch among trials that had all epochs, else among the stopped ones."""
+        seen = {
+            (trial.epochs < self.curves.max_epochs, np.min(values), number): trial.row
+            for number, trial in enumerate(self.trials)
+            if trial.ended
+            and self.curves.groups[trial.row] == group
+            and np.isfinite(values := self.curves.values[trial.row, : trial.epochs]).all()
+        }
+        return seen[min(seen)] if seen else None
+
+
+def simulate(curves: Curves, pair: Pair, budget_epochs: int, workers: int) -> Iterator[Replays]:
+    """Search until `budget_epochs` are trained; yields the search after every epoch.
+
+    All epochs take one tick of the clock; workers that are ready together go in the order in
+    which their trials began. A worker whose trial ended begins the next one at once.
+    """
+    search, scheduler = pair
+    replays, numbers = Replays(curves), count()
+    ready = [(1, number) for number in range(workers)]  # (when an epoch ends, trial)
+    stand_ins = [_begin(search, scheduler, replays, next(numbers)) for _ in range(workers)]
+    while replays.epochs < budget_epochs:
+        now, number = heapq.heappop(ready)
+        replays.epochs += 1
+        if _epoch(search, scheduler, stand_ins[number], replays.trials[number], curves):
+            number = next(numbers)
+            stand_ins.append(_begin(search, scheduler, replays, number))
+        heapq.heappush(ready, (now + 1, number))
+        yield replays
+
+
+def _begin(search: OptunaSearch, scheduler: TrialScheduler, replays: Replays, number: int):
+    """Ask for a configuration; returns what stands in for Ray's Trial."""
+    trial_id = f"replay_{number:05d}"
+    config = search.suggest(trial_id)
+    row = replays.curves.nearest(config.get("parameters", config))
+    replays.trials.append(Replay(row))
+    metadata = SimpleNamespace(num_failures=0)
+    trial = SimpleNamespace(trial_id=trial_id, config=config, run_metadata=metadata)
+    scheduler.on_trial_add(None, trial)
+    return trial
+
+
+def _epoch(
+    search: OptunaSearch, scheduler: TrialScheduler, trial, replay: Replay, curves: Curves
+) -> bool:
+    """Replay one epoch as TuneController processes a result; returns whether the trial ended.
+
+    The searcher hears of a result only where the trial goes on; of the last one it hears as the
+    trial's completion, after the scheduler."""
+    value = float(curves.values[replay.row, replay.epochs])
+    replay.epochs += 1
+    result = {
+        "epoch": replay.epochs,
+        "training_iteration": replay.epochs,
+        "seconds": 1.0,
+        "train_loss": value,
+        METRIC: value,
+    }
+    decision = scheduler.on_trial_result(None, trial, result)
+    if decision != TrialScheduler.STOP:
+        search.on_trial_result(trial.trial_id, result)
+        return False
+    replay.ended = True
+    scheduler.on_trial_complete(None, trial, result)
+    search.on_trial_complete(trial.trial_id, result=result)
+    return True
+
+
+# -------------------------------------------------------------------------------------- regret
+
+
+def log_regret(replays: Replays) -> float:
+    """Mean over code sizes of log(crowned value / best recorded value); 0 is perfect."""
+    finals, groups = replays.curves.finals(), replays.curves.groups
+    logs = []
+    for group in replays.curves.space.groups:
+        of_group = finals[groups == group]
+        row = replays.crowned(group)
+        value = np.inf if row is None else finals[row]
+        # A trial stopped while it did well, and known to diverge later, is no better than none.
+        value = value if np.isfinite(value) else np.median(of_group)
+        logs.append(np.log(value / of_group.min()))
+    return float(np.mean(logs))
+
+
+def regrets(
+    curves: Curves,
+    searcher: str,
+    seed: int,
+    at: tuple[int, ...],
+    workers: int = 1,
+    grace_epochs: int = 1,
+) -> list[float]:
+    """Log regrets of one search after each number of epochs in `at` (rising)."""
+    with tempfile.TemporaryDirectory(prefix="simulate-") as folder:
+        pair = SEARCHERS[searcher](curves, seed, grace_epochs, Path(folder) / "run")
+        searches = simulate(curves, pair, at[-1], workers)
+        return [log_regret(replays) for replays in searches if replays.epochs in at]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A median over seeds and the ends of its bootstrap 95 % interval, in per cent."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+def estimate(logs: np.ndarray, seed: int = 0) -> Estimate:
+    """The percentile bootstrap of the median of log ratios (Efron 1979)."""
+    draws = np.random.default_rng(seed).integers(len(logs), size=(RESAMPLES, len(logs)))
+    low, high = np.percentile(np.median(logs[draws], axis=1), (2.5, 97.5))
+    return Estimate(*(float(100 * np.expm1(value)) for value in (np.median(logs), low, high)))
+
+
+def neighbour_agreement(curves: Curves) -> float:
+    """Mean over code sizes of the rank correlation (Spearman) between what a recorded
+    configuration reaches and what its nearest other one does: how far to trust the replay."""
+    finals, found = curves.finals(), []
+    for group in curves.space.groups:
+        rows = np.flatnonzero(curves.groups == group)
+        offsets = curves.points[rows, None] - curves.points[None, rows]
+        distances = np.square(offsets).sum(-1) + np.diag(np.full(len(rows), np.inf))
+        pair = np.stack([finals[rows], finals[rows][distances.argmin(1)]])
+        found.append(np.corrcoef(pair.argsort(1).argsort(1))[0, 1])
+    return float(np.mean(found))
+
+
+# -------------------------------------------------------------------------------------- command
+
+
+def compare(
+    curves: Curves,
+    searchers: list[str],
+    seeds: int,
+    budget_epochs: int,
+    workers: int,
+    grace_epochs: int,
+) -> dict:
+    """Everything that is printed, as JSON-ready values."""
+    at = tuple(sorted({max(1, round(share * budget_epochs)) for share in SHARES}))
+    logs = {
+        name: np.array(
+            [regrets(curves, name, seed, at, workers, grace_epochs) for seed in range(seeds)]
+        )
+        for name in searchers
+    }
+    against = logs[searchers[0]]
+    return {
+        "epochs": list(at),
+        "seeds": seeds,
+        "workers": workers,
+        "grace_epochs": grace_epochs,
+        "configurations": len(curves.parameters),
+        "max_epochs": curves.max_epochs,
+        "neighbour_agreement": neighbour_agreement(curves),
+        "regret_percent": {
+            name: [asdict(estimate(column)) for column in values.T] for name, values in logs.items()
+        },
+        "against": searchers[0],
+        "difference_percent": {
+            name: [asdict(estimate(column)) for column in (values - against).T]
+            for name, values in logs.items()
+            if values is not against
+        },
+        "log_regrets": {name: values.tolist() for name, values in logs.items()},
+    }
+
+
+def as_text(found: dict) -> str:
+    """The comparison as tables."""
+    lines = [
+        f"{found['configurations']} recorded configurations of {found['max_epochs']} epochs, "
+        f"{found['seeds']} seeds, {found['workers']} worker(s); a configuration and its nearest "
+        f"neighbour agree with rank correlation {found['neighbour_agreement']:.2f}",
+        "",
+        "Regret: per cent above the best recorded, geometric mean over code sizes; median over "
+        "seeds [bootstrap 95 % interval]",
+        *_table(found["epochs"], found["regret_percent"]),
+        "",
+        f"Difference from {found['against']}, seed by seed: what is chosen is so many per cent "
+        f"worse than what {found['against']} chooses",
+        *_table(found["epochs"], found["difference_percent"]),
+        "",
+        *(f"{name}: {MEANINGS[name]}" for name in found["regret_percent"]),
+    ]
+    return "\n".join(lines)
+
+
+def _table(epochs: list[int], rows: dict[str, list[dict]]) -> list[str]:
+    head = f"{'epochs trained':<20}" + "".join(f"{value:>22}" for value in epochs)
+    return [head] + [
+        f"{name:<20}" + "".join(f"{str(Estimate(**value)):>22}" for value in values)
+        for name, values in rows.items()
+    ]
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog="python -m search.simulate",
+        allow_abbrev=False,
+        description="Compare searchers on "
+        "recorded learning curves, at no training cost, over many seeds.",
+    )
+    add = parser.add_argument
+    add(
+        "--curves",
+        type=Path,
+        default=DEFAULT_CURVES,
+        help=f"recorded curves (default {DEFAULT_CURVES})",
+    )
+    add("--seeds", type=positive_int, default=30, help="searches of each kind (default 30)")
+    add(
+        "--budget-epochs",
+        type=positive_int,
+        default=200,
+        help="epochs of each search (default 200: about 50 trials of 9 epochs with ASHA)",
+    )
+    add("--workers", type=positive_int, default=1, help="trials at a time (default 1)")
+    add("--grace-epochs", type=positive_int, default=1, help="ASHA's first rung (default 1)")
+    add(
+        "--searchers",
+        nargs="+",
+        choices=tuple(SEARCHERS),
+        default=list(SEARCHERS),
+        help="which to compare; the others are set against the first",
+    )
+    add("--json", type=Path, help="write the figures to this file too")
+    add(
+        "--record",
+        type=Path,
+        metavar="RUN",
+        help="do not compare: make a file of curves from "
+        "the folder of a run of search.autoencoders --sampler random with --grace-epochs as "
+        "large as --max-epochs",
+    )
+    add("--out", type=Path, help="the file that --record makes")
+    return parser
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna and Ray tell of every trial, and stock OptunaSearch of every nan."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", message="All-NaN slice", category=RuntimeWarning)
+        yield
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0, or 2 for an argument or a file that cannot be used."""
+    given = _parser().parse_args(argv)
+    try:
+        if (given.record is None) != (given.out is None):
+            raise UsageError("--record RUN and --out FILE go together")
+        if given.record is not None:
+            number = record(given.record, given.out)
+            print(f"{given.out}: curves of {number} trials")
+            return 0
+        return _compare(given)
+    except (UsageError, FolderError) as error:
+        print(f"search.simulate: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _compare(given) -> int:
+    curves = load_curves(given.curves)
+    if given.grace_epochs > curves.max_epochs:
+        raise UsageError(
+            f"--grace-epochs {given.grace_epochs} is more than the "
+            f"{curves.max_epochs} epochs that were recorded"
+        )
+    with _quiet():
+        found = compare(
+            curves,
+            list(dict.fromkeys(given.searchers)),
+            given.seeds,
+            given.budget_epochs,
+            given.workers,
+            given.grace_epochs,
+        )
+    print(as_text(found))
+    if given.json:
+        write_json(given.json, found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

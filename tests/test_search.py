@@ -1,0 +1,130 @@
+"""The search itself, on trials that cost nothing: states, failures, resume, growth, speed."""
+
+from __future__ import annotations
+
+import time
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from search.state import SAMPLED
+from tests.toy import ToyTask
+from tests.toy_search import open_logbook, rungs, run_toy
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+def study_of(logbook):
+    storage = JournalStorage(JournalFileBackend(str(logbook.folder.study)))
+    return optuna.load_study(study_name=None, storage=storage)
+
+
+def test_presets_come_first_and_run_to_the_end_though_they_are_the_worst(tmp_path):
+    task = ToyTask(trouble=("", "", ""))  # x = 1: worse than nearly every sampled trial
+    logbook = run_toy(tmp_path / "run", task, num_samples=20)
+    trials = logbook.state.trials
+    assert [trial.origin for trial in trials[:3]] == ["preset-0", "preset-1", "preset-2"]
+    assert {trial.state for trial in trials[:3]} == {"complete"}
+    assert {trial.origin for trial in trials[3:]} == {SAMPLED}
+    assert "pruned" in {trial.state for trial in trials[3:]}
+
+
+def test_fewer_samples_than_presets_runs_the_first_ones(tmp_path):
+    logbook = run_toy(tmp_path / "run", ToyTask(trouble=("", "", "")), num_samples=2)
+    assert [trial.origin for trial in logbook.state.trials] == ["preset-0", "preset-1"]
+
+
+def test_groups_take_turns_and_each_gets_a_best_trial(tmp_path):
+    logbook = run_toy(tmp_path / "run", ToyTask(), num_samples=8)
+    assert [trial.group for trial in logbook.state.trials] == [1, 2] * 4
+    assert logbook.best(1).group == 1 and logbook.best(2).group == 2
+
+
+def test_a_trial_that_diverges_never_enters_a_rung_and_fails_in_the_study(tmp_path):
+    logbook = run_toy(tmp_path / "run", ToyTask(trouble=("nan",)), num_samples=8)
+    diverged = logbook.state.trials[0]
+    assert diverged.state == "diverged" and diverged.epochs == 2
+    assert study_of(logbook).trials[0].state == TrialState.FAIL
+    held = [key for group in rungs(logbook).values() for _, rung in group for key in rung]
+    assert diverged.id not in held and held
+
+
+def test_a_trial_that_raises_is_retried_then_an_error_with_its_traceback(tmp_path):
+    task = ToyTask(trouble=("raise",))
+    logbook = run_toy(tmp_path / "run", task, num_samples=6, max_failures=2)
+    failed = logbook.state.trials[0]
+    assert (failed.state, failed.failures, failed.epochs) == ("error", 3, 1)
+    text = (logbook.folder.errors / f"{failed.id}.txt").read_text()
+    assert "this trial was told to raise" in text and text.count("failure") >= 3
+    assert study_of(logbook).trials[0].state == TrialState.FAIL
+    assert logbook.state.counts()["running"] == 0 and len(logbook.state.trials) == 6
+
+
+@pytest.mark.parametrize("trouble", ["raise-once", "kill-once"])
+def test_a_trial_that_fails_once_goes_on_from_its_checkpoint(tmp_path, trouble):
+    task = ToyTask(trouble=(trouble,), marks=str(tmp_path))
+    logbook = run_toy(tmp_path / "run", task, num_samples=3)
+    trial = logbook.state.trials[0]
+    assert (trial.state, trial.failures) == ("complete", 1)
+    assert [record["epoch"] for record in trial.records] == [1, 2, 3, 4]
+
+
+def test_a_stuck_trial_is_killed_and_its_worker_replaced(tmp_path):
+    task = ToyTask(trouble=("stuck-once", "stuck"), marks=str(tmp_path))
+    start = time.monotonic()
+    logbook = run_toy(tmp_path / "run", task, num_samples=6, trial_timeout_s=4.0, max_failures=1)
+    assert time.monotonic() - start < 120
+    states = [trial.state for trial in logbook.state.trials]
+    assert states[:2] == ["complete", "error"] and "running" not in states
+    text = (logbook.folder.errors / f"{logbook.state.trials[1].id}.txt").read_text()
+    assert "no progress for 4 s" in text
+
+
+def test_the_study_holds_every_epoch_and_the_true_state_of_every_trial(tmp_path):
+    logbook = run_toy(tmp_path / "run", ToyTask(trouble=("nan",)), num_samples=15)
+    names = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED,
+             "diverged": TrialState.FAIL}
+    frozen = study_of(logbook).trials
+    assert len(frozen) == 15
+    for trial, told in zip(logbook.state.trials, frozen, strict=True):
+        assert told.state == names[trial.state]
+        finite = {r["epoch"]: r["value"] for r in trial.records if r["value"] == r["value"]}
+        assert told.intermediate_values == finite
+        if trial.state == "complete":
+            assert told.value == min(finite.values())
+        assert told.params["x"] == trial.parameters["x"]
+
+
+def test_a_finished_search_grows_and_remembers(tmp_path):
+    grown = run_toy(tmp_path / "grown", ToyTask(), num_samples=6, max_concurrent=1)
+    before = rungs(grown)
+    again = open_logbook(tmp_path / "grown", ToyTask())
+    assert rungs(again) == before
+    grown = run_toy(tmp_path / "grown", ToyTask(), num_samples=14, max_concurrent=1)
+    whole = run_toy(tmp_path / "whole", ToyTask(), num_samples=14, max_concurrent=1)
+    assert outcome(grown) == outcome(whole)
+
+
+def outcome(logbook):
+    """Everything about the trials but times."""
+    return [(t.number, t.origin, t.group, t.parameters, t.state,
+             [{k: v for k, v in r.items() if k != "seconds"} for r in t.records])
+            for t in logbook.state.trials]
+
+
+def test_only_the_best_weights_and_no_checkpoints_are_left(tmp_path):
+    logbook = run_toy(tmp_path / "run", ToyTask(trouble=("",)), num_samples=12)
+    assert list(logbook.folder.checkpoints.iterdir()) == []
+    kept = {path.name for path in logbook.folder.best.iterdir()}
+    assert kept == {"1", "2", "preset-0"}
+
+
+def test_twenty_trivial_trials_cost_less_than_eight_seconds(tmp_path):
+    task = ToyTask(max_epochs=1, checkpoints=False)
+    run_toy(tmp_path / "warm", task, num_samples=2)  # Ray's own first worker start
+    start = time.monotonic()
+    run_toy(tmp_path / "run", task, num_samples=20)
+    assert time.monotonic() - start < 8
