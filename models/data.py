@@ -137,12 +137,12 @@ def load(
     split: one of the set's splits; None for the first of them.
     centre: whether each image is shifted by whole pixels to put its ink's centre of mass in the
         middle (no ink is lost, see `centre_ink`); None for the set's default.
-    train_size: how many of the training images to keep, chosen by `seed`; None for all. Validation
-        and test never change.
+    train_size: keep at most so many of the training images, chosen by `seed`; None for all.
+        Validation and test never change.
     download: whether missing files may be downloaded into `data_dir`, in torchvision's layout.
 
-    Raises DataError, one line that says what to do: an unknown name or split, a train_size out of
-    range, files that are missing, truncated or foreign, a download that fails.
+    Raises DataError, one line that says what to do: an unknown name or split, a train_size below
+    one, files that are missing, truncated or foreign, a download that fails.
     """
     dataset = _choose("data set", name, DATASETS)
     split = dataset.splits[0] if split is None else split
@@ -174,8 +174,8 @@ def _choose(what: str, name: str, among: Mapping):
 
 
 def _subset(train: np.ndarray, size: int | None, seed: int) -> np.ndarray:
-    if size is None:
+    if size is None or size >= len(train):
         return train
-    if not 1 <= size <= len(train):
+    if size < 1:
         raise DataError(f"train_size {size} is out of range; choose from 1 to {len(train):,}")
     return np.random.RandomState(seed).permutation(train)[:size]

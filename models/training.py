@@ -11,6 +11,7 @@ new `TrainingRun` needs to go on to the same curve; `run.weights()` the weights 
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -133,8 +134,7 @@ class TrainingRun:
         self.training, self.data, self.probe = training, data, probe
         with _seeded(training.seed, 0, data.device):
             self.network = _build(model, data.device)
-        self.average = _build(model, data.device).requires_grad_(False)
-        self.average.load_state_dict(self.network.state_dict())
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=training.learning_rate, betas=(0.9, 0.99),
             weight_decay=training.l2, fused=True)
@@ -151,15 +151,15 @@ class TrainingRun:
                    "images_per_s": len(self.data.train) / seconds}
 
     def state_dict(self) -> dict:
-        """Everything the next epoch depends on; tensors and plain containers only."""
+        """Everything the next epoch and `weights` depend on; tensors and plain containers only."""
         return {"epoch": self.epoch, "step": self.step, "network": self.network.state_dict(),
-                "average": dict(self.average.named_parameters()),
+                "average": self.average.state_dict(),
                 "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
         self.epoch, self.step = state["epoch"], state["step"]
         self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"], strict=False)
+        self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:

@@ -58,6 +58,8 @@ def _retrain(logbook: Logbook, winners: list[TrialRecord], seeds: list[int],
         (done,), _ = ray.wait(list(running))
         trial, seed = running.pop(done)
         logbook.final(trial, seed, ray.get(done))
+        print(f"  {logbook.space.group.replace('_', ' ')} {trial.group}, seed {seed}: done, "
+              f"{len(running)} left", flush=True)
 
 
 def retrain_and_test(task: Task, arrays: dict, parameters: dict, seed: int,

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
-import os
-import platform
-import subprocess
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import optuna
 import ray
 import torch
 
-from models.data import DATASETS, DataError, ImageData, load
+from models.data import DataError, ImageData, load
+from search.cluster import session_limits, start_ray
 from search.finals import best_table, write_finals
-from search.folder import FolderError, RunFolder, write_json
+from search.folder import FolderError, RunFolder
 from search.ledger import LedgerError, read_ledger
 from search.logbook import Logbook
+from search.record import RunRecord
 from search.settings import Settings, UsageError, refuse_changes, resolve
 from search.status import StatusBlock
 from search.tables import TableWriter
@@ -35,7 +33,6 @@ from search.task import Task, arrays_from_data
 from search.tuner import Limits, SearchStopped, build_tuner
 
 LEDGER_VERSION = 1
-PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
@@ -70,17 +67,20 @@ def main(command: Command, argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     given = vars(command.parser().parse_args(argv))
     ours = not ray.is_initialized()  # else whoever started Ray ends it
+    session = None
     try:
-        return _run(_prepare(command, given), resumed="resume" in given)
+        session = _prepare(command, given)
+        return _run(session, resumed="resume" in given)
     except (UsageError, DataError, FolderError, LedgerError) as error:
         print(f"search.{command.name}: error: {error}", file=sys.stderr)
         return 2
     except SearchStopped as error:
-        print(f"search.{command.name}: stopped: {error}", file=sys.stderr)
+        print(f"search.{command.name}: stopped: {error}; nothing that was recorded is lost, and "
+              f"once this is mended this goes on: {_resume_command(session)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept: --resume with the same --name goes on",
-              file=sys.stderr)
+        print(f"search.{command.name}: interrupted; to go on: {_resume_command(session)}"
+              if session else "interrupted before the search began", file=sys.stderr)
         return 130
     finally:
         if ours:
@@ -116,6 +116,11 @@ def _prepare(command: Command, given: dict) -> Session:
     return session
 
 
+def _resume_command(session: Session) -> str:
+    return (f"python -m search.{session.command.name} --resume --name {session.folder.name} "
+            f"--storage-path {session.settings.storage_path}")
+
+
 def _folder_to_resume(storage: Path, name: str | None, command: Command) -> RunFolder:
     if name is None:
         found = sorted(path.parent.name for path in storage.glob("*/ledger.log"))
@@ -132,8 +137,8 @@ def _folder_to_resume(storage: Path, name: str | None, command: Command) -> RunF
 def _default_budget(given: dict) -> str:
     """full where the search will have a GPU."""
     if given.get("address"):
-        _start_ray(given["address"])
-        return "full" if ray.cluster_resources().get("GPU", 0) > 0 else "quick"
+        start_ray(given["address"])
+        return "full" if ray.cluster_resources().get("GPU", 0) else "quick"
     return "full" if torch.cuda.is_available() else "quick"
 
 
@@ -152,13 +157,8 @@ def _load(command: Command, settings: Settings) -> tuple[ImageData, str]:
 
 
 def _load_set(name: str, settings: Settings) -> ImageData:
-    """Load with at most `train_size` images: a budget's size may exceed what a set has."""
-    split = settings.split if settings.split in DATASETS[name].splits else None
-    options = {"split": split, "seed": settings.seed}
-    whole = load(name, settings.data_dir, **options)
-    if settings.train_size is None or settings.train_size >= len(whole.train):
-        return whole
-    return load(name, settings.data_dir, **options, train_size=settings.train_size)
+    return load(name, settings.data_dir, split=settings.split, seed=settings.seed,
+                train_size=settings.train_size)
 
 
 def _header(session: Session) -> dict:
@@ -167,7 +167,8 @@ def _header(session: Session) -> dict:
     return {"version": LEDGER_VERSION, "command": session.command.name,
             "settings": {**settings, "latent_sizes": list(session.settings.latent_sizes),
                          "resume": False},
-            "seed": session.settings.seed, "sampler": session.settings.sampler, "space": session.task.space().as_json(),
+            "seed": session.settings.seed, "sampler": session.settings.sampler,
+            "space": session.task.space().as_json(),
             "presets": {preset.name: preset.parameters for preset in session.task.presets()},
             "data": {**session.data.summary(), "note": session.note}}
 
@@ -209,9 +210,9 @@ def _run(session: Session, resumed: bool) -> int:
 
 def _search(session: Session, logbook: Logbook) -> int:
     settings = session.settings
-    _start_ray(settings.address)
-    limits = _limits(settings)
-    tables, record = TableWriter(logbook), RunRecord(session, logbook)
+    start_ray(settings.address)
+    limits = session_limits(settings)
+    tables, record = TableWriter(logbook), RunRecord(logbook, settings)
     status = StatusBlock(logbook, limits)
     record.write("running")
     state = "interrupted"
@@ -226,7 +227,7 @@ def _search(session: Session, logbook: Logbook) -> int:
         whole = len(logbook.state.trials) >= settings.num_samples
         state = "finished" if whole and not logbook.state.unfinished() else "interrupted"
     except OSError as error:
-        raise _stopped(error) from error
+        raise _stopped(session.folder, error) from error
     finally:
         with suppress(OSError):  # a full disk has been reported, or is being
             tables.write()
@@ -247,109 +248,25 @@ def _tune(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef,
     try:
         tuner.fit()
     except ray.tune.error.TuneError as error:
-        raise _stopped(error) from error
+        raise _stopped(logbook.folder, error) from error
     done = len(state.trials) >= limits.num_samples and not state.unfinished()
     return done or time.monotonic() - start >= (limits.time_budget_s or math.inf)
 
 
-def _stopped(error: Exception) -> SearchStopped:
-    """What stopped the search, as far as it is known. Ray hands on an error of a callback as
-    the text of its traceback; the last line is the error itself."""
-    reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
-    return SearchStopped(f"{reason.rpartition('SearchStopped: ')[2]}; nothing that was recorded "
-                         "is lost: once this is mended, --resume with the same --name goes on")
-
-
-def _limits(settings: Settings) -> Limits:
-    """Fill the cluster: as many trials at a time as its CPUs and GPUs hold."""
-    have = ray.cluster_resources()
-    gpus = settings.gpus_per_trial
-    if gpus is None:
-        gpus = 0.25 if have.get("GPU", 0) else 0.0
-    fits = [have.get("CPU", 1) / settings.cpus_per_trial]
-    fits += [have.get("GPU", 0) / gpus] if gpus else []
-    if min(fits) < 1:
-        raise UsageError(f"a trial wants {settings.cpus_per_trial:g} CPUs and {gpus:g} GPUs, and "
-                         f"the cluster has {have.get('CPU', 0):g} and {have.get('GPU', 0):g}")
-    return Limits(
-        num_samples=settings.num_samples, grace_epochs=settings.grace_epochs,
-        max_concurrent=settings.max_concurrent or int(min(fits)),
-        cpus_per_trial=settings.cpus_per_trial, gpus_per_trial=gpus,
-        max_failures=settings.max_failures, trial_timeout_s=settings.trial_timeout_s,
-        time_budget_s=settings.time_budget_s)
-
-
-def _start_ray(address: str | None) -> None:
-    if ray.is_initialized():
-        return
-    try:
-        ray.init(address=address, include_dashboard=None if address else False,
-                 log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"--address {address}: no cluster answers ({reason})") from error
+def _stopped(folder: RunFolder, error: Exception) -> SearchStopped:
+    """What stopped the search, as far as it is known; its traceback goes to `errors/`. Ray hands
+    on an error of a callback as the text of a traceback, whose last line is the error itself."""
+    with suppress(OSError):  # the disk may be what is wrong
+        folder.errors.mkdir(exist_ok=True)
+        (folder.errors / "driver.txt").write_text("".join(traceback.format_exception(error)))
+    reason = (str(error).strip() or repr(error)).splitlines()[-1]
+    return SearchStopped(reason.rpartition("SearchStopped: ")[2])
 
 
 def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-
-
-class RunRecord:
-    """`run.json`: what was run, on what, with what, and how far it came."""
-
-    def __init__(self, session: Session, logbook: Logbook):
-        self._session, self._logbook = session, logbook
-        self._begin = time.time()
-        self._earlier = _seconds_of_earlier_sessions(session.folder)
-
-    def write(self, state: str) -> None:
-        session, header = self._session, self._logbook.state.header
-        now = time.time()
-        write_json(session.folder.run_json, {
-            "command": session.command.name, "argv": sys.argv[1:], "state": state,
-            "git_commit": _git_commit(),
-            "versions": {"python": platform.python_version(),
-                         **{name: version(name) for name in PACKAGES}},
-            "data": header["data"], "split": header["data"]["split"], "seed": header["seed"],
-            "budget": session.settings.budget, "device": _device(), "machine": _machine(),
-            "metric": session.task.metric, "mode": session.task.mode,
-            "latent_sizes": list(session.settings.latent_sizes),
-            "settings": asdict(session.settings), "space": header["space"],
-            "presets": header["presets"], "counts": self._logbook.state.counts(),
-            "start": _iso(header["time"]), "end": None if state == "running" else _iso(now),
-            "seconds": round(self._earlier + now - self._begin, 1)})
-
-
-def _seconds_of_earlier_sessions(folder: RunFolder) -> float:
-    try:
-        return float(json.loads(folder.run_json.read_text())["seconds"])
-    except (OSError, ValueError, KeyError):
-        return 0.0
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
-
-
-def _git_commit() -> str | None:
-    """The commit of this code, with "+" if files differ from it; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(["git", "describe", "--always", "--abbrev=40", "--dirty=+",
-                                 "--exclude=*"], cwd=here, capture_output=True, text=True)
-    except OSError:
-        return None
-    return commit.stdout.strip() or None
-
-
-def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-
-
-def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
 def _announce(session: Session, logbook: Logbook) -> None:
@@ -372,7 +289,5 @@ def _conclude(session: Session, logbook: Logbook) -> int:
           f"  python -m analysis.report --runs {session.folder.path} --out report")
     left = session.settings.num_samples - len(logbook.state.trials)
     if left > 0 or logbook.state.unfinished():
-        print(f"the time budget ended the search early; to go on:\n  python -m search."
-              f"{session.command.name} --resume --name {session.folder.name} "
-              f"--storage-path {session.settings.storage_path}")
+        print(f"the time budget ended the search early; to go on:\n  {_resume_command(session)}")
     return 0 if any(map(logbook.best, logbook.space.groups)) else 1

@@ -92,7 +92,8 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     add("--time-budget-s", type=positive_float, help="stop the search after so many seconds; "
         "winners are still retrained (quick budget: 600)")
     add("--seed", type=natural, help="of sampling and training (default 0)")
-    add("--train-size", type=positive_int, help="training images to use (quick budget: 5000)")
+    add("--train-size", type=positive_int, help="training images to use at most (quick "
+        "budget: 5000)")
     add("--final-seeds", type=natural, help="times each winner is retrained before its test "
         "score is read (default 3; 0: the test split is not read)")
     add("--sampler", choices=SAMPLERS, help="tpe learns from the trials so far; random is the "
@@ -170,6 +171,10 @@ def check(settings: Settings, given: dict) -> Settings:
         settings = replace(settings, grace_epochs=settings.max_epochs)
     if len(set(settings.latent_sizes)) < len(settings.latent_sizes):
         raise UsageError(f"--latent-sizes {_said(list(settings.latent_sizes))} names one twice")
+    cores = os.cpu_count()
+    if settings.address is None and settings.cpus_per_trial > cores:
+        raise UsageError(f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores} "
+                         "cores of this machine")
     if settings.name is not None and Path(settings.name).name != settings.name:
         raise UsageError(f"--name {settings.name} must be a plain folder name")
     return settings

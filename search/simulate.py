@@ -2,18 +2,21 @@
 
 No training and no cluster: the searchers and schedulers are the ones that searches use, called
 in the order of Ray's TuneController (ray/tune/execution/tune_controller.py, `_process_trial_result`
-and `stop_trial`), on a clock that counts epochs. So a search of 200 epochs takes a second or two,
+and `stop_trial`), on a clock that counts epochs. So a search of 250 epochs takes about a second,
 and searchers can be compared over many seeds: an idea of Syne Tune's simulator backend.
 
 The curves come from a random search that stopped nothing early. A configuration that a searcher
-proposes gets the whole curve of the nearest recorded configuration of the same code size
-(1-nearest-neighbour, as Syne Tune's blackbox repository does for what it has not recorded), in the
-unit cube of the parameters: on a log scale where the distribution is, a categorical counts 0 or 1.
-Limits: between recorded points the surface is flat, so what is gained by fine steps is not seen
-and searchers look more alike than they are; unimportant parameters count as much as important
-ones; nothing better than the best recorded curve can be found; all epochs cost the same; training
-noise is part of the surface. How well a neighbour stands for a configuration is measured on the
-recorded ones, and printed.
+proposes gets the whole curve of the nearest recorded configuration of the same code size that the
+search has not met yet (1-nearest-neighbour, as Syne Tune's blackbox repository does for what it
+has not recorded), in the unit cube of the parameters: on a log scale where the distribution is, a
+categorical counts 0 or 1. "Not met yet" because no two trainings give the same curve: with
+repetition, a searcher that stays near good configurations gets one of them again and again and
+learns nothing from it, which punishes the very thing it is for.
+Limits: nothing better than the best recorded curve can be found, so a search that uses up much of
+a code size's curves tends to it whatever it does; fine steps are not seen, and searchers look more
+alike than they are; unimportant parameters count as much as important ones; all epochs cost the
+same; training noise is part of the surface. How well a neighbour stands for a configuration is
+measured on the recorded ones, and printed. The report's presets are left out.
 
 Regret: what the search would crown for a code size now (its best trial among those that had all
 epochs; only where there is none, among the stopped) is looked up at full budget, since that is
@@ -25,12 +28,9 @@ the median of the recorded values stands in: what an untried configuration would
 
 from __future__ import annotations
 
-import csv
-import gzip
 import heapq
-import io
-import json
 import logging
+import os
 import sys
 import tempfile
 import warnings
@@ -43,182 +43,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from search.autoencoders import AutoencoderTask
-from search.folder import FolderError, RunFolder, write_atomically, write_json
+from search.curves import GROUP, METRIC, Curves, load_curves, record
+from search.folder import FolderError, RunFolder, write_json
 from search.logbook import Logbook
 from search.scheduler import GroupedASHA
 from search.settings import OneLineParser, UsageError, positive_int
 from search.space import Preset, Space
-from search.state import COMPLETE, DIVERGED, PRUNED, SAMPLED, TrialRecord
+from search.state import COMPLETE, PRUNED, SAMPLED, TrialRecord
 from search.suggestion import suggest
 from search.tuner import REDUCTION_FACTOR, LedgerSearch
 
-METRIC, GROUP = "validation_mse", "latent_size"
-RECORDED_BUDGET = "quick"  # whose space the recorded configurations are drawn from
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the budget, at which regret is read
 RESAMPLES = 5000  # of the bootstrap; moves the ends of an interval by less than it shows
 DEFAULT_CURVES = Path("tests/recorded/curves.csv.gz")
-
-
-# ------------------------------------------------------------------------------ recorded curves
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """Recorded configurations and their metric per epoch; nan from where training diverged."""
-
-    space: Space
-    parameters: tuple[dict, ...]  # of each configuration, its code size among them
-    values: np.ndarray  # (configurations, epochs)
-    points: np.ndarray  # (configurations, coordinates): see `_coordinates`
-    groups: np.ndarray  # (configurations,): code sizes
-
-    @property
-    def max_epochs(self) -> int:
-        return self.values.shape[1]
-
-    def nearest(self, parameters: dict) -> int:
-        """The row of the recorded configuration of the same code size nearest to these."""
-        rows = np.flatnonzero(self.groups == parameters[GROUP])
-        offsets = self.points[rows] - _coordinates(self.space, parameters)
-        return int(rows[np.square(offsets).sum(1).argmin()])
-
-    def finals(self) -> np.ndarray:
-        """What each configuration reaches with all epochs: its best, or inf if it diverged."""
-        best = np.where(np.isnan(self.values), np.inf, self.values).min(1)
-        return np.where(np.isnan(self.values[:, -1]), np.inf, best)
-
-
-def load_curves(path: Path) -> Curves:
-    """Read what `record` wrote. Raises UsageError if it is not that."""
-    try:
-        with gzip.open(path, "rt", newline="") as file:
-            rows = list(csv.DictReader(file))
-        sizes = tuple(sorted({int(row[GROUP]) for row in rows}, reverse=True))
-        space = AutoencoderTask(sizes, 1, RECORDED_BUDGET).space()
-        configurations, curves = {}, {}
-        for row in rows:
-            number = int(row["number"])
-            configurations[number] = _parse(space, row)
-            curves.setdefault(number, {})[int(row["epoch"])] = float(row[METRIC])
-        epochs = max(max(curve) for curve in curves.values())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, EOFError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} holds no curves of this search space (--record makes a file of "
-            f"them from a run folder): {error!r}"
-        ) from error
-    values = [[curves[n].get(epoch, np.nan) for epoch in range(1, epochs + 1)] for n in curves]
-    parameters = tuple(configurations[number] for number in curves)
-    return Curves(
-        space,
-        parameters,
-        np.array(values),
-        np.array([_coordinates(space, p) for p in parameters]),
-        np.array([p[GROUP] for p in parameters]),
-    )
-
-
-def _parse(space: Space, row: dict[str, str]) -> dict:
-    return {
-        name: _typed(distribution, row[name])
-        for name, distribution in space.all_distributions().items()
-    }
-
-
-def _typed(distribution: BaseDistribution, text: str):
-    if isinstance(distribution, CategoricalDistribution):
-        return next(choice for choice in distribution.choices if str(choice) == text)
-    return int(text) if isinstance(distribution, IntDistribution) else float(text)
-
-
-def _coordinates(space: Space, parameters: dict) -> np.ndarray:
-    """A point such that squared distances are those of the docstring above."""
-    parts = []
-    for name, distribution in space.distributions.items():
-        value = parameters[name]
-        if isinstance(distribution, CategoricalDistribution):
-            # One-hot vectors scaled so that two different ones are at distance 1.
-            parts += [np.sqrt(0.5) * (value == choice) for choice in distribution.choices]
-        else:
-            scale = np.log if distribution.log else float
-            low, high = scale(distribution.low), scale(distribution.high)
-            parts.append((scale(value) - low) / (high - low))
-    return np.array(parts, dtype=float)
-
-
-def record(run: Path, out: Path) -> int:
-    """Write the curves of a run folder's sampled trials to `out`; return how many there are.
-
-    Raises FolderError unless the run is a random search of autoencoders, over the space that
-    curves are replayed in, which stopped no trial early."""
-    folder = RunFolder(run)
-    try:
-        about = json.loads(folder.run_json.read_text())
-        trials = _rows(folder.trials_csv)
-        epochs = _rows(folder.epochs_csv)
-    except (OSError, ValueError) as error:
-        raise FolderError(f"{run} is not the folder of a search: {error}") from error
-    space = AutoencoderTask(tuple(about["latent_sizes"]), 1, RECORDED_BUDGET).space()
-    if about["command"] != "autoencoders" or about["space"] != space.as_json():
-        raise FolderError(f"{run} did not search autoencoders over the {RECORDED_BUDGET} space")
-    if about["settings"].get("sampler") != "random":
-        raise FolderError(f"{run} was not made with --sampler random")
-    if any(row["state"] == PRUNED for row in trials):
-        raise FolderError(
-            f"{run} stopped trials early: make it with --grace-epochs as large as --max-epochs"
-        )
-    names = tuple(space.all_distributions())
-    kept = {row["number"]: row for row in trials if _is_curve(row)}
-    lines = [
-        {
-            "number": row["number"],
-            **{name: _short(kept[row["number"]][name]) for name in names},
-            "epoch": row["epoch"],
-            METRIC: _short(row[METRIC]),
-        }
-        for row in epochs
-        if row["number"] in kept
-    ]
-    if not lines:
-        raise FolderError(f"{run} holds no finished trial that was sampled")
-    _write_csv_gz(out, lines)
-    return len(kept)
-
-
-def _is_curve(row: dict) -> bool:
-    return row["preset"] == SAMPLED and row["state"] in (COMPLETE, DIVERGED)
-
-
-def _rows(path: Path) -> list[dict]:
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _short(text: str) -> str:
-    """A number with 6 significant digits; other text, and whole numbers, as they are."""
-    try:
-        return text if text.lstrip("-").isdigit() else f"{float(text):.6g}"
-    except ValueError:
-        return text
-
-
-def _write_csv_gz(path: Path, rows: list[dict]) -> None:
-    """The same rows give the same bytes: no time and no name in the header."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    packed = gzip.compress(text.getvalue().encode(), mtime=0)
-    write_atomically(path, lambda file: file.write(packed))
-
-
-# ---------------------------------------------------------------- searchers under comparison
 
 
 @dataclass(frozen=True)
@@ -324,9 +164,6 @@ MEANINGS = {
 }
 
 
-# ------------------------------------------------------------------------- simulated controller
-
-
 @dataclass
 class Replay:
     """One trial of a simulated search."""
@@ -347,14 +184,21 @@ class Replays:
     def crowned(self, group: int) -> int | None:
         """The row that the search would choose for a code size now, by `SearchState.best`'s
         rule: the best epoch among trials that had all epochs, else among the stopped ones."""
-        seen = {
-            (trial.epochs < self.curves.max_epochs, np.min(values), number): trial.row
-            for number, trial in enumerate(self.trials)
+        able = [
+            trial
+            for trial in self.trials
             if trial.ended
             and self.curves.groups[trial.row] == group
-            and np.isfinite(values := self.curves.values[trial.row, : trial.epochs]).all()
-        }
-        return seen[min(seen)] if seen else None
+            and np.isfinite(self._values(trial)).all()
+        ]
+        best = min(able, key=self._rank, default=None)
+        return None if best is None else best.row
+
+    def _rank(self, trial: Replay) -> tuple:
+        return trial.epochs < self.curves.max_epochs, self._values(trial).min()
+
+    def _values(self, trial: Replay) -> np.ndarray:
+        return self.curves.values[trial.row, : trial.epochs]
 
 
 def simulate(curves: Curves, pair: Pair, budget_epochs: int, workers: int) -> Iterator[Replays]:
@@ -381,7 +225,8 @@ def _begin(search: OptunaSearch, scheduler: TrialScheduler, replays: Replays, nu
     """Ask for a configuration; returns what stands in for Ray's Trial."""
     trial_id = f"replay_{number:05d}"
     config = search.suggest(trial_id)
-    row = replays.curves.nearest(config.get("parameters", config))
+    used = {replay.row for replay in replays.trials}
+    row = replays.curves.nearest(config.get("parameters", config), used)
     replays.trials.append(Replay(row))
     metadata = SimpleNamespace(num_failures=0)
     trial = SimpleNamespace(trial_id=trial_id, config=config, run_metadata=metadata)
@@ -415,9 +260,6 @@ def _epoch(
     return True
 
 
-# -------------------------------------------------------------------------------------- regret
-
-
 def log_regret(replays: Replays) -> float:
     """Mean over code sizes of log(crowned value / best recorded value); 0 is perfect."""
     finals, groups = replays.curves.finals(), replays.curves.groups
@@ -441,10 +283,17 @@ def regrets(
     grace_epochs: int = 1,
 ) -> list[float]:
     """Log regrets of one search after each number of epochs in `at` (rising)."""
-    with tempfile.TemporaryDirectory(prefix="simulate-") as folder:
+    with tempfile.TemporaryDirectory(prefix="simulate-", dir=_fast_folder()) as folder:
         pair = SEARCHERS[searcher](curves, seed, grace_epochs, Path(folder) / "run")
         searches = simulate(curves, pair, at[-1], workers)
         return [log_regret(replays) for replays in searches if replays.epochs in at]
+
+
+def _fast_folder() -> Path | None:
+    """Memory where the system offers it: each epoch waits for the ledger and the study to be on
+    disk, which on a disk takes longer than all the rest."""
+    memory = Path("/dev/shm")
+    return memory if os.access(memory, os.W_OK) else None
 
 
 @dataclass(frozen=True)
@@ -455,15 +304,17 @@ class Estimate:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.median:.1f} [{self.low:.1f}, {self.high:.1f}]"
-
 
 def estimate(logs: np.ndarray, seed: int = 0) -> Estimate:
     """The percentile bootstrap of the median of log ratios (Efron 1979)."""
     draws = np.random.default_rng(seed).integers(len(logs), size=(RESAMPLES, len(logs)))
     low, high = np.percentile(np.median(logs[draws], axis=1), (2.5, 97.5))
     return Estimate(*(float(100 * np.expm1(value)) for value in (np.median(logs), low, high)))
+
+
+def wins(logs: np.ndarray) -> dict[str, int]:
+    """In how many seeds a searcher chose better, and worse, than the one it is set against."""
+    return {"better": int((logs < 0).sum()), "worse": int((logs > 0).sum())}
 
 
 def neighbour_agreement(curves: Curves) -> float:
@@ -477,9 +328,6 @@ def neighbour_agreement(curves: Curves) -> float:
         pair = np.stack([finals[rows], finals[rows][distances.argmin(1)]])
         found.append(np.corrcoef(pair.argsort(1).argsort(1))[0, 1])
     return float(np.mean(found))
-
-
-# -------------------------------------------------------------------------------------- command
 
 
 def compare(
@@ -512,7 +360,7 @@ def compare(
         },
         "against": searchers[0],
         "difference_percent": {
-            name: [asdict(estimate(column)) for column in (values - against).T]
+            name: [asdict(estimate(c)) | wins(c) for c in (values - against).T]
             for name, values in logs.items()
             if values is not against
         },
@@ -532,7 +380,7 @@ def as_text(found: dict) -> str:
         *_table(found["epochs"], found["regret_percent"]),
         "",
         f"Difference from {found['against']}, seed by seed: what is chosen is so many per cent "
-        f"worse than what {found['against']} chooses",
+        f"worse than what {found['against']} chooses; then in how many seeds it is better : worse",
         *_table(found["epochs"], found["difference_percent"]),
         "",
         *(f"{name}: {MEANINGS[name]}" for name in found["regret_percent"]),
@@ -541,19 +389,23 @@ def as_text(found: dict) -> str:
 
 
 def _table(epochs: list[int], rows: dict[str, list[dict]]) -> list[str]:
-    head = f"{'epochs trained':<20}" + "".join(f"{value:>22}" for value in epochs)
+    head = f"{'epochs trained':<20}" + "".join(f"{value:>27}" for value in epochs)
     return [head] + [
-        f"{name:<20}" + "".join(f"{str(Estimate(**value)):>22}" for value in values)
+        f"{name:<20}" + "".join(f"{_cell(value):>27}" for value in values)
         for name, values in rows.items()
     ]
+
+
+def _cell(value: dict) -> str:
+    text = f"{value['median']:.1f} [{value['low']:.1f}, {value['high']:.1f}]"
+    return text + (f" {value['better']}:{value['worse']}" if "better" in value else "")
 
 
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog="python -m search.simulate",
         allow_abbrev=False,
-        description="Compare searchers on "
-        "recorded learning curves, at no training cost, over many seeds.",
+        description="Compare searchers on recorded learning curves, at no training cost.",
     )
     add = parser.add_argument
     add(
@@ -566,8 +418,8 @@ def _parser() -> OneLineParser:
     add(
         "--budget-epochs",
         type=positive_int,
-        default=200,
-        help="epochs of each search (default 200: about 50 trials of 9 epochs with ASHA)",
+        default=250,
+        help="epochs of each search (default 250: 50 to 80 trials of 9 epochs with ASHA)",
     )
     add("--workers", type=positive_int, default=1, help="trials at a time (default 1)")
     add("--grace-epochs", type=positive_int, default=1, help="ASHA's first rung (default 1)")
@@ -583,9 +435,8 @@ def _parser() -> OneLineParser:
         "--record",
         type=Path,
         metavar="RUN",
-        help="do not compare: make a file of curves from "
-        "the folder of a run of search.autoencoders --sampler random with --grace-epochs as "
-        "large as --max-epochs",
+        help="do not compare: make a file of curves from the folder of a run of "
+        "search.autoencoders --sampler random with --grace-epochs as large as --max-epochs",
     )
     add("--out", type=Path, help="the file that --record makes")
     return parser

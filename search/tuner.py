@@ -133,7 +133,8 @@ class TrialKeeper(tune.Callback):
         return self._logbook.state.trials[trial.config["number"]]
 
 
-def build_tuner(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]) -> tune.Tuner:
+def build_tuner(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef,
+                on_progress: list[Callable[[], None]]) -> tune.Tuner:
     """A Tuner for what is left of the search.
 
     `arrays`: what `search.task.arrays_from_data` gives, in the object store; the workers read

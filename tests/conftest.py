@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 import pytest
@@ -15,7 +14,8 @@ def cluster():
     """A Ray of this machine with two CPUs, for the whole session of tests."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False,
-             logging_level=logging.ERROR)
+    from search.cluster import start_ray
+
+    start_ray(None, num_cpus=2)
     yield
     ray.shutdown()

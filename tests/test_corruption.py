@@ -111,7 +111,9 @@ def test_an_affine_map_keeps_shape_and_range_and_differs_per_image(affine):
 
 def test_an_affine_map_roughly_keeps_the_ink():
     images = blobs(200)
-    ratio = random_affine(images, Affine.of_strength(1), generator()).sum((1, 2, 3)) / images[0].sum()
+    ratio = (
+        random_affine(images, Affine.of_strength(1), generator()).sum((1, 2, 3)) / images[0].sum()
+    )
     assert ratio.mean().item() == pytest.approx(1, abs=0.1)
     assert 0.6 < ratio.min() and ratio.max() < 1.6
 

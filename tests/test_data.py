@@ -162,10 +162,14 @@ def test_an_unknown_split_lists_the_splits(tmp_path):
         load("omniglot", tmp_path, split="published")
 
 
-@pytest.mark.parametrize("size", [0, -1, 4_001])
-def test_a_train_size_out_of_range_names_the_maximum(mnist5k_dir, size):
-    with pytest.raises(DataError, match="4,000"):
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_train_size_below_one_is_refused(mnist5k_dir, size):
+    with pytest.raises(DataError, match="from 1 to 4,000"):
         load("mnist5k", mnist5k_dir, train_size=size)
+
+
+def test_a_train_size_above_what_there_is_takes_it_all(mnist5k_dir):
+    assert len(load("mnist5k", mnist5k_dir, train_size=4_001).train) == 4_000
 
 
 def test_missing_files_are_named_with_the_way_out(tmp_path):

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from search.state import SAMPLED
 from tests.toy import ToyTask
-from tests.toy_search import open_logbook, rungs, run_toy
+from tests.toy_search import open_logbook, run_toy, rungs
 
 pytestmark = pytest.mark.usefixtures("cluster")
 

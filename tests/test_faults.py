@@ -1,0 +1,266 @@
+"""Real drivers, really killed: what a search survives, and what it refuses.
+
+Every test runs the real command on a short real search and compares with the same search left
+alone. With one trial at a time and a fixed seed, the tables must agree in every column but times.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+ROOT = Path(__file__).parents[1]
+TIMES = {"seconds", "images_per_s", "best_images_per_s", "last_images_per_s"}
+SEARCH = ("--dataset mnist5k --train-size 150 --max-epochs 4 --latent-sizes 64 16 "
+          "--num-samples 12 --max-concurrent 1 --final-seeds 0 --seed 3").split()
+
+
+class Driver:
+    """A search of ours in a process of its own, in the folder `storage`/`name`."""
+
+    def __init__(self, storage: Path, name: str = "run", flags=SEARCH):
+        self.storage, self.name, self.flags = storage, name, flags
+        self.folder = storage / name
+
+    def start(self, *more: str) -> subprocess.Popen:
+        resume = ["--resume"] if (self.folder / "ledger.log").exists() else []
+        arguments = [*([] if resume else self.flags), *resume, *more]
+        return subprocess.Popen(
+            [sys.executable, "-m", "search.autoencoders", "--name", self.name, "--storage-path",
+             str(self.storage), "--data-dir", str(self.storage), *arguments],
+            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    def finish(self, *more: str) -> subprocess.CompletedProcess:
+        process = self.start(*more)
+        out, err = process.communicate(timeout=400)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def events(self) -> int:
+        """Lines in the ledger."""
+        path = self.folder / "ledger.log"
+        return path.read_bytes().count(b"\n") if path.exists() else 0
+
+    def wait_for_events(self, count: int, process: subprocess.Popen) -> None:
+        while self.events() < count and process.poll() is None:
+            time.sleep(0.01)
+
+    def kill_after(self, events: int, delay: float) -> bool:
+        """Start, let so many events happen and `delay` seconds pass, then kill -9 the driver.
+        Returns whether it was still running."""
+        process = self.start()
+        self.wait_for_events(self.events() + events, process)
+        time.sleep(delay)
+        alive = process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return alive
+
+
+def table(path: Path) -> list[dict]:
+    with open(path, newline="") as file:
+        return [{key: value for key, value in row.items() if key not in TIMES}
+                for row in csv.DictReader(file)]
+
+
+def outcome(folder: Path) -> tuple:
+    """Both tables without their times, and what Optuna was told."""
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.log")))
+    study = optuna.load_study(study_name=None, storage=storage)
+    told = [(t.number, t.state, t.values, t.params, t.intermediate_values) for t in study.trials]
+    return table(folder / "trials.csv"), table(folder / "epochs.csv"), told
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory):
+    """The short search, never interrupted."""
+    driver = Driver(tmp_path_factory.mktemp("twin"))
+    done = driver.finish()
+    assert done.returncode == 0, done.stderr
+    return driver
+
+
+def copy_of(twin: Driver, storage: Path) -> Driver:
+    shutil.copytree(twin.storage, storage, dirs_exist_ok=True)
+    return Driver(storage)
+
+
+def survive_kills(storage: Path, twin: Driver, kills: int, seed: int) -> None:
+    rng, driver = random.Random(seed), Driver(storage)
+    done = 0
+    while done < kills:
+        done += driver.kill_after(events=rng.choice((0, 1, 2, 3)), delay=rng.uniform(0, 0.7))
+        if (driver.folder / "run.json").exists() and driver.events() >= twin.events():
+            break
+    finished = driver.finish()
+    assert finished.returncode == 0, finished.stderr
+    assert done >= min(kills, 3)
+    assert outcome(driver.folder) == outcome(twin.folder)
+
+
+def test_a_driver_killed_three_times_ends_in_the_same_tables(tmp_path, twin):
+    survive_kills(tmp_path, twin, kills=3, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_driver_killed_many_times_ends_in_the_same_tables(tmp_path, twin, seed):
+    survive_kills(tmp_path, twin, kills=6, seed=seed)
+
+
+def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin):
+    driver = Driver(tmp_path)
+    process = driver.start()
+    driver.wait_for_events(12, process)
+    workers = [child for child in psutil.Process(process.pid).children(recursive=True)
+               if "Trainable" in " ".join(child.cmdline())]
+    assert workers
+    workers[0].kill()
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    trials, epochs, told = outcome(driver.folder)
+    failures = [int(row.pop("failures")) for row in trials]
+    expected, expected_epochs, expected_told = outcome(twin.folder)
+    assert sum(failures) == 1
+    assert trials == [{k: v for k, v in row.items() if k != "failures"} for row in expected]
+    assert (epochs, told) == (expected_epochs, expected_told)
+
+
+def test_ctrl_c_stops_cleanly_says_how_to_resume_and_the_rest_follows(tmp_path, twin):
+    driver = Driver(tmp_path)
+    process = driver.start()
+    driver.wait_for_events(15, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and "--resume" in err and "Traceback" not in err
+    assert json.loads((driver.folder / "run.json").read_text())["state"] == "interrupted"
+    assert driver.finish().returncode == 0
+    assert outcome(driver.folder) == outcome(twin.folder)
+
+
+def test_ctrl_c_twice_loses_nothing(tmp_path, twin):
+    driver = Driver(tmp_path)
+    process = driver.start()
+    driver.wait_for_events(15, process)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.3)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert driver.finish().returncode == 0
+    assert outcome(driver.folder) == outcome(twin.folder)
+
+
+def test_a_finished_search_grows_to_what_it_would_have_been(tmp_path, twin):
+    driver = Driver(tmp_path, flags=[*SEARCH, "--num-samples", "8"])
+    assert driver.finish().returncode == 0
+    assert driver.finish("--num-samples", "12").returncode == 0
+    assert outcome(driver.folder) == outcome(twin.folder)
+
+
+def test_two_drivers_on_one_folder(tmp_path, twin):
+    first = Driver(tmp_path)
+    process = first.start()
+    first.wait_for_events(8, process)
+    second = first.finish()
+    assert second.returncode == 2 and "in use by another search" in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    process.communicate(timeout=400)
+    assert process.returncode == 0
+    assert outcome(first.folder) == outcome(twin.folder)
+
+
+@contextmanager
+def small_disk(path: Path, megabytes: int):
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(path)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_a_full_disk_stops_the_search_and_it_goes_on_once_there_is_room(tmp_path, twin):
+    disk = tmp_path / "disk"
+    with small_disk(disk, megabytes=64):
+        filler = disk / "filler"
+        driver = Driver(disk)
+        process = driver.start()
+        driver.wait_for_events(10, process)
+        with open(filler, "wb") as file:
+            try:
+                while True:
+                    file.write(b"\0" * 65536)
+                    file.flush()
+            except OSError:
+                pass
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 1 and "No space left" in err + out or "no room" in err
+        assert "Traceback" not in err and "--resume" in err
+        filler.unlink()
+        done = driver.finish()
+        assert done.returncode == 0, done.stderr
+        assert outcome(driver.folder) == outcome(twin.folder)
+
+
+def damage_ledger(folder):
+    raw = bytearray((folder / "ledger.log").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (folder / "ledger.log").write_bytes(raw)
+
+
+def lose_ledger(folder):
+    (folder / "ledger.log").unlink()
+
+
+def tear_header(folder):
+    raw = (folder / "ledger.log").read_bytes()
+    (folder / "ledger.log").write_bytes(raw[:50])
+
+
+def unfinish_last_trial(folder):
+    """As if the driver had died in the middle of the last trial; its checkpoint is gone."""
+    lines = (folder / "ledger.log").read_bytes().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if b'"state":"running"' in line)
+    (folder / "ledger.log").write_bytes(b"".join(lines[:last + 1]))
+
+
+@pytest.mark.parametrize(("damage", "said"), [
+    (damage_ledger, "is damaged"), (lose_ledger, "holds no ledger.log"),
+    (tear_header, "holds no event"), (unfinish_last_trial, "is missing"),
+])
+def test_a_damaged_folder_is_refused_and_left_as_it_is(tmp_path, twin, damage, said):
+    driver = copy_of(twin, tmp_path)
+    damage(driver.folder)
+    before = {path: path.read_bytes() for path in driver.folder.rglob("*") if path.is_file()}
+    done = Driver(tmp_path).finish("--resume") if damage is lose_ledger else driver.finish()
+    assert done.returncode == 2 and said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    after = {path: path.read_bytes() for path in driver.folder.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_torn_study_is_mended_from_the_ledger(tmp_path, twin):
+    driver = copy_of(twin, tmp_path)
+    study = driver.folder / "study.log"
+    study.write_bytes(study.read_bytes()[:-700])
+    (driver.folder / "study.log.lock").symlink_to("nowhere")  # a killed driver's
+    assert driver.finish().returncode == 0
+    assert outcome(driver.folder) == outcome(twin.folder)
