@@ -43,12 +43,7 @@ class GroupedASHA(FIFOScheduler):
         return True
 
     def on_trial_add(self, tune_controller, trial) -> None:
-        record = self._logbook.state.trials[trial.config["number"]]
-        # Failures of earlier sessions count against --max-failures too. Ray adds a trial again
-        # when it retries it, before the failure is recorded here.
-        known = trial.run_metadata.num_failures
-        trial.run_metadata.num_failures = max(known, record.failures)
-        self._open(record)
+        self._open(self._logbook.state.trials[trial.config["number"]])
 
     def on_trial_result(self, tune_controller, trial, result: dict) -> str:
         record = self._logbook.state.trials[trial.config["number"]]

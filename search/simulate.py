@@ -118,7 +118,7 @@ def ours(
     Logbook.begin(run, {"seed": seed, "sampler": sampler, "data": {}})
     logbook = logbook_class(run, ReplayTask(curves.space, curves.max_epochs))
     scheduler = GroupedASHA(logbook, grace_epochs, REDUCTION_FACTOR)
-    return LedgerSearch(logbook), scheduler
+    return LedgerSearch(logbook, sys.maxsize), scheduler
 
 
 def told_as_complete(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Pair:

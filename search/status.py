@@ -37,8 +37,7 @@ class StatusBlock:
 
     def text(self) -> str:
         counts = self._logbook.state.counts()
-        states = ", ".join(f"{count} {state}" for state, count in counts.items()
-                           if count or state in ("complete", "running", "pruned"))
+        states = ", ".join(f"{count} {state}" for state, count in counts.items())
         elapsed = time.monotonic() - self._begin
         lines = [f"[{_clock(elapsed)}] {self._done()}/{self._limits.num_samples} trials done "
                  f"({states}); about {self._left(elapsed)} left"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import ray
 from ray import tune
+from ray.tune.search import ConcurrencyLimiter, SearchGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 from search.checkpoints import StorageFull
@@ -55,15 +56,25 @@ class LedgerSearch(OptunaSearch):
     the study the truth, and suggestions come from the same record (search/suggestion.py).
     """
 
-    def __init__(self, logbook: Logbook):
+    def __init__(self, logbook: Logbook, num_samples: int):
         super().__init__(space=logbook.space.all_distributions(), metric=logbook.task.metric,
                          mode=logbook.task.mode, storage=logbook.storage,
                          study_name=STUDY_NAME)
-        self._logbook = logbook
+        self._logbook, self._num_samples = logbook, num_samples
         self._unfinished = deque(logbook.state.unfinished())
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is nothing to hand out now; a failure may change that."""
+        enough = len(self._logbook.state.trials) >= self._num_samples
+        return enough and not self._unfinished
+
+    def try_again(self, trial: TrialRecord) -> None:
+        """Hand out a trial that failed once more; it goes on from its checkpoint."""
+        self._unfinished.append(trial)
+
     def suggest(self, trial_id: str) -> dict:
-        """The next unfinished trial of an earlier session, or a new one."""
+        """A trial that is unfinished and not running, or a new one."""
         trial = self._unfinished.popleft() if self._unfinished else self._logbook.new_trial()
         return {"id": trial.id, "number": trial.number, "parameters": trial.parameters,
                 "seed": self._logbook.state.header["seed"]}
@@ -82,14 +93,31 @@ class LedgerSearch(OptunaSearch):
         raise NotImplementedError("a search goes on from its ledger, not from Ray's snapshot")
 
 
+class LedgerGenerator(SearchGenerator):
+    """SearchGenerator that ends when the ledger is full. The stock one counts the trials that
+    it made for Ray, and to Ray a trial that is tried again is a new one."""
+
+    def __init__(self, searcher: LedgerSearch, max_concurrent: int):
+        super().__init__(ConcurrencyLimiter(searcher, max_concurrent))
+        self._ledger_search = searcher
+
+    def is_finished(self) -> bool:
+        return self._finished or self._ledger_search.is_exhausted
+
+
 class TrialKeeper(tune.Callback):
-    """Records failures, and replaces a worker whose trial makes no progress.
+    """Tries failed trials again, and replaces a worker whose trial makes no progress.
+
+    Ray's own retries are off. They lose a trial whose worker dies while it is handed from one
+    trial to the next: Ray 2.60 handles that death twice, and the second time for good.
 
     `on_progress` is called several times a second.
     """
 
-    def __init__(self, logbook: Logbook, limits: Limits, on_progress: list[Callable[[], None]]):
-        self._logbook, self._limits, self._on_progress = logbook, limits, on_progress
+    def __init__(self, logbook: Logbook, searcher: LedgerSearch, limits: Limits,
+                 on_progress: list[Callable[[], None]]):
+        self._logbook, self._searcher = logbook, searcher
+        self._limits, self._on_progress = limits, on_progress
         self._last_sign: dict = {}  # running Ray trial -> when it last showed life
         self._killed: set[str] = set()
 
@@ -112,25 +140,21 @@ class TrialKeeper(tune.Callback):
 
     def on_trial_complete(self, iteration, trials, trial, **info) -> None:
         self._last_sign.pop(trial, None)
-
-    def on_trial_recover(self, iteration, trials, trial, **info) -> None:
-        self._failed(trial, final=False)
+        self._killed.discard(trial.config["id"])
 
     def on_trial_error(self, iteration, trials, trial, **info) -> None:
-        self._failed(trial, final=True)
-
-    def _failed(self, trial, final: bool) -> None:
         self._last_sign.pop(trial, None)
+        record = self._logbook.state.trials[trial.config["number"]]
         text = _last_error(trial)
         if StorageFull.__name__ in text:
             raise SearchStopped("no room left for checkpoints")
-        if trial.config["id"] in self._killed:
-            self._killed.discard(trial.config["id"])
+        if record.id in self._killed:
+            self._killed.discard(record.id)
             text = f"no progress for {self._limits.trial_timeout_s:g} s; its worker was killed"
-        self._logbook.failure(self._record(trial), text, final)
-
-    def _record(self, trial) -> TrialRecord:
-        return self._logbook.state.trials[trial.config["number"]]
+        final = record.failures >= self._limits.max_failures
+        self._logbook.failure(record, text, final)
+        if not final:
+            self._searcher.try_again(record)
 
 
 def build_tuner(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef,
@@ -146,21 +170,22 @@ def build_tuner(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef,
     trainable = tune.with_parameters(
         EpochTrainable, task=logbook.task, arrays=arrays, store=logbook.store,
         threads=max(1, int(limits.cpus_per_trial)))
+    searcher = LedgerSearch(logbook, limits.num_samples)
     resources = {"cpu": limits.cpus_per_trial, "gpu": limits.gpus_per_trial}
     return tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
             metric=logbook.task.metric, mode=logbook.task.mode,
-            search_alg=LedgerSearch(logbook),
+            search_alg=LedgerGenerator(searcher, limits.max_concurrent),
             scheduler=GroupedASHA(logbook, limits.grace_epochs, REDUCTION_FACTOR),
-            num_samples=left, max_concurrent_trials=limits.max_concurrent, reuse_actors=True,
+            num_samples=left, reuse_actors=True,
             time_budget_s=limits.time_budget_s, trial_name_creator=_name,
             trial_dirname_creator=_name),
         run_config=tune.RunConfig(
             name=logbook.folder.ray.name, storage_path=str(logbook.folder.path.resolve()),
-            verbose=0, failure_config=tune.FailureConfig(max_failures=limits.max_failures),
+            verbose=0, failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[TrialKeeper(logbook, limits, on_progress)]))
+            callbacks=[TrialKeeper(logbook, searcher, limits, on_progress)]))
 
 
 def _name(trial) -> str:

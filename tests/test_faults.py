@@ -123,10 +123,12 @@ def test_a_driver_killed_many_times_ends_in_the_same_tables(tmp_path, twin, seed
     survive_kills(tmp_path, twin, kills=6, seed=seed)
 
 
-def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin):
+@pytest.mark.parametrize("events", [9, 12], ids=["in a trial", "between two trials"])
+def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin, events):
+    """After 12 events the third trial is being handed to the worker of the second."""
     driver = Driver(tmp_path)
     process = driver.start()
-    driver.wait_for_events(12, process)
+    driver.wait_for_events(events, process)
     workers = [child for child in psutil.Process(process.pid).children(recursive=True)
                if "Trainable" in " ".join(child.cmdline())]
     assert workers
