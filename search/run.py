@@ -74,9 +74,10 @@ def main(command: Command, argv: list[str] | None = None) -> int:
     except (UsageError, DataError, FolderError, LedgerError) as error:
         print(f"search.{command.name}: error: {error}", file=sys.stderr)
         return 2
-    except SearchStopped as error:
-        print(f"search.{command.name}: stopped: {error}; nothing that was recorded is lost, and "
-              f"once this is mended this goes on: {_resume_command(session)}", file=sys.stderr)
+    except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
+        goes_on = (f"; nothing that was recorded is lost, and once this is mended this goes on: "
+                   f"{_resume_command(session)}" if session else "")
+        print(f"search.{command.name}: stopped: {error}{goes_on}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"search.{command.name}: interrupted; to go on: {_resume_command(session)}"

@@ -216,6 +216,8 @@ def test_a_full_disk_stops_the_search_and_it_goes_on_once_there_is_room(tmp_path
         out, err = process.communicate(timeout=200)
         assert process.returncode == 1 and "No space left" in err + out or "no room" in err
         assert "Traceback" not in err and "--resume" in err
+        still_full = driver.finish()
+        assert still_full.returncode == 1 and len(still_full.stderr.splitlines()) == 1
         filler.unlink()
         done = driver.finish()
         assert done.returncode == 0, done.stderr
