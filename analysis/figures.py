@@ -36,12 +36,26 @@ PCA_STYLE = {"color": FLOOR, "linestyle": "--", "linewidth": 1.1}
 MEAN_STYLE = {"color": FLOOR, "linestyle": ":", "linewidth": 1.4}
 
 _STYLE = {
-    "figure.facecolor": "white", "figure.dpi": DPI, "savefig.dpi": DPI, "font.size": 8.5,
-    "font.family": "DejaVu Sans", "axes.titlesize": 9, "axes.labelsize": 8.5,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "grid.color": "#e4e4e4", "grid.linewidth": 0.6, "axes.axisbelow": True,
-    "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8, "legend.frameon": False,
-    "legend.handlelength": 2.6, "lines.linewidth": 1.4, "lines.markersize": 4.5,
+    "figure.facecolor": "white",
+    "figure.dpi": DPI,
+    "savefig.dpi": DPI,
+    "font.size": 8.5,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": 9,
+    "axes.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
     "text.parse_math": False,  # words from a run folder are no formulas
 }
 _BAD = ("diverged", "error")
@@ -51,10 +65,12 @@ _ZOOM = 3  # screen pixels per pixel of an image: whole, so that no row is blurr
 
 def _styled(draw: Callable[..., Figure | None]) -> Callable[..., Figure | None]:
     """Draw under this module's style, whatever the reader's matplotlibrc says."""
+
     @wraps(draw)
     def drawn(*args: Any, **kwargs: Any) -> Figure | None:
         with matplotlib.style.context(_STYLE, after_reset=True):
             return draw(*args, **kwargs)
+
     return drawn
 
 
@@ -72,8 +88,7 @@ def overview(run: Run, examples: dict[int, Examples]) -> Figure | None:
 
     1200 pixels wide. `examples` may lack any size; without all of them the errors stand alone.
     """
-    chosen = {size: winner for size, winner in winners(run).items()
-              if _best_error(winner) > 0}
+    chosen = {size: winner for size, winner in winners(run).items() if _best_error(winner) > 0}
     if not chosen:
         return None
     rows = _strip_rows(examples)
@@ -86,8 +101,13 @@ def overview(run: Run, examples: dict[int, Examples]) -> Figure | None:
     axes = figure.add_axes((left, below, 0.98 - left - width - label_room, 1 - below - above))
     _draw_errors(axes, run, chosen)
     handles, labels = axes.get_legend_handles_labels()  # ours is last, because it has error bars
-    figure.legend([*handles[-1:], *handles[:-1]], [*labels[-1:], *labels[:-1]],
-                  loc="lower center", ncols=4, columnspacing=1.6)
+    figure.legend(
+        [*handles[-1:], *handles[:-1]],
+        [*labels[-1:], *labels[:-1]],
+        loc="lower center",
+        ncols=4,
+        columnspacing=1.6,
+    )
     if rows:
         tall = mosaic.shape[0] * _ZOOM / height
         strip = figure.add_axes((0.99 - width, 1 - above - tall, width, tall))
@@ -105,21 +125,37 @@ def preset_curves(run: Run) -> Figure | None:
     figure = Figure(figsize=(8, 4.1), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, metric, title in zip(
-            panels, ("train_loss", "validation_mse"),
-            ("training loss, as optimised", "validation MSE, noise and dropout off"), strict=True):
+        panels,
+        ("train_loss", "validation_mse"),
+        ("training loss, as optimised", "validation MSE, noise and dropout off"),
+        strict=True,
+    ):
         for place, (name, curve) in enumerate(curves):
-            axes.plot(curve["epoch"], curve[metric].where(curve[metric] > 0), **_look(place),
-                      label=name if metric == "train_loss" else "_", markevery=_marks(curve),
-                      markerfacecolor="white")
-        _floor_line(axes, run.mean_image.validation_mse, MEAN_STYLE,
-                    "mean image" if metric == "train_loss" else "_")
+            axes.plot(
+                curve["epoch"],
+                curve[metric].where(curve[metric] > 0),
+                **_look(place),
+                label=name if metric == "train_loss" else "_",
+                markevery=_marks(curve),
+                markerfacecolor="white",
+            )
+        _floor_line(
+            axes,
+            run.mean_image.validation_mse,
+            MEAN_STYLE,
+            "mean image" if metric == "train_loss" else "_",
+        )
         axes.set_title(title)
         axes.set_xlabel("epoch")
     panels[0].set_ylabel(ERROR)
-    values = np.concatenate([curve[m] for _, curve in curves
-                             for m in ("train_loss", "validation_mse")])
-    _log_axes(panels, [curve["epoch"].max() for _, curve in curves],
-              _limits(values, run.mean_image.validation_mse))
+    values = np.concatenate(
+        [curve[m] for _, curve in curves for m in ("train_loss", "validation_mse")]
+    )
+    _log_axes(
+        panels,
+        [curve["epoch"].max() for _, curve in curves],
+        _limits(values, run.mean_image.validation_mse),
+    )
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -138,19 +174,26 @@ def trial_curves(run: Run) -> Figure | None:
     figure = Figure(figsize=(8 if columns > 1 else 6, 1 + 3.1 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     sound = curves.loc[~curves["state"].isin(_BAD), "validation_mse"]
-    limits = _limits(curves["validation_mse"] if sound.empty else sound,
-                     run.mean_image.validation_mse, [run.pca(s).validation_mse for s in sizes])
+    limits = _limits(
+        curves["validation_mse"] if sound.empty else sound,
+        run.mean_image.validation_mse,
+        [run.pca(s).validation_mse for s in sizes],
+    )
     for axes, size in zip(panels.flat, sizes, strict=False):
         place = run.latent_sizes.index(size)
         group = curves[curves["latent_size"] == size]
-        _draw_trials(axes, group.assign(validation_mse=group["validation_mse"].clip(
-            upper=limits[1] / 1.1)), chosen[size].trial if size in chosen else "", _colour(place))
+        _draw_trials(
+            axes,
+            group.assign(validation_mse=group["validation_mse"].clip(upper=limits[1] / 1.1)),
+            chosen[size].trial if size in chosen else "",
+            _colour(place),
+        )
         _floor_line(axes, run.mean_image.validation_mse, MEAN_STYLE)
         _floor_line(axes, run.pca(size).validation_mse, PCA_STYLE)
         trials = group["id"].nunique()
         axes.set_title(f"code {size} ({trials} trial{'s' * (trials > 1)})")
         axes.set_xlabel("epoch")
-    for axes in list(panels.flat)[len(sizes):]:
+    for axes in list(panels.flat)[len(sizes) :]:
         axes.set_visible(False)
     for axes in panels[:, 0]:
         axes.set_ylabel(ERROR)
@@ -164,16 +207,26 @@ def reconstructions(winner: Winner, examples: Examples) -> Figure:
     """Twelve inputs, what the training noise leaves of them, and the inputs as reconstructed."""
     noised = "noised\ninputs"
     if winner.parameters.get("noise") in ("none", "", None) or np.array_equal(
-            examples.inputs, examples.noised):
+        examples.inputs, examples.noised
+    ):
         noised = "noised inputs\n(no noise: as\nabove)"
-    rows = [("inputs", examples.inputs), (noised, examples.noised),
-            ("reconstructions\nof the inputs", examples.reconstructions)]
+    rows = [
+        ("inputs", examples.inputs),
+        (noised, examples.noised),
+        ("reconstructions\nof the inputs", examples.reconstructions),
+    ]
     mosaic = _mosaic([images for _, images in rows], 12)
     height, width = mosaic.shape[0] * _ZOOM, mosaic.shape[1] * _ZOOM
     left, top, edge = 172, 48, 14  # screen pixels
     figure = Figure(figsize=((left + width + edge) / DPI, (top + height + edge) / DPI))
-    axes = figure.add_axes((left / (left + width + edge), edge / (top + height + edge),
-                            width / (left + width + edge), height / (top + height + edge)))
+    axes = figure.add_axes(
+        (
+            left / (left + width + edge),
+            edge / (top + height + edge),
+            width / (left + width + edge),
+            height / (top + height + edge),
+        )
+    )
     _show_mosaic(axes, mosaic, [label for label, _ in rows])
     axes.set_title(f"code {winner.latent_size}, {_error_in_words(winner)}", loc="left")
     return figure
@@ -200,23 +253,51 @@ def _draw_errors(axes: Axes, run: Run, chosen: dict[int, Winner]) -> None:
     deviations = [np.nan_to_num(w.std.get(which, math.nan)) for w in chosen.values()]
     several = max(winner.seeds for winner in chosen.values()) > 1
     label = f"ours, {'test' if tested else 'validation'}{' (mean ± std)' if several else ''}"
-    axes.errorbar(places, errors, yerr=deviations if several else None, fmt=MARKERS[0],
-                  color=COLOURS[0], markersize=5, capsize=6, label=label, zorder=4)
+    axes.errorbar(
+        places,
+        errors,
+        yerr=deviations if several else None,
+        fmt=MARKERS[0],
+        color=COLOURS[0],
+        markersize=5,
+        capsize=6,
+        label=label,
+        zorder=4,
+    )
     pca = [math.nan if run.pca(size).exact else getattr(run.pca(size), which) for size in sizes]
     for place, value in zip(places, pca, strict=True):
         if value > 0:
-            axes.hlines(value, place - 0.3, place + 0.3, color=FLOOR, linewidth=2,
-                        label=_first(axes, "PCA, as many components"))
+            axes.hlines(
+                value,
+                place - 0.3,
+                place + 0.3,
+                color=FLOOR,
+                linewidth=2,
+                label=_first(axes, "PCA, as many components"),
+            )
     _floor_line(axes, getattr(run.mean_image, which), MEAN_STYLE, "mean image")
     theirs = [BEST_TEST_LOSS.get(size, math.nan) for size in sizes]
     if np.isfinite(theirs).any():
-        axes.plot(places, theirs, "D", color="#000000", markerfacecolor="white",
-                  label="seed report (data set not named)")
+        axes.plot(
+            places,
+            theirs,
+            "D",
+            color="#000000",
+            markerfacecolor="white",
+            label="seed report (data set not named)",
+        )
     roomy = len(sizes) <= 4  # more numbers than that would run into each other
     for place, error, floor in zip(places, errors, pca, strict=True) if roomy else ():
         below = not floor < error
-        axes.annotate(mse(error), (place, error), (0, -8 if below else 8), ha="center",
-                      va="top" if below else "bottom", textcoords="offset points", fontsize=8)
+        axes.annotate(
+            mse(error),
+            (place, error),
+            (0, -8 if below else 8),
+            ha="center",
+            va="top" if below else "bottom",
+            textcoords="offset points",
+            fontsize=8,
+        )
     values = np.array([*errors, *pca, *theirs, getattr(run.mean_image, which)])
     values = values[np.isfinite(values) & (values > 0)]
     axes.set_yscale("log")
@@ -255,14 +336,20 @@ def _mosaic(rows: list[np.ndarray], columns: int) -> np.ndarray:
     picture = np.full((len(rows) * side - _GAP, columns * side - _GAP), -1.0)
     for r, images in enumerate(rows):
         for c, image in enumerate(images[:columns]):
-            picture[r * side:r * side + 28, c * side:c * side + 28] = image
+            picture[r * side : r * side + 28, c * side : c * side + 28] = image
     return np.ma.masked_less(picture, 0)
 
 
 def _show_mosaic(axes: Axes, mosaic: np.ndarray, labels: list[str]) -> None:
     """Ink dark on a grey so light that each image's edge can be seen."""
-    axes.imshow(1 - 0.03 - 0.97 * mosaic, cmap="gray", vmin=0, vmax=1, interpolation="nearest",
-                aspect="auto")
+    axes.imshow(
+        1 - 0.03 - 0.97 * mosaic,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        aspect="auto",
+    )
     axes.set_yticks([14 + place * (28 + _GAP) for place in range(len(labels))], labels)
     axes.set_xticks([])
     axes.tick_params(length=0)
@@ -277,8 +364,11 @@ def _preset_curves(run: Run) -> list[tuple[str, pd.DataFrame]]:
     rank = {model.preset: place for place, model in enumerate(MODELS)}
     names = sorted(trials, key=lambda name: (rank.get(name, len(rank)), name))
     curves = [(name, run.epochs[run.epochs["id"] == trials[name]]) for name in names]
-    return [(name, curve) for name, curve in curves
-            if (curve[["train_loss", "validation_mse"]] > 0).any(axis=None)]
+    return [
+        (name, curve)
+        for name, curve in curves
+        if (curve[["train_loss", "validation_mse"]] > 0).any(axis=None)
+    ]
 
 
 def _draw_trials(axes: Axes, curves: pd.DataFrame, winner: str, colour: str) -> None:
@@ -294,8 +384,15 @@ def _draw_trials(axes: Axes, curves: pd.DataFrame, winner: str, colour: str) -> 
     _ends(axes, bad, "x", "#000000", 0.8)
     axes.add_collection(LineCollection(complete, colors=colour, linewidths=0.8, alpha=0.6))
     best = curves[curves["id"] == winner]
-    axes.plot(best["epoch"], best["validation_mse"], color=colour, linewidth=2.4,
-              marker=MARKERS[0], markevery=_marks(best), zorder=4)
+    axes.plot(
+        best["epoch"],
+        best["validation_mse"],
+        color=colour,
+        linewidth=2.4,
+        marker=MARKERS[0],
+        markevery=_marks(best),
+        zorder=4,
+    )
 
 
 def _ends(axes: Axes, curves: list[np.ndarray], marker: str, colour: str, alpha: float) -> None:
@@ -308,16 +405,30 @@ def _trial_legend(run: Run, curves: pd.DataFrame, sizes: list[int]) -> list[Line
     """Entries for what the panels really hold; colours differ by panel, so these are grey."""
     states = set(curves["state"])
     chosen = winners(run)
-    entries = [("winner", {"color": "#000000", "linewidth": 2.4, "marker": MARKERS[0]},
-                any(size in chosen for size in sizes)),
-               ("complete", {"color": "#000000", "linewidth": 0.8}, "complete" in states),
-               ("stopped early", {"color": FAINT, "linewidth": 0.8, "marker": "."},
-                bool(states & {"pruned", "running"})),
-               ("diverged or failed", {"color": "#000000", "linestyle": "", "marker": "x"},
-                bool(states & set(_BAD))),
-               ("PCA, as many components", PCA_STYLE,
-                any(run.pca(s).validation_mse > 0 and not run.pca(s).exact for s in sizes)),
-               ("mean image", MEAN_STYLE, run.mean_image.validation_mse > 0)]
+    entries = [
+        (
+            "winner",
+            {"color": "#000000", "linewidth": 2.4, "marker": MARKERS[0]},
+            any(size in chosen for size in sizes),
+        ),
+        ("complete", {"color": "#000000", "linewidth": 0.8}, "complete" in states),
+        (
+            "stopped early",
+            {"color": FAINT, "linewidth": 0.8, "marker": "."},
+            bool(states & {"pruned", "running"}),
+        ),
+        (
+            "diverged or failed",
+            {"color": "#000000", "linestyle": "", "marker": "x"},
+            bool(states & set(_BAD)),
+        ),
+        (
+            "PCA, as many components",
+            PCA_STYLE,
+            any(run.pca(s).validation_mse > 0 and not run.pca(s).exact for s in sizes),
+        ),
+        ("mean image", MEAN_STYLE, run.mean_image.validation_mse > 0),
+    ]
     return [Line2D([], [], label=label, **look) for label, look, present in entries if present]
 
 
@@ -343,8 +454,9 @@ def _marks(curve: pd.DataFrame) -> list[int]:
     return sorted({int(round(place)) for place in np.geomspace(1, last + 1, 8) - 1})
 
 
-def _limits(values: Iterable[float], mean_image: float,
-            floors: Iterable[float] = ()) -> tuple[float, float]:
+def _limits(
+    values: Iterable[float], mean_image: float, floors: Iterable[float] = ()
+) -> tuple[float, float]:
     """Range of the error axis: all that is low, but not the heights of a diverging trial."""
     drawn = np.array([value for value in values if 0 < value < math.inf])
     low = min([drawn.min(), *(floor for floor in floors if floor > 1e-7)])
@@ -356,8 +468,7 @@ def _limits(values: Iterable[float], mean_image: float,
     return low / 1.25, max(high, low) * 1.25
 
 
-def _log_axes(panels: Iterable[Axes], epochs: Iterable[float],
-              limits: tuple[float, float]) -> None:
+def _log_axes(panels: Iterable[Axes], epochs: Iterable[float], limits: tuple[float, float]) -> None:
     """Both axes logarithmic, with plain numbers at the ticks."""
     last = max(epochs)
     for axes in panels:

@@ -20,19 +20,51 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-METRICS = ("train_loss", "train_mse", "validation_mse", "probe_accuracy", "active_fraction",
-           "effective_rank", "images_per_s")
+METRICS = (
+    "train_loss",
+    "train_mse",
+    "validation_mse",
+    "probe_accuracy",
+    "active_fraction",
+    "effective_rank",
+    "images_per_s",
+)
 STATES = ("complete", "pruned", "diverged", "error", "running")
 PIXELS = 28 * 28
 _LEADING = ("complete", "pruned", "running")  # the full budget first, as the search chooses
 
 _TRIAL_TEXT = ("id", "state", "preset", "noise", "activation")
-_TRIAL_NUMBERS = ("number", "latent_size", "depth", "decoder_depth", "width", "dropout",
-                  "noise_level", "l1", "l2", "affine", "learning_rate", "epochs", "best_epoch",
-                  "failures", "seconds", *(f"{end}_{m}" for end in ("best", "last")
-                                           for m in METRICS))
-PARAMETERS = ("depth", "decoder_depth", "width", "dropout", "noise", "noise_level", "l1", "l2",
-               "affine", "learning_rate", "activation")
+_TRIAL_NUMBERS = (
+    "number",
+    "latent_size",
+    "depth",
+    "decoder_depth",
+    "width",
+    "dropout",
+    "noise_level",
+    "l1",
+    "l2",
+    "affine",
+    "learning_rate",
+    "epochs",
+    "best_epoch",
+    "failures",
+    "seconds",
+    *(f"{end}_{m}" for end in ("best", "last") for m in METRICS),
+)
+PARAMETERS = (
+    "depth",
+    "decoder_depth",
+    "width",
+    "dropout",
+    "noise",
+    "noise_level",
+    "l1",
+    "l2",
+    "affine",
+    "learning_rate",
+    "activation",
+)
 
 
 class RunError(ValueError):
@@ -192,8 +224,13 @@ def find_runs(folder: Path) -> tuple[list[Run], list[Skipped]]:
     if not folder.is_dir():
         raise RunError(f"{folder} is not a folder")
     single = (folder / "run.json").exists()
-    folders = [folder.resolve()] if single else sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = (
+        [folder.resolve()]
+        if single
+        else sorted(
+            path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+        )
+    )
     runs: list[Run] = []
     skipped: list[Skipped] = []
     for path in folders:
@@ -212,9 +249,14 @@ def read_run(folder: Path) -> Run:
     if not isinstance(info.get("command"), str) or not text(mapping(info.get("data")).get("name")):
         raise RunError("run.json names no command or no data set")
     final = folder / "final.json"
-    return Run(folder, info, _start(info), _read_trials(folder / "trials.csv"),
-               _read_epochs(folder / "epochs.csv"),
-               _final(_read_json(final)) if final.exists() else None)
+    return Run(
+        folder,
+        info,
+        _start(info),
+        _read_trials(folder / "trials.csv"),
+        _read_epochs(folder / "epochs.csv"),
+        _final(_read_json(final)) if final.exists() else None,
+    )
 
 
 def newest(runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
@@ -241,8 +283,9 @@ def preset_results(run: Run) -> list[PresetResult]:
     known = {result.trial for result in run.final.presets} if run.final else set()
     found = list(run.final.presets) if run.final else []
     rows = run.trials[~run.trials["preset"].isin(["sampled", ""])].sort_values("number")
-    return found + [_preset_of_trial(row) for row in rows.to_dict("records")
-                    if row["id"] not in known]
+    return found + [
+        _preset_of_trial(row) for row in rows.to_dict("records") if row["id"] not in known
+    ]
 
 
 def read_examples(run: Run, latent_size: int) -> Examples:
@@ -250,12 +293,19 @@ def read_examples(run: Run, latent_size: int) -> Examples:
     name = f"best/{latent_size}/examples.npz"
     try:
         with np.load(run.folder / name, allow_pickle=False) as archive:
-            arrays = [_images(archive[key], key)
-                      for key in ("inputs", "noised", "reconstructions")]
+            arrays = [_images(archive[key], key) for key in ("inputs", "noised", "reconstructions")]
     except FileNotFoundError:
         raise RunError(f"{name} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError,
-            zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise RunError(f"{name} cannot be read ({one_line(error)})") from None
     if len({len(array) for array in arrays}) != 1:
         raise RunError(f"{name} holds arrays of different lengths")
@@ -303,8 +353,9 @@ def _start(info: Mapping[str, Any]) -> datetime:
     return start if start.tzinfo else start.replace(tzinfo=UTC)
 
 
-def _read_csv(path: Path, needed: tuple[str, ...], words: tuple[str, ...],
-              numbers: tuple[str, ...]) -> pd.DataFrame:
+def _read_csv(
+    path: Path, needed: tuple[str, ...], words: tuple[str, ...], numbers: tuple[str, ...]
+) -> pd.DataFrame:
     """Words as they stand (so that the noise "none" is not read as absent), numbers or nan."""
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -343,7 +394,8 @@ def _final(content: Mapping[str, Any]) -> Final:
         mean_image=_floor(floors.get("mean_image")),
         pca={int(size): _floor(floor) for size, floor in pca.items() if size.isdecimal()},
         winners=tuple(_winner(entry) for entry in _listed(content, "winners", dict)),
-        presets=tuple(_preset(entry) for entry in _listed(content, "presets", dict)))
+        presets=tuple(_preset(entry) for entry in _listed(content, "presets", dict)),
+    )
 
 
 def _listed(content: Mapping[str, Any], key: str, kind: type) -> list[Any]:
@@ -353,19 +405,29 @@ def _listed(content: Mapping[str, Any], key: str, kind: type) -> list[Any]:
 
 def _floor(entry: Any) -> Floor:
     entry = mapping(entry)
-    return Floor(number(entry.get("validation_mse")), number(entry.get("test_mse")),
-                 int(_finite(entry.get("components"), 0)))
+    return Floor(
+        number(entry.get("validation_mse")),
+        number(entry.get("test_mse")),
+        int(_finite(entry.get("components"), 0)),
+    )
 
 
 def _winner(entry: Mapping[str, Any]) -> Winner:
     size = number(entry.get("latent_size"))
     if not math.isfinite(size):
         raise RunError("final.json has a winner without latent_size")
-    return Winner(int(size), text(entry.get("trial")), text(entry.get("preset")) or "sampled",
-                  text(entry.get("state")), number(entry.get("epochs")),
-                  mapping(entry.get("parameters")), _numbers(entry.get("searched")),
-                  len(_listed(entry, "runs", dict)), _numbers(entry.get("mean")),
-                  _numbers(entry.get("std")))
+    return Winner(
+        int(size),
+        text(entry.get("trial")),
+        text(entry.get("preset")) or "sampled",
+        text(entry.get("state")),
+        number(entry.get("epochs")),
+        mapping(entry.get("parameters")),
+        _numbers(entry.get("searched")),
+        len(_listed(entry, "runs", dict)),
+        _numbers(entry.get("mean")),
+        _numbers(entry.get("std")),
+    )
 
 
 def _numbers(entry: Any) -> dict[str, float]:
@@ -374,13 +436,23 @@ def _numbers(entry: Any) -> dict[str, float]:
 
 def _preset(entry: Mapping[str, Any]) -> PresetResult:
     names = ("latent_size", "epochs", "train_loss", "train_mse", "validation_mse", "test_mse")
-    return PresetResult(text(entry.get("preset")), text(entry.get("trial")),
-                        **{name: number(entry.get(name)) for name in names})
+    return PresetResult(
+        text(entry.get("preset")),
+        text(entry.get("trial")),
+        **{name: number(entry.get(name)) for name in names},
+    )
 
 
 def _preset_of_trial(row: Mapping[str, Any]) -> PresetResult:
-    return PresetResult(row["preset"], row["id"], row["latent_size"], row["epochs"],
-                        row["best_train_loss"], row["best_train_mse"], row["best_validation_mse"])
+    return PresetResult(
+        row["preset"],
+        row["id"],
+        row["latent_size"],
+        row["epochs"],
+        row["best_train_loss"],
+        row["best_train_mse"],
+        row["best_validation_mse"],
+    )
 
 
 def _leader(run: Run, latent_size: int) -> Winner | None:
@@ -388,16 +460,25 @@ def _leader(run: Run, latent_size: int) -> Winner | None:
     if column not in run.trials:
         return None
     trials = run.trials
-    usable = trials[(trials["latent_size"] == latent_size) & np.isfinite(trials[column])
-                    & trials["state"].isin(_LEADING)]
+    usable = trials[
+        (trials["latent_size"] == latent_size)
+        & np.isfinite(trials[column])
+        & trials["state"].isin(_LEADING)
+    ]
     if usable.empty:
         return None
     sign = -1 if run.info.get("mode") == "max" else 1
     ranked = usable.assign(rank=usable["state"].map(_LEADING.index), value=sign * usable[column])
     row = ranked.sort_values(["rank", "value", "number"]).iloc[0].to_dict()
-    return Winner(latent_size, row["id"], row["preset"] or "sampled", row["state"], row["epochs"],
-                  {name: row[name] for name in PARAMETERS},
-                  {metric: row[f"best_{metric}"] for metric in METRICS})
+    return Winner(
+        latent_size,
+        row["id"],
+        row["preset"] or "sampled",
+        row["state"],
+        row["epochs"],
+        {name: row[name] for name in PARAMETERS},
+        {metric: row[f"best_{metric}"] for metric in METRICS},
+    )
 
 
 def _images(array: np.ndarray, key: str) -> np.ndarray:

@@ -23,8 +23,12 @@ class ReportedModel:
 
 
 MODELS = (
-    ReportedModel("dae-l1", "simple denoising autoencoder with L1 on the code",
-                  train_words="plot only", test_words='"worse" than the plain one'),
+    ReportedModel(
+        "dae-l1",
+        "simple denoising autoencoder with L1 on the code",
+        train_words="plot only",
+        test_words='"worse" than the plain one',
+    ),
     ReportedModel("deeper-dae", "denoising, 8 blocks, dropout 0.3", 0.08134, 0.04816),
     ReportedModel("even-deeper-dae", "denoising, more than 8 blocks", 0.0884, 0.05229),
     ReportedModel("deeper-dae-0.2", "denoising, 8 blocks, dropout 0.2", 0.05714, 0.03146),

@@ -63,15 +63,20 @@ def best_per_code_size(run: Run) -> Table:
     """Best configuration per code size beside PCA, the mean image and the seed report."""
     chosen = winners(run)
     rows = [_best_row(run, size, chosen.get(size)) for size in run.latent_sizes]
-    return Table("best", pd.DataFrame(rows, columns=_BEST_KEYS), (
-        Column("code size", lambda row: str(row["latent_size"])),
-        Column("configuration", lambda row: row["configuration"] or "-", numeric=False),
-        Column("validation MSE", lambda row: _spread(row, "validation")),
-        Column("test MSE", lambda row: _spread(row, "test", seeds=True)),
-        Column("PCA, as many components", lambda row: mse(row["pca_test_mse"])),
-        Column("mean image", lambda row: mse(row["mean_image_test_mse"])),
-        Column("seed report", lambda row: mse(row["seed_report_test_loss"])),
-        Column("test / PCA", lambda row: short(row["test_over_pca"]))))
+    return Table(
+        "best",
+        pd.DataFrame(rows, columns=_BEST_KEYS),
+        (
+            Column("code size", lambda row: str(row["latent_size"])),
+            Column("configuration", lambda row: row["configuration"] or "-", numeric=False),
+            Column("validation MSE", lambda row: _spread(row, "validation")),
+            Column("test MSE", lambda row: _spread(row, "test", seeds=True)),
+            Column("PCA, as many components", lambda row: mse(row["pca_test_mse"])),
+            Column("mean image", lambda row: mse(row["mean_image_test_mse"])),
+            Column("seed report", lambda row: mse(row["seed_report_test_loss"])),
+            Column("test / PCA", lambda row: short(row["test_over_pca"])),
+        ),
+    )
 
 
 def presets_beside_report(run: Run) -> Table:
@@ -87,29 +92,44 @@ def presets_beside_report(run: Run) -> Table:
     results = sorted(found + absent, key=lambda result: rank.get(result.preset, len(rank)))
     states = dict(zip(run.trials["id"], run.trials["state"], strict=True))
     rows = [_preset_row(result, states.get(result.trial, "")) for result in results]
-    return Table("presets", pd.DataFrame([*rows, *_floor_rows(run)]), (
-        Column("model", lambda row: f"`{row['model']}`" if row["kind"] == "preset"
-               else row["model"], numeric=False),
-        Column("code", lambda row: count(row["latent_size"])),
-        Column("epochs", lambda row: count(row["epochs"])),
-        Column("train loss, ours", lambda row: mse(row["train_loss"])),
-        Column("train loss, theirs", lambda row: _theirs(row, "train")),
-        Column("train MSE, noise and dropout off, ours", lambda row: mse(row["train_mse"])),
-        Column("validation MSE, ours", lambda row: mse(row["validation_mse"])),
-        Column("test MSE, ours", lambda row: mse(row["test_mse"])),
-        Column("test loss, theirs", lambda row: _theirs(row, "test")),
-        Column("test - train loss, ours", lambda row: signed(row["gap"])),
-        Column("test - train loss, theirs", lambda row: signed(row["seed_report_gap"]))))
+    return Table(
+        "presets",
+        pd.DataFrame([*rows, *_floor_rows(run)]),
+        (
+            Column(
+                "model",
+                lambda row: f"`{row['model']}`" if row["kind"] == "preset" else row["model"],
+                numeric=False,
+            ),
+            Column("code", lambda row: count(row["latent_size"])),
+            Column("epochs", lambda row: count(row["epochs"])),
+            Column("train loss, ours", lambda row: mse(row["train_loss"])),
+            Column("train loss, theirs", lambda row: _theirs(row, "train")),
+            Column("train MSE, noise and dropout off, ours", lambda row: mse(row["train_mse"])),
+            Column("validation MSE, ours", lambda row: mse(row["validation_mse"])),
+            Column("test MSE, ours", lambda row: mse(row["test_mse"])),
+            Column("test loss, theirs", lambda row: _theirs(row, "test")),
+            Column("test - train loss, ours", lambda row: signed(row["gap"])),
+            Column("test - train loss, theirs", lambda row: signed(row["seed_report_gap"])),
+        ),
+    )
 
 
 def states(run: Run) -> Table:
     """How many trials ended in each state."""
-    rows = [{"state": state, "trials": trials, "meaning": _STATE_MEANINGS.get(state, "")}
-            for state, trials in run.counts.items()]
-    return Table("states", pd.DataFrame(rows), (
-        Column("state", lambda row: row["state"], numeric=False),
-        Column("trials", lambda row: str(row["trials"])),
-        Column("meaning", lambda row: row["meaning"] or "-", numeric=False)))
+    rows = [
+        {"state": state, "trials": trials, "meaning": _STATE_MEANINGS.get(state, "")}
+        for state, trials in run.counts.items()
+    ]
+    return Table(
+        "states",
+        pd.DataFrame(rows),
+        (
+            Column("state", lambda row: row["state"], numeric=False),
+            Column("trials", lambda row: str(row["trials"])),
+            Column("meaning", lambda row: row["meaning"] or "-", numeric=False),
+        ),
+    )
 
 
 def in_words(preset: str, parameters: Mapping[str, Any]) -> str:
@@ -122,8 +142,11 @@ def in_words(preset: str, parameters: Mapping[str, Any]) -> str:
     known = {key: parameters[key] for key in order if _says_something(parameters.get(key))}
     noise = known.pop("noise", "none")
     level = known.pop("noise_level", 0)
-    parts = [f"{_PARAMETER_WORDS.get(key, key.replace('_', ' '))} {short(value)}"
-             for key, value in known.items() if key not in ("activation", "latent_size")]
+    parts = [
+        f"{_PARAMETER_WORDS.get(key, key.replace('_', ' '))} {short(value)}"
+        for key, value in known.items()
+        if key not in ("activation", "latent_size")
+    ]
     if noise != "none":
         parts.append(f"{noise} noise {short(level)} on the input")
     if known.get("activation"):
@@ -183,51 +206,110 @@ def cell(words: str) -> str:
 
 
 _PARAMETER_WORDS = {"l1": "L1", "l2": "L2"}
-_BEST_KEYS = ["latent_size", "configuration", "preset", "trial", "state", "epochs",
-              "validation_mse", "validation_std", "test_mse", "test_std", "seeds",
-              "pca_components", "pca_test_mse", "mean_image_test_mse", "seed_report_test_loss",
-              "test_over_pca", "parameters"]
+_BEST_KEYS = [
+    "latent_size",
+    "configuration",
+    "preset",
+    "trial",
+    "state",
+    "epochs",
+    "validation_mse",
+    "validation_std",
+    "test_mse",
+    "test_std",
+    "seeds",
+    "pca_components",
+    "pca_test_mse",
+    "mean_image_test_mse",
+    "seed_report_test_loss",
+    "test_over_pca",
+    "parameters",
+]
 
 
 def _best_row(run: Run, size: int, winner: Winner | None) -> dict[str, Any]:
     pca = run.pca(size)
-    row = {"latent_size": size, "pca_components": pca.components or math.nan,
-           "pca_test_mse": pca.test_mse, "mean_image_test_mse": run.mean_image.test_mse,
-           "seed_report_test_loss": BEST_TEST_LOSS.get(size, math.nan)}
+    row = {
+        "latent_size": size,
+        "pca_components": pca.components or math.nan,
+        "pca_test_mse": pca.test_mse,
+        "mean_image_test_mse": run.mean_image.test_mse,
+        "seed_report_test_loss": BEST_TEST_LOSS.get(size, math.nan),
+    }
     if winner is None:
-        numbers = ("epochs", "validation_mse", "validation_std", "test_mse", "test_std",
-                   "test_over_pca")
-        return {**row, **dict.fromkeys(numbers, math.nan), "seeds": 0, "configuration": "",
-                "preset": "", "trial": "", "state": "", "parameters": ""}
-    return {**row, "configuration": in_words(winner.preset, winner.parameters),
-            "preset": winner.preset, "trial": winner.trial, "state": winner.state,
-            "epochs": winner.epochs, "seeds": winner.seeds,
-            "validation_mse": winner.validation_mse, "test_mse": winner.test_mse,
-            "validation_std": winner.std.get("validation_mse", math.nan),
-            "test_std": winner.std.get("test_mse", math.nan),
-            "test_over_pca": math.nan if pca.exact else _ratio(winner.test_mse, pca.test_mse),
-            "parameters": json.dumps(winner.parameters, sort_keys=True, default=str)}
+        numbers = (
+            "epochs",
+            "validation_mse",
+            "validation_std",
+            "test_mse",
+            "test_std",
+            "test_over_pca",
+        )
+        return {
+            **row,
+            **dict.fromkeys(numbers, math.nan),
+            "seeds": 0,
+            "configuration": "",
+            "preset": "",
+            "trial": "",
+            "state": "",
+            "parameters": "",
+        }
+    return {
+        **row,
+        "configuration": in_words(winner.preset, winner.parameters),
+        "preset": winner.preset,
+        "trial": winner.trial,
+        "state": winner.state,
+        "epochs": winner.epochs,
+        "seeds": winner.seeds,
+        "validation_mse": winner.validation_mse,
+        "test_mse": winner.test_mse,
+        "validation_std": winner.std.get("validation_mse", math.nan),
+        "test_std": winner.std.get("test_mse", math.nan),
+        "test_over_pca": math.nan if pca.exact else _ratio(winner.test_mse, pca.test_mse),
+        "parameters": json.dumps(winner.parameters, sort_keys=True, default=str),
+    }
 
 
 def _preset_row(result: PresetResult, state: str) -> dict[str, Any]:
     theirs = reported(result.preset)
-    return {"kind": "preset", "model": result.preset, "trial": result.trial, "state": state,
-            "latent_size": result.latent_size, "epochs": result.epochs,
-            "train_loss": result.train_loss, "seed_report_train_loss": theirs.train_loss,
-            "train_mse": result.train_mse, "validation_mse": result.validation_mse,
-            "test_mse": result.test_mse, "seed_report_test_loss": theirs.test_loss,
-            "gap": result.test_mse - result.train_loss,
-            "seed_report_gap": theirs.test_loss - theirs.train_loss}
+    return {
+        "kind": "preset",
+        "model": result.preset,
+        "trial": result.trial,
+        "state": state,
+        "latent_size": result.latent_size,
+        "epochs": result.epochs,
+        "train_loss": result.train_loss,
+        "seed_report_train_loss": theirs.train_loss,
+        "train_mse": result.train_mse,
+        "validation_mse": result.validation_mse,
+        "test_mse": result.test_mse,
+        "seed_report_test_loss": theirs.test_loss,
+        "gap": result.test_mse - result.train_loss,
+        "seed_report_gap": theirs.test_loss - theirs.train_loss,
+    }
 
 
 def _floor_rows(run: Run) -> list[dict[str, Any]]:
     """The floors as rows without a network: only their own two errors are known."""
     floors = [("mean image", math.nan, run.mean_image)]
-    floors += [(f"PCA, {floor.components} components", size, floor)
-               for size in run.latent_sizes if (floor := run.pca(size)).components]
-    return [{**_preset_row(PresetResult("", latent_size=size), ""), "kind": "floor",
-             "model": label, "validation_mse": floor.validation_mse, "test_mse": floor.test_mse}
-            for label, size, floor in floors]
+    floors += [
+        (f"PCA, {floor.components} components", size, floor)
+        for size in run.latent_sizes
+        if (floor := run.pca(size)).components
+    ]
+    return [
+        {
+            **_preset_row(PresetResult("", latent_size=size), ""),
+            "kind": "floor",
+            "model": label,
+            "validation_mse": floor.validation_mse,
+            "test_mse": floor.test_mse,
+        }
+        for label, size, floor in floors
+    ]
 
 
 def _theirs(row: Row, which: str) -> str:
@@ -262,4 +344,3 @@ def _says_something(value: Any) -> bool:
     if isinstance(value, (int, float)):
         return bool(value) and math.isfinite(value)
     return bool(value) and value != "none" and isinstance(value, str)
-

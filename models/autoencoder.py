@@ -101,8 +101,12 @@ class Autoencoder(nn.Module):
         self.to_code = nn.Linear(flat, config.latent_size)
         self.from_code = nn.Linear(config.latent_size, flat)
         self.decoder = _decoder(self.code_channels, self.decoder_sides, config)
-        self.to_pixels = nn.Conv2d(self.decoder[-1].conv.out_channels if self.decoder
-                                   else self.code_channels, 4, 3, padding=1)
+        self.to_pixels = nn.Conv2d(
+            self.decoder[-1].conv.out_channels if self.decoder else self.code_channels,
+            4,
+            3,
+            padding=1,
+        )
 
     def encode(self, images: Tensor) -> Tensor:
         return self.to_code(self.encoder(images).flatten(1))

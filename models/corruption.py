@@ -43,8 +43,7 @@ def random_affine(images: Tensor, affine: Affine, generator: Generator) -> Tenso
     zoom = 1 + draws[2] * affine.scale
     shift = draws[3:] * (2 * affine.shift)  # grid coordinates run from -1 to 1
     cos, sin = torch.cos(angle), torch.sin(angle)
-    rows = (torch.stack([cos, -sin + shear, shift[0]], 1),
-            torch.stack([sin, cos, shift[1]], 1))
+    rows = (torch.stack([cos, -sin + shear, shift[0]], 1), torch.stack([sin, cos, shift[1]], 1))
     theta = torch.stack(rows, 1) * torch.stack([zoom, zoom, torch.ones_like(zoom)], 1)[:, None]
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)

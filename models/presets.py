@@ -11,26 +11,46 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-_COMMON = {"decoder_depth": None, "width": 16, "latent_size": 1024, "dropout": 0.0,
-           "activation": "relu", "learning_rate": 2e-3, "l1": 0.0, "l2": 0.0,
-           "noise": "none", "noise_level": 0.0, "affine": 0.0}
+_COMMON = {
+    "decoder_depth": None,
+    "width": 16,
+    "latent_size": 1024,
+    "dropout": 0.0,
+    "activation": "relu",
+    "learning_rate": 2e-3,
+    "l1": 0.0,
+    "l2": 0.0,
+    "noise": "none",
+    "noise_level": 0.0,
+    "affine": 0.0,
+}
 
 
 def _denoising(depth: int, dropout: float, l1: float = 0.0) -> MappingProxyType:
-    return MappingProxyType({**_COMMON, "depth": depth, "dropout": dropout, "l1": l1,
-                             "noise": "dropout", "noise_level": dropout})
+    return MappingProxyType(
+        {
+            **_COMMON,
+            "depth": depth,
+            "dropout": dropout,
+            "l1": l1,
+            "noise": "dropout",
+            "noise_level": dropout,
+        }
+    )
 
 
 def _sparse(depth: int) -> MappingProxyType:
     return MappingProxyType({**_COMMON, "depth": depth, "l1": 1e-4})
 
 
-AUTOENCODER_PRESETS = MappingProxyType({
-    "dae-l1": _denoising(depth=3, dropout=0.3, l1=1e-4),
-    "deeper-dae": _denoising(depth=8, dropout=0.3),
-    "even-deeper-dae": _denoising(depth=12, dropout=0.3),
-    "deeper-dae-0.2": _denoising(depth=8, dropout=0.2),
-    "sae": _sparse(depth=9),  # 9 blocks in the encoder, hence 8 in the decoder
-    "deeper-sae": _sparse(depth=13),
-})
+AUTOENCODER_PRESETS = MappingProxyType(
+    {
+        "dae-l1": _denoising(depth=3, dropout=0.3, l1=1e-4),
+        "deeper-dae": _denoising(depth=8, dropout=0.3),
+        "even-deeper-dae": _denoising(depth=12, dropout=0.3),
+        "deeper-dae-0.2": _denoising(depth=8, dropout=0.2),
+        "sae": _sparse(depth=9),  # 9 blocks in the encoder, hence 8 in the decoder
+        "deeper-sae": _sparse(depth=13),
+    }
+)
 """Name -> every parameter of AutoencoderConfig and TrainingConfig that the model sets."""

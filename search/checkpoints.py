@@ -56,12 +56,16 @@ class CheckpointStore:
         try:
             state = self.load(trial_id)
         except Exception as error:  # whatever torch makes of a damaged file
-            raise FolderError(f"{path} is damaged ({type(error).__name__}): put it back from a "
-                              "copy, or start another search") from error
+            raise FolderError(
+                f"{path} is damaged ({type(error).__name__}): put it back from a "
+                "copy, or start another search"
+            ) from error
         if state is None or state["record"]["epoch"] < epochs:
-            raise FolderError(f"{path} is {'missing' if state is None else 'too old'}, and its "
-                              f"trial has had {epochs} epochs: put it back from a copy, or start "
-                              "another search")
+            raise FolderError(
+                f"{path} is {'missing' if state is None else 'too old'}, and its "
+                f"trial has had {epochs} epochs: put it back from a copy, or start "
+                "another search"
+            )
 
     def delete(self, trial_id: str) -> None:
         self.state_path(trial_id).unlink(missing_ok=True)

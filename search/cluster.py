@@ -20,8 +20,13 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     # to import these, and here they do it in that time.
     os.environ.setdefault("RAY_preload_python_modules", "torch,ray.tune,optuna")
     try:
-        ray.init(address=address, num_cpus=num_cpus, include_dashboard=None if address else False,
-                 log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address=address,
+            num_cpus=num_cpus,
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     except ConnectionError as error:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"--address {address}: no cluster answers ({reason})") from error
@@ -36,11 +41,17 @@ def session_limits(settings: Settings) -> Limits:
     fits = [have.get("CPU", 1) / settings.cpus_per_trial]
     fits += [have.get("GPU", 0) / gpus] if gpus else []
     if min(fits) < 1:
-        raise UsageError(f"a trial wants {settings.cpus_per_trial:g} CPUs and {gpus:g} GPUs, and "
-                         f"the cluster has {have.get('CPU', 0):g} and {have.get('GPU', 0):g}")
+        raise UsageError(
+            f"a trial wants {settings.cpus_per_trial:g} CPUs and {gpus:g} GPUs, and "
+            f"the cluster has {have.get('CPU', 0):g} and {have.get('GPU', 0):g}"
+        )
     return Limits(
-        num_samples=settings.num_samples, grace_epochs=settings.grace_epochs,
+        num_samples=settings.num_samples,
+        grace_epochs=settings.grace_epochs,
         max_concurrent=settings.max_concurrent or int(min(fits)),
-        cpus_per_trial=settings.cpus_per_trial, gpus_per_trial=gpus,
-        max_failures=settings.max_failures, trial_timeout_s=settings.trial_timeout_s,
-        time_budget_s=settings.time_budget_s)
+        cpus_per_trial=settings.cpus_per_trial,
+        gpus_per_trial=gpus,
+        max_failures=settings.max_failures,
+        trial_timeout_s=settings.trial_timeout_s,
+        time_budget_s=settings.time_budget_s,
+    )

@@ -37,11 +37,14 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True)
         except FileExistsError:
-            raise FolderError(f"{self.path} exists already: add --resume to go on with that "
-                              "search, or give another --name") from None
+            raise FolderError(
+                f"{self.path} exists already: add --resume to go on with that "
+                "search, or give another --name"
+            ) from None
         except OSError as error:
-            raise FolderError(f"{self.path} cannot be made ({error.strerror}): give another "
-                              "--storage-path") from error
+            raise FolderError(
+                f"{self.path} cannot be made ({error.strerror}): give another --storage-path"
+            ) from error
 
     @contextmanager
     def locked(self):
@@ -51,8 +54,10 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise FolderError(f"{self.path} is in use by another search that is running now: "
-                                  "wait for it, stop it, or give another --name") from None
+                raise FolderError(
+                    f"{self.path} is in use by another search that is running now: "
+                    "wait for it, stop it, or give another --name"
+                ) from None
             yield
 
 

@@ -53,14 +53,17 @@ def read_ledger(path: Path) -> tuple[list[dict], int]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise LedgerError(f"{path}: cannot be read ({error.strerror}); is this the folder of a "
-                          "search?") from error
+        raise LedgerError(
+            f"{path}: cannot be read ({error.strerror}); is this the folder of a search?"
+        ) from error
     lines = raw.split(b"\n")
     whole, torn = lines[:-1], lines[-1]
     events = [_decode(line, path, number) for number, line in enumerate(whole, 1)]
     if not events:
-        raise LedgerError(f"{path}: holds no event: the search was stopped before it began; "
-                          "delete the folder and start again")
+        raise LedgerError(
+            f"{path}: holds no event: the search was stopped before it began; "
+            "delete the folder and start again"
+        )
     return events, len(raw) - len(torn)
 
 

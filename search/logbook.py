@@ -75,11 +75,26 @@ class Logbook:
         else:
             turn = (number - len(self.presets)) % len(self.space.groups)
             origin, group = SAMPLED, self.space.groups[turn]
-            sampled = suggest(self.state.trials, self.space, group, seed, number,
-                              self.task.metric, self.task.mode, self.state.header["sampler"])
+            sampled = suggest(
+                self.state.trials,
+                self.space,
+                group,
+                seed,
+                number,
+                self.task.metric,
+                self.task.mode,
+                self.state.header["sampler"],
+            )
             parameters = {self.space.group: group, **self.space.constants, **sampled}
-        self._record({"event": "trial", "number": number, "origin": origin, "group": group,
-                      "parameters": parameters})
+        self._record(
+            {
+                "event": "trial",
+                "number": number,
+                "origin": origin,
+                "group": group,
+                "parameters": parameters,
+            }
+        )
         self._mirror.update(self.state.trials[number])
         return self.state.trials[number]
 
@@ -97,8 +112,7 @@ class Logbook:
             state = COMPLETE
         else:
             state = PRUNED if should_stop() else RUNNING
-        self._record({"event": "epoch", "number": trial.number, "record": record,
-                      "state": state})
+        self._record({"event": "epoch", "number": trial.number, "record": record, "state": state})
         self._follow(trial)
         return state
 
@@ -121,8 +135,7 @@ class Logbook:
 
     def final(self, trial: TrialRecord, seed: int, metrics: dict) -> None:
         """Record the test-split metrics of a configuration retrained with a seed."""
-        self._record({"event": "final", "number": trial.number, "seed": seed,
-                      "metrics": metrics})
+        self._record({"event": "final", "number": trial.number, "seed": seed, "metrics": metrics})
 
     @property
     def storage(self) -> optuna.storages.BaseStorage:
@@ -167,10 +180,17 @@ class Logbook:
             return
         if self._crowned.get(place.name) != trial.id or weights.exists():
             best = trial.best_record(self.task.metric, self.task.mode)
-            write_json(place / "config.json", {
-                "trial": trial.id, "preset": trial.origin, "state": trial.state,
-                "epoch": best["epoch"], self.task.metric: best[self.task.metric],
-                "parameters": trial.parameters,
-                **self.task.describe(trial.parameters, self.state.header["seed"]),
-                "data": self.state.header["data"]})
+            write_json(
+                place / "config.json",
+                {
+                    "trial": trial.id,
+                    "preset": trial.origin,
+                    "state": trial.state,
+                    "epoch": best["epoch"],
+                    self.task.metric: best[self.task.metric],
+                    "parameters": trial.parameters,
+                    **self.task.describe(trial.parameters, self.state.header["seed"]),
+                    "data": self.state.header["data"],
+                },
+            )
             self._crowned[place.name] = trial.id

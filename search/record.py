@@ -33,19 +33,35 @@ class RunRecord:
     def write(self, state: str) -> None:
         logbook, header = self._logbook, self._logbook.state.header
         now = time.time()
-        write_json(logbook.folder.run_json, {
-            "command": header["command"], "argv": sys.argv[1:], "state": state,
-            "git_commit": _git_commit(),
-            "versions": {"python": platform.python_version(),
-                         **{name: version(name) for name in PACKAGES}},
-            "data": header["data"], "split": header["data"]["split"], "seed": header["seed"],
-            "budget": self._settings.budget, "device": _device(), "machine": _machine(),
-            "metric": logbook.task.metric, "mode": logbook.task.mode,
-            "latent_sizes": list(self._settings.latent_sizes),
-            "settings": asdict(self._settings), "space": header["space"],
-            "presets": header["presets"], "counts": logbook.state.counts(),
-            "start": _iso(header["time"]), "end": None if state == "running" else _iso(now),
-            "seconds": round(self._earlier + now - self._begin, 1)})
+        write_json(
+            logbook.folder.run_json,
+            {
+                "command": header["command"],
+                "argv": sys.argv[1:],
+                "state": state,
+                "git_commit": _git_commit(),
+                "versions": {
+                    "python": platform.python_version(),
+                    **{name: version(name) for name in PACKAGES},
+                },
+                "data": header["data"],
+                "split": header["data"]["split"],
+                "seed": header["seed"],
+                "budget": self._settings.budget,
+                "device": _device(),
+                "machine": _machine(),
+                "metric": logbook.task.metric,
+                "mode": logbook.task.mode,
+                "latent_sizes": list(self._settings.latent_sizes),
+                "settings": asdict(self._settings),
+                "space": header["space"],
+                "presets": header["presets"],
+                "counts": logbook.state.counts(),
+                "start": _iso(header["time"]),
+                "end": None if state == "running" else _iso(now),
+                "seconds": round(self._earlier + now - self._begin, 1),
+            },
+        )
 
 
 def _seconds_of_earlier_sessions(folder: RunFolder) -> float:
@@ -63,8 +79,12 @@ def _git_commit() -> str | None:
     """The commit of this code, with "+" if files differ from it; None outside a checkout."""
     here = Path(__file__).parent
     try:
-        commit = subprocess.run(["git", "describe", "--always", "--abbrev=40", "--dirty=+",
-                                 "--exclude=*"], cwd=here, capture_output=True, text=True)
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+        )
     except OSError:
         return None
     return commit.stdout.strip() or None

@@ -75,13 +75,21 @@ def main(command: Command, argv: list[str] | None = None) -> int:
         print(f"search.{command.name}: error: {error}", file=sys.stderr)
         return 2
     except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
-        goes_on = (f"; nothing that was recorded is lost, and once this is mended this goes on: "
-                   f"{_resume_command(session)}" if session else "")
+        goes_on = (
+            f"; nothing that was recorded is lost, and once this is mended this goes on: "
+            f"{_resume_command(session)}"
+            if session
+            else ""
+        )
         print(f"search.{command.name}: stopped: {error}{goes_on}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"search.{command.name}: interrupted; to go on: {_resume_command(session)}"
-              if session else "interrupted before the search began", file=sys.stderr)
+        print(
+            f"search.{command.name}: interrupted; to go on: {_resume_command(session)}"
+            if session
+            else "interrupted before the search began",
+            file=sys.stderr,
+        )
         return 130
     finally:
         if ours:
@@ -96,15 +104,19 @@ def _prepare(command: Command, given: dict) -> Session:
         events, _ = read_ledger(folder.ledger)
         recorded = events[0]["settings"]
         if events[0]["command"] != command.name:
-            raise UsageError(f"{folder.path} is a search of {events[0]['command']}: resume it "
-                             f"with python -m search.{events[0]['command']}")
+            raise UsageError(
+                f"{folder.path} is a search of {events[0]['command']}: resume it "
+                f"with python -m search.{events[0]['command']}"
+            )
         settings = resolve(given, recorded, recorded["budget"])
     else:
         folder, events = None, None
         settings = resolve(given, None, given.get("budget") or _default_budget(given))
         if settings.name and (storage / settings.name).exists():
-            raise FolderError(f"{storage / settings.name} exists already: add --resume to go on "
-                              "with that search, or give another --name")
+            raise FolderError(
+                f"{storage / settings.name} exists already: add --resume to go on "
+                "with that search, or give another --name"
+            )
     data, note = _load(command, settings)
     settings = replace(settings, dataset=data.name, split=data.split)
     if folder is None:
@@ -118,15 +130,18 @@ def _prepare(command: Command, given: dict) -> Session:
 
 
 def _resume_command(session: Session) -> str:
-    return (f"python -m search.{session.command.name} --resume --name {session.folder.name} "
-            f"--storage-path {session.settings.storage_path}")
+    return (
+        f"python -m search.{session.command.name} --resume --name {session.folder.name} "
+        f"--storage-path {session.settings.storage_path}"
+    )
 
 
 def _folder_to_resume(storage: Path, name: str | None, command: Command) -> RunFolder:
     if name is None:
         found = sorted(path.parent.name for path in storage.glob("*/ledger.log"))
-        raise UsageError("--resume needs --name; searches in "
-                         f"{storage}: {', '.join(found) or 'none'}")
+        raise UsageError(
+            f"--resume needs --name; searches in {storage}: {', '.join(found) or 'none'}"
+        )
     folder = RunFolder(storage / name)
     if not folder.path.is_dir():
         raise FolderError(f"{folder.path} does not exist: there is no such search to resume")
@@ -158,42 +173,63 @@ def _load(command: Command, settings: Settings) -> tuple[ImageData, str]:
 
 
 def _load_set(name: str, settings: Settings) -> ImageData:
-    return load(name, settings.data_dir, split=settings.split, seed=settings.seed,
-                train_size=settings.train_size)
+    return load(
+        name,
+        settings.data_dir,
+        split=settings.split,
+        seed=settings.seed,
+        train_size=settings.train_size,
+    )
 
 
 def _header(session: Session) -> dict:
     """The ledger's first event: what makes this search this search."""
     settings = asdict(session.settings)
-    return {"version": LEDGER_VERSION, "command": session.command.name,
-            "settings": {**settings, "latent_sizes": list(session.settings.latent_sizes),
-                         "resume": False},
-            "seed": session.settings.seed, "sampler": session.settings.sampler,
-            "space": session.task.space().as_json(),
-            "presets": {preset.name: preset.parameters for preset in session.task.presets()},
-            "data": {**session.data.summary(), "note": session.note}}
+    return {
+        "version": LEDGER_VERSION,
+        "command": session.command.name,
+        "settings": {
+            **settings,
+            "latent_sizes": list(session.settings.latent_sizes),
+            "resume": False,
+        },
+        "seed": session.settings.seed,
+        "sampler": session.settings.sampler,
+        "space": session.task.space().as_json(),
+        "presets": {preset.name: preset.parameters for preset in session.task.presets()},
+        "data": {**session.data.summary(), "note": session.note},
+    }
 
 
 def _refuse_another_search(session: Session, events: list[dict]) -> None:
     """Raise unless code and data still make the search that the ledger began."""
     recorded, now = events[0], _header(session)
     if recorded["version"] != LEDGER_VERSION:
-        raise FolderError(f"{session.folder.ledger} was written by another version of this "
-                          "project: resume it with that version")
-    refuse_changes({key: now["settings"][key] for key in ("dataset", "split", "seed")},
-                   recorded["settings"])
+        raise FolderError(
+            f"{session.folder.ledger} was written by another version of this "
+            "project: resume it with that version"
+        )
+    refuse_changes(
+        {key: now["settings"][key] for key in ("dataset", "split", "seed")}, recorded["settings"]
+    )
     if now["data"]["sha256"] != recorded["data"]["sha256"]:
-        raise FolderError(f"{session.settings.dataset} in {session.settings.data_dir} is not "
-                          "the data that the search began with: give the --data-dir it had")
+        raise FolderError(
+            f"{session.settings.dataset} in {session.settings.data_dir} is not "
+            "the data that the search began with: give the --data-dir it had"
+        )
     for part in ("space", "presets"):
         if now[part] != recorded[part]:
-            raise FolderError(f"the {part} of search.{session.command.name} changed since "
-                              f"{session.folder.path} began: start another search, or go back "
-                              "to the code of that time")
+            raise FolderError(
+                f"the {part} of search.{session.command.name} changed since "
+                f"{session.folder.path} began: start another search, or go back "
+                "to the code of that time"
+            )
     trials = sum(event["event"] == "trial" for event in events)
     if session.settings.num_samples < trials:
-        raise UsageError(f"--num-samples {session.settings.num_samples} is fewer than the "
-                         f"{trials} trials that {session.folder.path} has already")
+        raise UsageError(
+            f"--num-samples {session.settings.num_samples} is fewer than the "
+            f"{trials} trials that {session.folder.path} has already"
+        )
 
 
 def _run(session: Session, resumed: bool) -> int:
@@ -236,8 +272,9 @@ def _search(session: Session, logbook: Logbook) -> int:
     return _conclude(session, logbook)
 
 
-def _tune(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef,
-          on_progress: list[Callable[[], None]]) -> bool:
+def _tune(
+    logbook: Logbook, limits: Limits, arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]
+) -> bool:
     """Run what is left of the search. Returns False if Ctrl-C ended it.
 
     Raises SearchStopped if the search cannot go on."""
@@ -273,21 +310,26 @@ def _quiet() -> None:
 def _announce(session: Session, logbook: Logbook) -> None:
     settings, data = session.settings, session.data
     known = len(logbook.state.trials)
-    print(f"search.{session.command.name}: {settings.num_samples} trials on {data.name} "
-          f"({len(data.train):,} train / {len(data.validation):,} validation / "
-          f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
-          f"{settings.max_epochs} epochs a trial")
+    print(
+        f"search.{session.command.name}: {settings.num_samples} trials on {data.name} "
+        f"({len(data.train):,} train / {len(data.validation):,} validation / "
+        f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
+        f"{settings.max_epochs} epochs a trial"
+    )
     if known:
-        print(f"going on after {known} trials, {len(logbook.state.unfinished())} of them "
-              "unfinished")
+        print(
+            f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
+        )
     print(f"run folder: {session.folder.path}", flush=True)
 
 
 def _conclude(session: Session, logbook: Logbook) -> int:
     """Say what was found and where it lies; the exit status."""
     print(best_table(logbook))
-    print(f"everything is in {session.folder.path}; for tables and pictures:\n"
-          f"  python -m analysis.report --runs {session.folder.path} --out report")
+    print(
+        f"everything is in {session.folder.path}; for tables and pictures:\n"
+        f"  python -m analysis.report --runs {session.folder.path} --out report"
+    )
     left = session.settings.num_samples - len(logbook.state.trials)
     if left > 0 or logbook.state.unfinished():
         print(f"the time budget ended the search early; to go on:\n  {_resume_command(session)}")

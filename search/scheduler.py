@@ -26,10 +26,17 @@ class GroupedASHA(FIFOScheduler):
     def __init__(self, logbook: Logbook, grace_epochs: int, reduction_factor: int):
         super().__init__()
         self._logbook = logbook
-        self._asha = {group: AsyncHyperBandScheduler(
-            time_attr="epoch", metric=logbook.task.metric, mode=logbook.task.mode,
-            max_t=logbook.task.max_epochs, grace_period=grace_epochs,
-            reduction_factor=reduction_factor) for group in logbook.space.groups}
+        self._asha = {
+            group: AsyncHyperBandScheduler(
+                time_attr="epoch",
+                metric=logbook.task.metric,
+                mode=logbook.task.mode,
+                max_t=logbook.task.max_epochs,
+                grace_period=grace_epochs,
+                reduction_factor=reduction_factor,
+            )
+            for group in logbook.space.groups
+        }
         for trial in logbook.state.trials:
             self._open(trial)
             for record in filter(logbook.is_ranked, trial.records):

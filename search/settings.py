@@ -49,10 +49,23 @@ class Settings:
 
 
 # A session may change these; the rest says what the search is, and stays.
-MAY_CHANGE = frozenset({
-    "num_samples", "storage_path", "name", "address", "cpus_per_trial", "gpus_per_trial",
-    "max_concurrent", "time_budget_s", "final_seeds", "max_failures", "trial_timeout_s",
-    "data_dir", "resume"})
+MAY_CHANGE = frozenset(
+    {
+        "num_samples",
+        "storage_path",
+        "name",
+        "address",
+        "cpus_per_trial",
+        "gpus_per_trial",
+        "max_concurrent",
+        "time_budget_s",
+        "final_seeds",
+        "max_failures",
+        "trial_timeout_s",
+        "data_dir",
+        "resume",
+    }
+)
 
 # Sized on two CPU cores: 50 trials of 5,000 images and the retrained winners in 15 minutes; the
 # search stops giving out time at ten, so that a slower machine keeps the promise too.
@@ -72,9 +85,12 @@ class OneLineParser(argparse.ArgumentParser):
 def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     """The shared flags; a flag that is not given is absent from the result."""
     parser = OneLineParser(
-        prog=f"python -m search.{command}", description=description,
-        argument_default=argparse.SUPPRESS, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog=f"python -m search.{command}",
+        description=description,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("--dataset", choices=tuple(DATASETS), help="data set (default: see below)")
     add("--data-dir", help="where data sets are (default: $DATA_DIR, else ./data)")
@@ -86,23 +102,49 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on with the search called --name")
     add("--address", help="a Ray cluster to join: auto, or ray://host:port (default: this machine)")
     add("--cpus-per-trial", type=positive_float, help="CPU cores per trial (default 1)")
-    add("--gpus-per-trial", type=fraction, help="GPUs per trial, fractions too (default 0.25 "
-        "where there are any)")
+    add(
+        "--gpus-per-trial",
+        type=fraction,
+        help="GPUs per trial, fractions too (default 0.25 where there are any)",
+    )
     add("--max-concurrent", type=positive_int, help="trials at a time (default: all that fit)")
-    add("--time-budget-s", type=positive_float, help="stop the search after so many seconds; "
-        "winners are still retrained (quick budget: 600)")
+    add(
+        "--time-budget-s",
+        type=positive_float,
+        help="stop the search after so many seconds; "
+        "winners are still retrained (quick budget: 600)",
+    )
     add("--seed", type=natural, help="of sampling and training (default 0)")
-    add("--train-size", type=positive_int, help="training images to use at most (quick "
-        "budget: 5000)")
-    add("--final-seeds", type=natural, help="times each winner is retrained before its test "
-        "score is read (default 3; 0: the test split is not read)")
-    add("--sampler", choices=SAMPLERS, help="tpe learns from the trials so far; random is the "
-        "control that it is measured against (default tpe)")
-    add("--budget", choices=tuple(BUDGETS), help="quick: 15 minutes on two cores; full: all data "
-        "(default: full if the cluster has a GPU)")
+    add(
+        "--train-size",
+        type=positive_int,
+        help="training images to use at most (quick budget: 5000)",
+    )
+    add(
+        "--final-seeds",
+        type=natural,
+        help="times each winner is retrained before its test "
+        "score is read (default 3; 0: the test split is not read)",
+    )
+    add(
+        "--sampler",
+        choices=SAMPLERS,
+        help="tpe learns from the trials so far; random is the "
+        "control that it is measured against (default tpe)",
+    )
+    add(
+        "--budget",
+        choices=tuple(BUDGETS),
+        help="quick: 15 minutes on two cores; full: all data "
+        "(default: full if the cluster has a GPU)",
+    )
     add("--max-failures", type=natural, help="times a failing trial is tried again (default 2)")
-    add("--trial-timeout-s", type=positive_float, help="seconds without an epoch after which a "
-        "trial's worker is killed and the trial tried again (default 600)")
+    add(
+        "--trial-timeout-s",
+        type=positive_float,
+        help="seconds without an epoch after which a "
+        "trial's worker is killed and the trial tried again (default 600)",
+    )
     return parser
 
 
@@ -147,8 +189,9 @@ def resolve(given: dict, recorded: dict | None, budget: str) -> Settings:
         refuse_changes(given, recorded)
         kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
         values = {**kept, **given}
-    settings = Settings(**{key: tuple(value) if isinstance(value, list) else value
-                           for key, value in values.items()})
+    settings = Settings(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    )
     return check(settings, given)
 
 
@@ -157,24 +200,30 @@ def refuse_changes(given: dict, recorded: dict) -> None:
     for key, value in given.items():
         value = list(value) if isinstance(value, tuple) else value
         if key not in MAY_CHANGE and value != recorded[key]:
-            raise UsageError(f"--{key.replace('_', '-')} {_said(value)} differs from the search "
-                             f"that is resumed, which has {_said(recorded[key])}: leave the flag "
-                             "out, or start another search under another --name")
+            raise UsageError(
+                f"--{key.replace('_', '-')} {_said(value)} differs from the search "
+                f"that is resumed, which has {_said(recorded[key])}: leave the flag "
+                "out, or start another search under another --name"
+            )
 
 
 def check(settings: Settings, given: dict) -> Settings:
     """Refuse what cannot work together; shorten a grace period that only a default made long."""
     if settings.grace_epochs > settings.max_epochs:
         if "grace_epochs" in given:
-            raise UsageError(f"--grace-epochs {settings.grace_epochs} is more than --max-epochs "
-                             f"{settings.max_epochs}")
+            raise UsageError(
+                f"--grace-epochs {settings.grace_epochs} is more than --max-epochs "
+                f"{settings.max_epochs}"
+            )
         settings = replace(settings, grace_epochs=settings.max_epochs)
     if len(set(settings.latent_sizes)) < len(settings.latent_sizes):
         raise UsageError(f"--latent-sizes {_said(list(settings.latent_sizes))} names one twice")
     cores = os.cpu_count()
     if settings.address is None and settings.cpus_per_trial > cores:
-        raise UsageError(f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores} "
-                         "cores of this machine")
+        raise UsageError(
+            f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores} "
+            "cores of this machine"
+        )
     if settings.name is not None and Path(settings.name).name != settings.name:
         raise UsageError(f"--name {settings.name} must be a plain folder name")
     return settings

@@ -44,8 +44,10 @@ class Space:
     def nearest(self, parameters: dict) -> dict:
         """`parameters` with each value moved into its distribution: presets may lie outside
         (an L1 of zero where L1 is sampled on a log scale)."""
-        return {name: _nearest(distribution, parameters[name])
-                for name, distribution in self.distributions.items()}
+        return {
+            name: _nearest(distribution, parameters[name])
+            for name, distribution in self.distributions.items()
+        }
 
 
 def _nearest(distribution: BaseDistribution, value):

@@ -80,18 +80,30 @@ class SearchState:
     def best(self, group: object, metric: str, mode: str) -> TrialRecord | None:
         """The trial to choose in a group: by its best epoch, among those that had the full
         budget; only where there is none, among the pruned."""
+
         def rank(trial: TrialRecord) -> tuple:
             value = trial.best_record(metric, mode)[metric]
             return trial.state != COMPLETE, value if mode == "min" else -value, trial.number
 
-        able = [trial for trial in self.trials if trial.group == group
-                and trial.state in (COMPLETE, PRUNED) and trial.best_record(metric, mode)]
+        able = [
+            trial
+            for trial in self.trials
+            if trial.group == group
+            and trial.state in (COMPLETE, PRUNED)
+            and trial.best_record(metric, mode)
+        ]
         return min(able, key=rank, default=None)
 
     def _apply_trial(self, event: dict) -> None:
-        self.trials.append(TrialRecord(
-            event["number"], event["origin"], event["group"], event["parameters"],
-            started=event["time"]))
+        self.trials.append(
+            TrialRecord(
+                event["number"],
+                event["origin"],
+                event["group"],
+                event["parameters"],
+                started=event["time"],
+            )
+        )
 
     def _apply_epoch(self, event: dict) -> None:
         trial = self.trials[event["number"]]

@@ -39,8 +39,10 @@ class StatusBlock:
         counts = self._logbook.state.counts()
         states = ", ".join(f"{count} {state}" for state, count in counts.items())
         elapsed = time.monotonic() - self._begin
-        lines = [f"[{_clock(elapsed)}] {self._done()}/{self._limits.num_samples} trials done "
-                 f"({states}); about {self._left(elapsed)} left"]
+        lines = [
+            f"[{_clock(elapsed)}] {self._done()}/{self._limits.num_samples} trials done "
+            f"({states}); about {self._left(elapsed)} left"
+        ]
         return "\n".join([*lines, *map(self._best_line, self._logbook.space.groups)])
 
     def _best_line(self, group: object) -> str:
@@ -49,8 +51,10 @@ class StatusBlock:
         if best is None:
             return f"{name}: none yet"
         value = best.best_record(task.metric, task.mode)[task.metric]
-        return (f"{name}: {task.metric} {value:.5f} ({best.id}, "
-                f"{best.origin}, {best.epochs} epochs, {best.state})")
+        return (
+            f"{name}: {task.metric} {value:.5f} ({best.id}, "
+            f"{best.origin}, {best.epochs} epochs, {best.state})"
+        )
 
     def _done(self) -> int:
         return len(self._logbook.state.trials) - len(self._logbook.state.unfinished())

@@ -16,8 +16,12 @@ from search.space import Space
 from search.state import COMPLETE, DIVERGED, ERROR, PRUNED, TrialRecord
 
 STUDY_NAME = "search"
-_STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED,
-           DIVERGED: TrialState.FAIL, ERROR: TrialState.FAIL}
+_STATES = {
+    COMPLETE: TrialState.COMPLETE,
+    PRUNED: TrialState.PRUNED,
+    DIVERGED: TrialState.FAIL,
+    ERROR: TrialState.FAIL,
+}
 
 
 def _open_storage(path: Path) -> JournalStorage:
@@ -42,13 +46,15 @@ class StudyMirror:
         self.storage, self._space = _open_storage(path), space
         self._metric, self._mode = metric, mode
         direction = "minimize" if mode == "min" else "maximize"
-        optuna.create_study(storage=self.storage, study_name=STUDY_NAME, load_if_exists=True,
-                            direction=direction)
+        optuna.create_study(
+            storage=self.storage, study_name=STUDY_NAME, load_if_exists=True, direction=direction
+        )
         self._study_id = self.storage.get_study_id_from_name(STUDY_NAME)
         known = self.storage.get_all_trials(self._study_id, deepcopy=False)
         self._ids = {trial.number: trial._trial_id for trial in known}
-        self._reported = {trial.number: max(trial.intermediate_values, default=0)
-                          for trial in known}
+        self._reported = {
+            trial.number: max(trial.intermediate_values, default=0) for trial in known
+        }
         self._closed = {trial.number for trial in known if trial.state.is_finished()}
 
     def update(self, trial: TrialRecord) -> None:
@@ -86,9 +92,16 @@ class StudyMirror:
         are in the user attribute `parameters`."""
         params = {self._space.group: trial.group, **self._space.nearest(trial.parameters)}
         return FrozenTrial(
-            number=-1, trial_id=-1, state=TrialState.RUNNING, value=None, values=None,
+            number=-1,
+            trial_id=-1,
+            state=TrialState.RUNNING,
+            value=None,
+            values=None,
             datetime_start=datetime.fromtimestamp(trial.started, UTC),
-            datetime_complete=None, params=params,
+            datetime_complete=None,
+            params=params,
             distributions=self._space.all_distributions(),
             user_attrs={"id": trial.id, "preset": trial.origin, "parameters": trial.parameters},
-            system_attrs={}, intermediate_values={})
+            system_attrs={},
+            intermediate_values={},
+        )

@@ -18,8 +18,16 @@ SAMPLERS = ("tpe", "random")
 STARTUP_TRIALS = 10  # Optuna's own default: random until that many are finished
 
 
-def suggest(history: list[TrialRecord], space: Space, group: object, seed: int, number: int,
-            metric: str, mode: str, sampler: str = "tpe") -> dict:
+def suggest(
+    history: list[TrialRecord],
+    space: Space,
+    group: object,
+    seed: int,
+    number: int,
+    metric: str,
+    mode: str,
+    sampler: str = "tpe",
+) -> dict:
     """Values for `space.distributions`, for the trial of that number in `group`.
 
     TPE learns from all groups at once, which one group alone has too few trials for: each trial
@@ -32,8 +40,13 @@ def suggest(history: list[TrialRecord], space: Space, group: object, seed: int, 
     distributions = space.all_distributions()
     study = optuna.create_study(sampler=_sampler(sampler, seed, number))
     ranks = _ranks(history, metric, mode) if sampler == "tpe" else {}
-    study.add_trials([_as_finished(trial, space, distributions, ranks[trial.number])
-                      for trial in history if trial.number in ranks])
+    study.add_trials(
+        [
+            _as_finished(trial, space, distributions, ranks[trial.number])
+            for trial in history
+            if trial.number in ranks
+        ]
+    )
     study.enqueue_trial({space.group: group})
     params = study.ask(distributions).params
     return {name: params[name] for name in space.distributions}
@@ -43,8 +56,9 @@ def _sampler(name: str, seed: int, number: int) -> optuna.samplers.BaseSampler:
     value = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     if name == "random":
         return optuna.samplers.RandomSampler(seed=value)
-    return optuna.samplers.TPESampler(seed=value, multivariate=True,
-                                      n_startup_trials=STARTUP_TRIALS)
+    return optuna.samplers.TPESampler(
+        seed=value, multivariate=True, n_startup_trials=STARTUP_TRIALS
+    )
 
 
 def _ranks(history: list[TrialRecord], metric: str, mode: str) -> dict[int, float]:
@@ -56,8 +70,7 @@ def _ranks(history: list[TrialRecord], metric: str, mode: str) -> dict[int, floa
     ranks = {trial.number: 1.0 for trial in history if trial.state == RUNNING}
     for trials in groups.values():
         ordered = sorted(trials, key=lambda trial: _order(trial, metric, mode))
-        ranks |= {trial.number: (place + 0.5) / len(ordered)
-                  for place, trial in enumerate(ordered)}
+        ranks |= {trial.number: (place + 0.5) / len(ordered) for place, trial in enumerate(ordered)}
     return ranks
 
 
@@ -68,8 +81,10 @@ def _order(trial: TrialRecord, metric: str, mode: str) -> tuple:
     return 1, -trial.epochs, sign * trial.records[-1][metric]
 
 
-def _as_finished(trial: TrialRecord, space: Space, distributions: dict,
-                 rank: float) -> optuna.trial.FrozenTrial:
+def _as_finished(
+    trial: TrialRecord, space: Space, distributions: dict, rank: float
+) -> optuna.trial.FrozenTrial:
     params = {space.group: trial.group, **space.nearest(trial.parameters)}
-    return create_trial(state=TrialState.COMPLETE, value=rank, params=params,
-                        distributions=distributions)
+    return create_trial(
+        state=TrialState.COMPLETE, value=rank, params=params, distributions=distributions
+    )

@@ -31,8 +31,14 @@ class TableWriter:
         folder, trials = self._logbook.folder, self._logbook.state.trials
         task = self._logbook.task
         _write(folder.trials_csv, [trial_row(trial, task) for trial in trials])
-        _write(folder.epochs_csv, [{"id": trial.id, "number": trial.number, **record}
-                                   for trial in trials for record in trial.records])
+        _write(
+            folder.epochs_csv,
+            [
+                {"id": trial.id, "number": trial.number, **record}
+                for trial in trials
+                for record in trial.records
+            ],
+        )
 
 
 def trial_row(trial: TrialRecord, task) -> dict:
@@ -40,13 +46,19 @@ def trial_row(trial: TrialRecord, task) -> dict:
     best for the metric itself, and each other metric's at that same epoch."""
     best = trial.best_record(task.metric, task.mode) or {}
     last = trial.records[-1] if trial.records else {}
-    return {"id": trial.id, "number": trial.number, "state": trial.state,
-            "preset": trial.origin, **trial.parameters, "epochs": trial.epochs,
-            "best_epoch": best.get("epoch", ""),
-            **{f"best_{name}": best.get(name, math.nan) for name in task.metrics},
-            **{f"last_{name}": last.get(name, math.nan) for name in task.metrics},
-            "failures": trial.failures,
-            "seconds": sum(record["seconds"] for record in trial.records)}
+    return {
+        "id": trial.id,
+        "number": trial.number,
+        "state": trial.state,
+        "preset": trial.origin,
+        **trial.parameters,
+        "epochs": trial.epochs,
+        "best_epoch": best.get("epoch", ""),
+        **{f"best_{name}": best.get(name, math.nan) for name in task.metrics},
+        **{f"last_{name}": last.get(name, math.nan) for name in task.metrics},
+        "failures": trial.failures,
+        "seconds": sum(record["seconds"] for record in trial.records),
+    }
 
 
 def _write(path: Path, rows: list[dict]) -> None:

@@ -48,8 +48,10 @@ class Task(Protocol):
 def arrays_from_data(data: ImageData) -> dict:
     """`data` with NumPy arrays for tensors: what Ray's object store shares without copies."""
     fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
-    return {name: value.numpy() if isinstance(value, torch.Tensor) else value
-            for name, value in fields.items()}
+    return {
+        name: value.numpy() if isinstance(value, torch.Tensor) else value
+        for name, value in fields.items()
+    }
 
 
 def data_from_arrays(arrays: dict) -> ImageData:
@@ -57,5 +59,9 @@ def data_from_arrays(arrays: dict) -> ImageData:
     with warnings.catch_warnings():
         # The store's memory is read-only, and nothing here writes to a data set.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return ImageData(**{name: torch.from_numpy(value) if isinstance(value, np.ndarray)
-                            else value for name, value in arrays.items()})
+        return ImageData(
+            **{
+                name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+                for name, value in arrays.items()
+            }
+        )

@@ -20,8 +20,9 @@ from search.task import Task, data_from_arrays
 class EpochTrainable(tune.Trainable):
     """One epoch of `task` a step. A config holds `id`, `number`, `seed` and `parameters`."""
 
-    def setup(self, config: dict, task: Task, arrays: dict, store: CheckpointStore,
-              threads: int) -> None:
+    def setup(
+        self, config: dict, task: Task, arrays: dict, store: CheckpointStore, threads: int
+    ) -> None:
         torch.set_num_threads(threads)
         self._task, self._store = task, store
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -57,9 +57,13 @@ class LedgerSearch(OptunaSearch):
     """
 
     def __init__(self, logbook: Logbook, num_samples: int):
-        super().__init__(space=logbook.space.all_distributions(), metric=logbook.task.metric,
-                         mode=logbook.task.mode, storage=logbook.storage,
-                         study_name=STUDY_NAME)
+        super().__init__(
+            space=logbook.space.all_distributions(),
+            metric=logbook.task.metric,
+            mode=logbook.task.mode,
+            storage=logbook.storage,
+            study_name=STUDY_NAME,
+        )
         self._logbook, self._num_samples = logbook, num_samples
         self._unfinished = deque(logbook.state.unfinished())
 
@@ -76,14 +80,19 @@ class LedgerSearch(OptunaSearch):
     def suggest(self, trial_id: str) -> dict:
         """A trial that is unfinished and not running, or a new one."""
         trial = self._unfinished.popleft() if self._unfinished else self._logbook.new_trial()
-        return {"id": trial.id, "number": trial.number, "parameters": trial.parameters,
-                "seed": self._logbook.state.header["seed"]}
+        return {
+            "id": trial.id,
+            "number": trial.number,
+            "parameters": trial.parameters,
+            "seed": self._logbook.state.header["seed"],
+        }
 
     def on_trial_result(self, trial_id: str, result: dict) -> None:
         """Nothing to do: the scheduler records every epoch, the last one too."""
 
-    def on_trial_complete(self, trial_id: str, result: dict | None = None,
-                          error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict | None = None, error: bool = False
+    ) -> None:
         """Nothing to do, for the same reason."""
 
     def save(self, checkpoint_path: str) -> None:
@@ -114,8 +123,13 @@ class TrialKeeper(tune.Callback):
     `on_progress` is called several times a second.
     """
 
-    def __init__(self, logbook: Logbook, searcher: LedgerSearch, limits: Limits,
-                 on_progress: list[Callable[[], None]]):
+    def __init__(
+        self,
+        logbook: Logbook,
+        searcher: LedgerSearch,
+        limits: Limits,
+        on_progress: list[Callable[[], None]],
+    ):
         self._logbook, self._searcher = logbook, searcher
         self._limits, self._on_progress = limits, on_progress
         self._last_sign: dict = {}  # running Ray trial -> when it last showed life
@@ -157,8 +171,9 @@ class TrialKeeper(tune.Callback):
             self._searcher.try_again(record)
 
 
-def build_tuner(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef,
-                on_progress: list[Callable[[], None]]) -> tune.Tuner:
+def build_tuner(
+    logbook: Logbook, limits: Limits, arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]
+) -> tune.Tuner:
     """A Tuner for what is left of the search.
 
     `arrays`: what `search.task.arrays_from_data` gives, in the object store; the workers read
@@ -168,24 +183,36 @@ def build_tuner(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef,
     state = logbook.state
     left = max(0, limits.num_samples - len(state.trials)) + len(state.unfinished())
     trainable = tune.with_parameters(
-        EpochTrainable, task=logbook.task, arrays=arrays, store=logbook.store,
-        threads=max(1, int(limits.cpus_per_trial)))
+        EpochTrainable,
+        task=logbook.task,
+        arrays=arrays,
+        store=logbook.store,
+        threads=max(1, int(limits.cpus_per_trial)),
+    )
     searcher = LedgerSearch(logbook, limits.num_samples)
     resources = {"cpu": limits.cpus_per_trial, "gpu": limits.gpus_per_trial}
     return tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
-            metric=logbook.task.metric, mode=logbook.task.mode,
+            metric=logbook.task.metric,
+            mode=logbook.task.mode,
             search_alg=LedgerGenerator(searcher, limits.max_concurrent),
             scheduler=GroupedASHA(logbook, limits.grace_epochs, REDUCTION_FACTOR),
-            num_samples=left, reuse_actors=True,
-            time_budget_s=limits.time_budget_s, trial_name_creator=_name,
-            trial_dirname_creator=_name),
+            num_samples=left,
+            reuse_actors=True,
+            time_budget_s=limits.time_budget_s,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
         run_config=tune.RunConfig(
-            name=logbook.folder.ray.name, storage_path=str(logbook.folder.path.resolve()),
-            verbose=0, failure_config=tune.FailureConfig(max_failures=0),
+            name=logbook.folder.ray.name,
+            storage_path=str(logbook.folder.path.resolve()),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[TrialKeeper(logbook, searcher, limits, on_progress)]))
+            callbacks=[TrialKeeper(logbook, searcher, limits, on_progress)],
+        ),
+    )
 
 
 def _name(trial) -> str:

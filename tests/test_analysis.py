@@ -28,14 +28,28 @@ ROOT = Path(__file__).resolve().parents[1]
 SIZES = (1024, 128, 32)
 PCA = {1024: 0.0, 128: 0.00462, 32: 0.01751}
 REACHED = {1024: 0.0031, 128: 0.0041, 32: 0.0098}
-PRESETS = {"dae-l1": 128, "deeper-dae": 128, "even-deeper-dae": 128, "deeper-dae-0.2": 128,
-           "sae": 1024, "deeper-sae": 1024}
+PRESETS = {
+    "dae-l1": 128,
+    "deeper-dae": 128,
+    "even-deeper-dae": 128,
+    "deeper-dae-0.2": 128,
+    "sae": 1024,
+    "deeper-sae": 1024,
+}
 NOISY = ("dae-l1", "deeper-dae", "even-deeper-dae", "deeper-dae-0.2")
 
 
-def write_run(folder: Path, trials: int = 12, epochs: int = 9, state: str = "finished",
-              data: str = "mnist5k", start: str = "2026-03-01T10:00:00+00:00", seed: int = 0,
-              pictures: bool = True, note: str = "") -> Path:
+def write_run(
+    folder: Path,
+    trials: int = 12,
+    epochs: int = 9,
+    state: str = "finished",
+    data: str = "mnist5k",
+    start: str = "2026-03-01T10:00:00+00:00",
+    seed: int = 0,
+    pictures: bool = True,
+    note: str = "",
+) -> Path:
     """A made-up run folder of `search.autoencoders`, with curves like those of real ones."""
     draws = np.random.default_rng(seed)
     folder.mkdir(parents=True)
@@ -44,11 +58,18 @@ def write_run(folder: Path, trials: int = 12, epochs: int = 9, state: str = "fin
     for row in rows:
         _add_metrics(row, curves[row["id"]])
     _write_csv(folder / "trials.csv", rows)
-    _write_csv(folder / "epochs.csv", [{"id": row["id"], "number": row["number"], **record}
-                                       for row in rows for record in curves[row["id"]]])
+    _write_csv(
+        folder / "epochs.csv",
+        [
+            {"id": row["id"], "number": row["number"], **record}
+            for row in rows
+            for record in curves[row["id"]]
+        ],
+    )
     counts = {name: sum(row["state"] == name for row in rows) for name in STATES}
-    (folder / "run.json").write_text(json.dumps(_info(folder.name, trials, epochs, state, data,
-                                                      start, counts, note)))
+    (folder / "run.json").write_text(
+        json.dumps(_info(folder.name, trials, epochs, state, data, start, counts, note))
+    )
     best = {size: _best_row(rows, size) for size in SIZES}
     best = {size: row for size, row in best.items() if row}
     if state == "finished":
@@ -56,8 +77,10 @@ def write_run(folder: Path, trials: int = 12, epochs: int = 9, state: str = "fin
         (folder / "final.json").write_text(json.dumps(final))
     for size in best if pictures else ():
         (folder / "best" / str(size)).mkdir(parents=True)
-        np.savez_compressed(folder / "best" / str(size) / "examples.npz",
-                            **_pictures(size, float(best[size]["noise_level"]), draws))
+        np.savez_compressed(
+            folder / "best" / str(size) / "examples.npz",
+            **_pictures(size, float(best[size]["noise_level"]), draws),
+        )
     return folder
 
 
@@ -70,15 +93,27 @@ def _trial(number: int, epochs: int, draws: np.random.Generator) -> dict:
     if preset == "sampled" and draws.random() < 0.8:
         ended = "pruned" if draws.random() < 0.95 else str(draws.choice(["diverged", "error"]))
     trained = epochs if ended == "complete" else int(draws.choice([1, 3], p=[0.7, 0.3]))
-    return {"id": f"trial_{number:05d}", "number": number, "state": ended, "preset": preset,
-            "latent_size": size, "depth": int(draws.integers(3, 10)), "decoder_depth": "",
-            "width": int(draws.choice([16, 24, 32, 48])),
-            "dropout": 0.3 if "deeper-dae" in preset else 0.0,
-            "noise": "gaussian" if noisy else "none", "noise_level": 0.3 if noisy else 0.0,
-            "l1": 1e-4 if "sae" in preset else float(10 ** draws.uniform(-7, -4)), "l2": 0.0,
-            "affine": 0.0, "learning_rate": float(10 ** draws.uniform(-3.3, -2.2)),
-            "activation": "silu", "epochs": min(trained, epochs),
-            "failures": int(ended == "error"), "seconds": round(3.1 * trained, 2)}
+    return {
+        "id": f"trial_{number:05d}",
+        "number": number,
+        "state": ended,
+        "preset": preset,
+        "latent_size": size,
+        "depth": int(draws.integers(3, 10)),
+        "decoder_depth": "",
+        "width": int(draws.choice([16, 24, 32, 48])),
+        "dropout": 0.3 if "deeper-dae" in preset else 0.0,
+        "noise": "gaussian" if noisy else "none",
+        "noise_level": 0.3 if noisy else 0.0,
+        "l1": 1e-4 if "sae" in preset else float(10 ** draws.uniform(-7, -4)),
+        "l2": 0.0,
+        "affine": 0.0,
+        "learning_rate": float(10 ** draws.uniform(-3.3, -2.2)),
+        "activation": "silu",
+        "epochs": min(trained, epochs),
+        "failures": int(ended == "error"),
+        "seconds": round(3.1 * trained, 2),
+    }
 
 
 def _curve(row: dict, epochs: int, draws: np.random.Generator) -> list[dict]:
@@ -91,9 +126,18 @@ def _curve(row: dict, epochs: int, draws: np.random.Generator) -> list[dict]:
         loss = mse * (1.1 + noise) + 20 * row["l1"]
         if row["state"] == "diverged" and epoch == row["epochs"]:
             loss, mse = math.nan, 3e4
-        records.append({"epoch": epoch, "train_loss": loss, "train_mse": mse * 0.97,
-                        "validation_mse": mse, "probe_accuracy": 0.8 - 2 * min(mse, 0.3),
-                        "active_fraction": 0.9, "effective_rank": 20.0, "images_per_s": 4000.0})
+        records.append(
+            {
+                "epoch": epoch,
+                "train_loss": loss,
+                "train_mse": mse * 0.97,
+                "validation_mse": mse,
+                "probe_accuracy": 0.8 - 2 * min(mse, 0.3),
+                "active_fraction": 0.9,
+                "effective_rank": 20.0,
+                "images_per_s": 4000.0,
+            }
+        )
     return records
 
 
@@ -106,52 +150,118 @@ def _add_metrics(row: dict, curve: list[dict]) -> None:
 
 
 def _best_row(rows: list[dict], size: int) -> dict | None:
-    usable = [row for row in rows if row["latent_size"] == size
-              and row["state"] in ("complete", "pruned")]
+    usable = [
+        row for row in rows if row["latent_size"] == size and row["state"] in ("complete", "pruned")
+    ]
     return min(usable, key=lambda row: row["best_validation_mse"], default=None)
 
 
-def _info(name: str, trials: int, epochs: int, state: str, data: str, start: str,
-          counts: dict, note: str) -> dict:
-    return {"command": "autoencoders", "argv": ["--num-samples", str(trials), "--name", name],
-            "git_commit": "0123456789abcdef", "versions": {"python": "3.11.9", "torch": "2.9.0",
-                                                           "ray": "2.50.0", "optuna": "5.0.0"},
-            "data": {"name": data, "sha256": "ab" * 32, "split": "stratified", "centred": False,
-                     "train": 4000, "validation": 500, "test": 500, "classes": 10, "note": note},
-            "seed": 0, "budget": "quick", "device": "cpu", "metric": "validation_mse",
-            "mode": "min", "latent_sizes": list(SIZES), "space": {},
-            "settings": {"num_samples": trials, "max_epochs": epochs, "grace_epochs": 1},
-            "state": state, "counts": counts, "start": start, "end": None, "seconds": 512.5}
+def _info(
+    name: str, trials: int, epochs: int, state: str, data: str, start: str, counts: dict, note: str
+) -> dict:
+    return {
+        "command": "autoencoders",
+        "argv": ["--num-samples", str(trials), "--name", name],
+        "git_commit": "0123456789abcdef",
+        "versions": {"python": "3.11.9", "torch": "2.9.0", "ray": "2.50.0", "optuna": "5.0.0"},
+        "data": {
+            "name": data,
+            "sha256": "ab" * 32,
+            "split": "stratified",
+            "centred": False,
+            "train": 4000,
+            "validation": 500,
+            "test": 500,
+            "classes": 10,
+            "note": note,
+        },
+        "seed": 0,
+        "budget": "quick",
+        "device": "cpu",
+        "metric": "validation_mse",
+        "mode": "min",
+        "latent_sizes": list(SIZES),
+        "space": {},
+        "settings": {"num_samples": trials, "max_epochs": epochs, "grace_epochs": 1},
+        "state": state,
+        "counts": counts,
+        "start": start,
+        "end": None,
+        "seconds": 512.5,
+    }
 
 
 def _final(rows: list[dict], best: dict[int, dict], draws: np.random.Generator) -> dict:
     def measured(error: float) -> dict:
-        runs = [{"seed": seed, "epochs": 9, "train_loss": error * 1.2, "train_mse": error,
-                 "validation_mse": error * (1 + 0.02 * draws.normal()),
-                 "test_mse": error * (1.02 + 0.02 * draws.normal())} for seed in range(3)]
+        runs = [
+            {
+                "seed": seed,
+                "epochs": 9,
+                "train_loss": error * 1.2,
+                "train_mse": error,
+                "validation_mse": error * (1 + 0.02 * draws.normal()),
+                "test_mse": error * (1.02 + 0.02 * draws.normal()),
+            }
+            for seed in range(3)
+        ]
         keys = [key for key in runs[0] if key != "seed"]
-        return {"runs": runs,
-                "mean": {key: float(np.mean([run[key] for run in runs])) for key in keys},
-                "std": {key: float(np.std([run[key] for run in runs], ddof=1)) for key in keys}}
+        return {
+            "runs": runs,
+            "mean": {key: float(np.mean([run[key] for run in runs])) for key in keys},
+            "std": {key: float(np.std([run[key] for run in runs], ddof=1)) for key in keys},
+        }
 
-    names = ("depth", "decoder_depth", "width", "dropout", "noise", "noise_level", "l1", "l2",
-             "affine", "learning_rate", "activation")
-    chosen = [{"latent_size": size, "trial": row["id"], "preset": row["preset"],
-               "state": row["state"], "epochs": row["epochs"],
-               "parameters": {name: row[name] or None for name in names},
-               "searched": {"validation_mse": row["best_validation_mse"]},
-               **measured(row["best_validation_mse"])} for size, row in best.items()]
-    presets = [{"preset": row["preset"], "trial": row["id"], "latent_size": row["latent_size"],
-                "epochs": row["epochs"], "train_loss": row["last_train_loss"],
-                "train_mse": row["last_train_mse"],
-                "validation_mse": row["last_validation_mse"],
-                "test_mse": row["last_validation_mse"] * 1.02}
-               for row in rows if row["preset"] != "sampled"]
-    pca = {str(size): {"components": min(size, 784), "validation_mse": error * 0.99,
-                       "test_mse": error} for size, error in PCA.items()}
-    return {"metric": "validation_mse", "seeds": [0, 1, 2], "winners": chosen,
-            "presets": presets,
-            "floors": {"mean_image": {"validation_mse": 0.0671, "test_mse": 0.0668}, "pca": pca}}
+    names = (
+        "depth",
+        "decoder_depth",
+        "width",
+        "dropout",
+        "noise",
+        "noise_level",
+        "l1",
+        "l2",
+        "affine",
+        "learning_rate",
+        "activation",
+    )
+    chosen = [
+        {
+            "latent_size": size,
+            "trial": row["id"],
+            "preset": row["preset"],
+            "state": row["state"],
+            "epochs": row["epochs"],
+            "parameters": {name: row[name] or None for name in names},
+            "searched": {"validation_mse": row["best_validation_mse"]},
+            **measured(row["best_validation_mse"]),
+        }
+        for size, row in best.items()
+    ]
+    presets = [
+        {
+            "preset": row["preset"],
+            "trial": row["id"],
+            "latent_size": row["latent_size"],
+            "epochs": row["epochs"],
+            "train_loss": row["last_train_loss"],
+            "train_mse": row["last_train_mse"],
+            "validation_mse": row["last_validation_mse"],
+            "test_mse": row["last_validation_mse"] * 1.02,
+        }
+        for row in rows
+        if row["preset"] != "sampled"
+    ]
+    pca = {
+        str(size): {"components": min(size, 784), "validation_mse": error * 0.99, "test_mse": error}
+        for size, error in PCA.items()
+    }
+    return {
+        "metric": "validation_mse",
+        "seeds": [0, 1, 2],
+        "winners": chosen,
+        "presets": presets,
+        "floors": {"mean_image": {"validation_mse": 0.0671, "test_mse": 0.0668}, "pca": pca},
+    }
 
 
 def _pictures(size: int, level: float, draws: np.random.Generator) -> dict[str, np.ndarray]:
@@ -161,14 +271,17 @@ def _pictures(size: int, level: float, draws: np.random.Generator) -> dict[str, 
     for image in inputs:
         ends = strokes.uniform(5, 22, (4, 2))
         for t in np.linspace(0, 1, 40):
-            weights = np.array([(1 - t)**3, 3 * t * (1 - t)**2, 3 * t**2 * (1 - t), t**3])
+            weights = np.array([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
             y, x = weights @ ends
-            np.maximum(image, np.exp(-((rows - y)**2 + (columns - x)**2) / 2.5), out=image)
+            np.maximum(image, np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 2.5), out=image)
     noised = (inputs + level * draws.normal(size=inputs.shape)).clip(0, 1)
     blur = {1024: 0.02, 128: 0.06, 32: 0.12}[size]
     redrawn = (inputs * (1 - blur) + blur * draws.random(inputs.shape)).clip(0, 1)
-    return {"inputs": inputs, "noised": noised.astype(np.float32),
-            "reconstructions": redrawn.astype(np.float32)}
+    return {
+        "inputs": inputs,
+        "noised": noised.astype(np.float32),
+        "reconstructions": redrawn.astype(np.float32),
+    }
 
 
 def _write_csv(path: Path, rows: list[dict]) -> None:
@@ -184,8 +297,11 @@ def _report(runs: Path, out: Path) -> str:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -217,9 +333,18 @@ def test_report_holds_the_numbers_of_final_json(good, reported):
 def test_report_links_to_every_file_it_writes(reported):
     page = (reported / "report.md").read_text()
     written = set(_files(reported)) - {"report.md"}
-    assert written == {f"mnist-run/{name}" for name in (
-        "best.csv", "presets.csv", "states.csv", "overview.png", "curves-presets.png",
-        "curves-trials.png", *(f"reconstructions-{size}.png" for size in SIZES))}
+    assert written == {
+        f"mnist-run/{name}"
+        for name in (
+            "best.csv",
+            "presets.csv",
+            "states.csv",
+            "overview.png",
+            "curves-presets.png",
+            "curves-trials.png",
+            *(f"reconstructions-{size}.png" for size in SIZES),
+        )
+    }
     assert all(f"]({name})" in page for name in written)
 
 
@@ -275,7 +400,8 @@ def test_run_with_holes_is_reported(tmp_path, state):
     (folder / "epochs.csv").write_text("id,epoch\n")
     if state == "finished":
         (folder / "final.json").write_text(
-            '{"winners": [{"latent_size": 32, "mean": {"test_mse": NaN}}], "floors": null}')
+            '{"winners": [{"latent_size": 32, "mean": {"test_mse": NaN}}], "floors": null}'
+        )
     page = _report(tmp_path / "runs", tmp_path / "out")
     assert "| - |" in page and "unknown" in page
 
@@ -313,11 +439,14 @@ def test_broken_and_foreign_folders_are_named_and_the_rest_reported(tmp_path, ca
     page = _report(runs, tmp_path / "out")
     faults = capsys.readouterr().err.splitlines()
     assert len(faults) == 6
-    for name, reason in {"bad-json": "run.json cannot be read", "no-csv": "trials.csv is missing",
-                         "odd-csv": "epochs.csv has no column id, epoch",
-                         "bad-final": "final.json holds no JSON object",
-                         "holiday pictures": "not a run folder",
-                         "weather": "no section for the command"}.items():
+    for name, reason in {
+        "bad-json": "run.json cannot be read",
+        "no-csv": "trials.csv is missing",
+        "odd-csv": "epochs.csv has no column id, epoch",
+        "bad-final": "final.json holds no JSON object",
+        "holiday pictures": "not a run folder",
+        "weather": "no section for the command",
+    }.items():
         assert any(line.startswith(f"skipped {name}: {reason}") for line in faults)
         assert f"- {name}: skipped" in page
     assert ": good\n" in page
@@ -350,12 +479,20 @@ def test_out_that_is_a_file_is_status_2(good, tmp_path, capsys):
 
 
 def test_newest_run_of_each_command_and_data_set_is_chosen(tmp_path):
-    starts = {"a-new": "2026-03-02T10:00:00+02:00", "b-old": "2026-03-02T09:00:00+02:00",
-              "c-naive": "2026-03-02T07:30:00"}  # without a zone: UTC
+    starts = {
+        "a-new": "2026-03-02T10:00:00+02:00",
+        "b-old": "2026-03-02T09:00:00+02:00",
+        "c-naive": "2026-03-02T07:30:00",
+    }  # without a zone: UTC
     for name, start in starts.items():
         write_run(tmp_path / "runs" / name, trials=7, start=start, pictures=False)
-    write_run(tmp_path / "runs/other", trials=7, data="omniglot", start="2020-01-01T00:00:00",
-              pictures=False)
+    write_run(
+        tmp_path / "runs/other",
+        trials=7,
+        data="omniglot",
+        start="2020-01-01T00:00:00",
+        pictures=False,
+    )
     runs = [read_run(path) for path in sorted((tmp_path / "runs").iterdir())]
     chosen, older = newest(runs)
     assert [run.name for run in chosen] == ["a-new", "other"]
@@ -376,8 +513,10 @@ def test_diverged_trials_never_lead(tmp_path):
     folder = write_run(tmp_path / "run", trials=7, state="interrupted")
     lines = (folder / "trials.csv").read_text().splitlines()
     best = winners(read_run(folder))[1024].trial
-    text = "\n".join(line.replace(",complete,", ",diverged,", 1) if line.startswith(best) else line
-                     for line in lines)
+    text = "\n".join(
+        line.replace(",complete,", ",diverged,", 1) if line.startswith(best) else line
+        for line in lines
+    )
     (folder / "trials.csv").write_text(text)
     assert winners(read_run(folder))[1024].trial != best
 
@@ -388,8 +527,9 @@ def test_pruned_trial_leads_only_where_none_is_complete(tmp_path):
     trials = run.trials.set_index("id")
     assert all(winner.state == "complete" for winner in winners(run).values())
     for winner in winners(run).values():
-        rivals = trials[(trials["latent_size"] == winner.latent_size)
-                        & (trials["state"] == "complete")]
+        rivals = trials[
+            (trials["latent_size"] == winner.latent_size) & (trials["state"] == "complete")
+        ]
         assert rivals["best_validation_mse"].idxmin() == winner.trial
 
 
@@ -406,8 +546,12 @@ def test_unusable_pictures_are_refused_and_the_rest_reported(tmp_path, capsys, s
     folder = write_run(tmp_path / "runs/run", trials=7)
     path = folder / "best/128/examples.npz"
     if spoil == "pickled":
-        np.savez(path, **dict.fromkeys(("inputs", "noised", "reconstructions"),
-                                       np.array([{"a": 1}], dtype=object)))
+        np.savez(
+            path,
+            **dict.fromkeys(
+                ("inputs", "noised", "reconstructions"), np.array([{"a": 1}], dtype=object)
+            ),
+        )
     elif spoil == "cut":
         path.write_bytes(path.read_bytes()[:300])
     elif spoil == "shape":
@@ -429,12 +573,23 @@ def test_words_from_files_cannot_break_the_page(tmp_path):
 
 
 def test_configuration_in_words_leaves_out_what_is_off():
-    words = tables.in_words("sae", {"depth": 9, "dropout": 0.0, "noise": "block", "l1": 1e-4,
-                                    "noise_level": 0.25, "decoder_depth": math.nan, "l2": None})
+    words = tables.in_words(
+        "sae",
+        {
+            "depth": 9,
+            "dropout": 0.0,
+            "noise": "block",
+            "l1": 1e-4,
+            "noise_level": 0.25,
+            "decoder_depth": math.nan,
+            "l2": None,
+        },
+    )
     assert words == "`sae`: depth 9, L1 0.0001, block noise 0.25 on the input"
 
 
 def test_report_imports_neither_ray_nor_torch_nor_optuna():
-    code = ("import sys, analysis.report; "
-            "sys.exit(bool({'ray', 'torch', 'optuna'} & set(sys.modules)))")
+    code = (
+        "import sys, analysis.report; sys.exit(bool({'ray', 'torch', 'optuna'} & set(sys.modules)))"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

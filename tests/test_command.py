@@ -20,8 +20,9 @@ from optuna.storages.journal import JournalFileBackend
 from models.autoencoder import Autoencoder, AutoencoderConfig
 
 ROOT = Path(__file__).parents[1]
-TINY = ("--dataset mnist5k --train-size 120 --max-epochs 2 --num-samples 8 --final-seeds 2 "
-        "--name tiny").split()
+TINY = (
+    "--dataset mnist5k --train-size 120 --max-epochs 2 --num-samples 8 --final-seeds 2 --name tiny"
+).split()
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +33,14 @@ def data_dir(tmp_path_factory):
 
 def command(*arguments, module="search.autoencoders", **environment):
     """Run the command as a user does; returns the finished process."""
-    return subprocess.run([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT,
-                          capture_output=True, text=True, timeout=300,
-                          env={**os.environ, **environment})
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +78,13 @@ def test_the_run_folder_holds_what_it_promises(tiny):
 def test_the_report_s_models_are_the_first_trials_and_complete(tiny):
     trials = rows(tiny[0] / "trials.csv")
     assert [row["preset"] for row in trials[:6]] == [
-        "dae-l1", "deeper-dae", "even-deeper-dae", "deeper-dae-0.2", "sae", "deeper-sae"]
+        "dae-l1",
+        "deeper-dae",
+        "even-deeper-dae",
+        "deeper-dae-0.2",
+        "sae",
+        "deeper-sae",
+    ]
     assert {row["state"] for row in trials[:6]} == {"complete"}
 
 
@@ -105,8 +117,11 @@ def test_the_study_opens_in_optuna(tiny):
     storage = JournalStorage(JournalFileBackend(str(tiny[0] / "study.log")))
     study = optuna.load_study(study_name=None, storage=storage)
     assert len(study.trials) == 8
-    best = min(float(row["best_validation_mse"]) for row in rows(tiny[0] / "trials.csv")
-               if row["state"] == "complete")
+    best = min(
+        float(row["best_validation_mse"])
+        for row in rows(tiny[0] / "trials.csv")
+        if row["state"] == "complete"
+    )
     assert study.best_value == best
 
 
@@ -128,8 +143,9 @@ def test_the_report_is_made_of_it(tiny, tmp_path):
 def test_a_finished_search_resumes_to_the_same_tables_at_once(tiny, data_dir):
     folder, _ = tiny
     before = (folder / "trials.csv").read_bytes(), (folder / "final.json").read_bytes()
-    done = command("--resume", "--name", "tiny", "--storage-path", folder.parent,
-                   "--data-dir", data_dir)
+    done = command(
+        "--resume", "--name", "tiny", "--storage-path", folder.parent, "--data-dir", data_dir
+    )
     assert done.returncode == 0, done.stderr
     assert before == ((folder / "trials.csv").read_bytes(), (folder / "final.json").read_bytes())
 
@@ -139,8 +155,10 @@ WRONG = {
     "not a number": (["--num-samples", "many"], "invalid positive_int value: 'many'"),
     "unknown data set": (["--dataset", "cifar"], "invalid choice: 'cifar'"),
     "unknown flag": (["--sample", "3"], "unrecognized arguments: --sample 3"),
-    "grace longer than the trial": (["--grace-epochs", "5", "--max-epochs", "2"],
-                                    "--grace-epochs 5 is more than --max-epochs 2"),
+    "grace longer than the trial": (
+        ["--grace-epochs", "5", "--max-epochs", "2"],
+        "--grace-epochs 5 is more than --max-epochs 2",
+    ),
     "a size twice": (["--latent-sizes", "32", "32"], "names one twice"),
     "a path for a name": (["--name", "a/b"], "must be a plain folder name"),
     "a budget of no time": (["--time-budget-s", "-1"], "is not a positive number"),
@@ -163,24 +181,32 @@ def test_a_wrong_argument_is_one_line_and_status_2(case, tmp_path):
 
 def fingerprint(folder):
     """Every file of a folder with its bytes and its time of change."""
-    return {path: (path.read_bytes(), path.stat().st_mtime_ns)
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
-@pytest.mark.parametrize(("flags", "said"), [
-    ([], "exists already: add --resume"),
-    (["--resume", "--seed", "7"], "--seed 7 differs from the search"),
-    (["--resume", "--dataset", "glyphs"], "--dataset glyphs differs"),
-    (["--resume", "--latent-sizes", "64"], "--latent-sizes 64 differs"),
-    (["--resume", "--max-epochs", "5"], "--max-epochs 5 differs"),
-    (["--resume", "--num-samples", "3"], "--num-samples 3 is fewer than the 8 trials"),
-])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], "exists already: add --resume"),
+        (["--resume", "--seed", "7"], "--seed 7 differs from the search"),
+        (["--resume", "--dataset", "glyphs"], "--dataset glyphs differs"),
+        (["--resume", "--latent-sizes", "64"], "--latent-sizes 64 differs"),
+        (["--resume", "--max-epochs", "5"], "--max-epochs 5 differs"),
+        (["--resume", "--num-samples", "3"], "--num-samples 3 is fewer than the 8 trials"),
+    ],
+)
 def test_what_would_make_it_another_search_is_refused_and_nothing_touched(
-        flags, said, tiny, data_dir):
+    flags, said, tiny, data_dir
+):
     folder, _ = tiny
     before = fingerprint(folder)
-    done = command("--name", "tiny", "--storage-path", folder.parent, "--data-dir", data_dir,
-                   *flags)
+    done = command(
+        "--name", "tiny", "--storage-path", folder.parent, "--data-dir", data_dir, *flags
+    )
     assert done.returncode == 2 and said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert fingerprint(folder) == before

@@ -26,8 +26,10 @@ from optuna.storages.journal import JournalFileBackend
 
 ROOT = Path(__file__).parents[1]
 TIMES = {"seconds", "images_per_s", "best_images_per_s", "last_images_per_s"}
-SEARCH = ("--dataset mnist5k --train-size 150 --max-epochs 4 --latent-sizes 64 16 "
-          "--num-samples 12 --max-concurrent 1 --final-seeds 0 --seed 3").split()
+SEARCH = (
+    "--dataset mnist5k --train-size 150 --max-epochs 4 --latent-sizes 64 16 "
+    "--num-samples 12 --max-concurrent 1 --final-seeds 0 --seed 3"
+).split()
 
 
 class Driver:
@@ -41,10 +43,25 @@ class Driver:
         resume = ["--resume"] if (self.folder / "ledger.log").exists() else []
         arguments = [*([] if resume else self.flags), *resume, *more]
         return subprocess.Popen(
-            [sys.executable, "-m", "search.autoencoders", "--name", self.name, "--storage-path",
-             str(self.storage), "--data-dir", str(self.storage), *arguments],
-            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+            [
+                sys.executable,
+                "-m",
+                "search.autoencoders",
+                "--name",
+                self.name,
+                "--storage-path",
+                str(self.storage),
+                "--data-dir",
+                str(self.storage),
+                *arguments,
+            ],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
 
     def finish(self, *more: str) -> subprocess.CompletedProcess:
         process = self.start(*more)
@@ -74,8 +91,10 @@ class Driver:
 
 def table(path: Path) -> list[dict]:
     with open(path, newline="") as file:
-        return [{key: value for key, value in row.items() if key not in TIMES}
-                for row in csv.DictReader(file)]
+        return [
+            {key: value for key, value in row.items() if key not in TIMES}
+            for row in csv.DictReader(file)
+        ]
 
 
 def outcome(folder: Path) -> tuple:
@@ -129,8 +148,11 @@ def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin, events):
     driver = Driver(tmp_path)
     process = driver.start()
     driver.wait_for_events(events, process)
-    workers = [child for child in psutil.Process(process.pid).children(recursive=True)
-               if "Trainable" in " ".join(child.cmdline())]
+    workers = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "Trainable" in " ".join(child.cmdline())
+    ]
     assert workers
     workers[0].kill()
     out, err = process.communicate(timeout=400)
@@ -243,13 +265,18 @@ def unfinish_last_trial(folder):
     """As if the driver had died in the middle of the last trial; its checkpoint is gone."""
     lines = (folder / "ledger.log").read_bytes().splitlines(keepends=True)
     last = max(n for n, line in enumerate(lines) if b'"state":"running"' in line)
-    (folder / "ledger.log").write_bytes(b"".join(lines[:last + 1]))
+    (folder / "ledger.log").write_bytes(b"".join(lines[: last + 1]))
 
 
-@pytest.mark.parametrize(("damage", "said"), [
-    (damage_ledger, "is damaged"), (lose_ledger, "holds no ledger.log"),
-    (tear_header, "holds no event"), (unfinish_last_trial, "is missing"),
-])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (damage_ledger, "is damaged"),
+        (lose_ledger, "holds no ledger.log"),
+        (tear_header, "holds no event"),
+        (unfinish_last_trial, "is missing"),
+    ],
+)
 def test_a_damaged_folder_is_refused_and_left_as_it_is(tmp_path, twin, damage, said):
     driver = copy_of(twin, tmp_path)
     damage(driver.folder)

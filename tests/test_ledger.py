@@ -89,13 +89,20 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
 
 def test_a_folder_is_locked_against_another_process_and_freed_by_its_death(tmp_path):
     holder = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(f"""
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(f"""
             import pathlib, time
             from search.folder import RunFolder
             with RunFolder(pathlib.Path({str(tmp_path)!r})).locked():
                 print("held", flush=True)
                 time.sleep(60)
-        """)], stdout=subprocess.PIPE, text=True)
+        """),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert holder.stdout.readline().strip() == "held"
     with pytest.raises(FolderError, match="in use"), RunFolder(tmp_path).locked():
         pass

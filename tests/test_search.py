@@ -85,8 +85,11 @@ def test_a_stuck_trial_is_killed_and_its_worker_replaced(tmp_path):
 
 def test_the_study_holds_every_epoch_and_the_true_state_of_every_trial(tmp_path):
     logbook = run_toy(tmp_path / "run", ToyTask(trouble=("nan",)), num_samples=15)
-    names = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED,
-             "diverged": TrialState.FAIL}
+    names = {
+        "complete": TrialState.COMPLETE,
+        "pruned": TrialState.PRUNED,
+        "diverged": TrialState.FAIL,
+    }
     frozen = study_of(logbook).trials
     assert len(frozen) == 15
     for trial, told in zip(logbook.state.trials, frozen, strict=True):
@@ -110,9 +113,17 @@ def test_a_finished_search_grows_and_remembers(tmp_path):
 
 def outcome(logbook):
     """Everything about the trials but times."""
-    return [(t.number, t.origin, t.group, t.parameters, t.state,
-             [{k: v for k, v in r.items() if k != "seconds"} for r in t.records])
-            for t in logbook.state.trials]
+    return [
+        (
+            t.number,
+            t.origin,
+            t.group,
+            t.parameters,
+            t.state,
+            [{k: v for k, v in r.items() if k != "seconds"} for r in t.records],
+        )
+        for t in logbook.state.trials
+    ]
 
 
 def test_only_the_best_weights_and_no_checkpoints_are_left(tmp_path):

@@ -12,10 +12,17 @@ from search.state import COMPLETE, DIVERGED, PRUNED, RUNNING, TrialRecord
 from search.suggestion import suggest
 
 SPACE = Space(
-    {"x": FloatDistribution(0.0, 1.0), "rate": FloatDistribution(1e-4, 1.0, log=True),
-     "depth": IntDistribution(1, 9), "step": FloatDistribution(0.0, 0.3, step=0.05),
-     "kind": CategoricalDistribution(("a", "b", "c"))},
-    group="size", groups=(1024, 32), constants={})
+    {
+        "x": FloatDistribution(0.0, 1.0),
+        "rate": FloatDistribution(1e-4, 1.0, log=True),
+        "depth": IntDistribution(1, 9),
+        "step": FloatDistribution(0.0, 0.3, step=0.05),
+        "kind": CategoricalDistribution(("a", "b", "c")),
+    },
+    group="size",
+    groups=(1024, 32),
+    constants={},
+)
 
 
 def trial(number, group, parameters, values, state=COMPLETE):
@@ -60,27 +67,38 @@ def test_it_learns_and_for_every_size():
     tpe = [t for t in played(60, bowl) if t.number >= 30]
     random = [t for t in played(60, bowl, sampler="random") if t.number >= 30]
     for size in SPACE.groups:
+
         def miss(trials, size=size):
-            return statistics.median(abs(t.parameters["x"] - 0.2) for t in trials
-                                     if t.group == size)
+            return statistics.median(
+                abs(t.parameters["x"] - 0.2) for t in trials if t.group == size
+            )
+
         assert miss(tpe) < 0.6 * miss(random)
 
 
 def test_a_pruned_trial_ranks_below_a_finished_one_whatever_its_value():
     """An early value is not a result: told as one, it would pull the search to x = 0.9."""
-    finished = [trial(n, 1024, ask([], number=n) | {"x": 0.1 + 0.01 * n}, [0.5, 0.2])
-                for n in range(8)]
-    pruned = [trial(8 + n, 1024, ask([], number=8 + n) | {"x": 0.9 + 0.005 * n}, [0.1], PRUNED)
-              for n in range(12)]
-    near_finished = [abs(ask(finished + pruned, number=n)["x"] - 0.15) < 0.25
-                     for n in range(20, 50)]
+    finished = [
+        trial(n, 1024, ask([], number=n) | {"x": 0.1 + 0.01 * n}, [0.5, 0.2]) for n in range(8)
+    ]
+    pruned = [
+        trial(8 + n, 1024, ask([], number=8 + n) | {"x": 0.9 + 0.005 * n}, [0.1], PRUNED)
+        for n in range(12)
+    ]
+    near_finished = [
+        abs(ask(finished + pruned, number=n)["x"] - 0.15) < 0.25 for n in range(20, 50)
+    ]
     assert statistics.fmean(near_finished) > 0.7
 
 
 def test_presets_outside_the_space_and_trials_without_a_value_do_no_harm():
     odd = {"x": 3.0, "rate": 0.0, "depth": 99, "step": 0.33, "kind": "a"}
-    history = [trial(0, 1024, odd, [0.5]), trial(1, 32, odd, [], RUNNING),
-               trial(2, 32, odd, [float("nan")], DIVERGED), *played(12, bowl)]
+    history = [
+        trial(0, 1024, odd, [0.5]),
+        trial(1, 32, odd, [], RUNNING),
+        trial(2, 32, odd, [float("nan")], DIVERGED),
+        *played(12, bowl),
+    ]
     assert set(ask(history)) == set(SPACE.distributions)
 
 

@@ -17,9 +17,18 @@ from tests.toy import ToyTask
 
 _NOTHING = torch.zeros(0, dtype=torch.int64)
 NO_DATA = ImageData(
-    name="none", images=torch.zeros((0, 28, 28), dtype=torch.uint8), labels=_NOTHING,
-    drawers=None, class_names=(), train=_NOTHING, validation=_NOTHING, test=_NOTHING,
-    split="none", centred=False, sha256="")
+    name="none",
+    images=torch.zeros((0, 28, 28), dtype=torch.uint8),
+    labels=_NOTHING,
+    drawers=None,
+    class_names=(),
+    train=_NOTHING,
+    validation=_NOTHING,
+    test=_NOTHING,
+    split="none",
+    centred=False,
+    sha256="",
+)
 
 
 def open_logbook(path: Path, task: ToyTask, seed: int = 0) -> Logbook:
@@ -34,9 +43,15 @@ def open_logbook(path: Path, task: ToyTask, seed: int = 0) -> Logbook:
 def run_toy(path: Path, task: ToyTask, num_samples: int, **limits) -> Logbook:
     """Run the toy search to its end (or to what `limits` allow); needs the `cluster` fixture."""
     logbook = open_logbook(path, task)
-    defaults = {"grace_epochs": 1, "max_concurrent": 2, "cpus_per_trial": 1.0,
-                "gpus_per_trial": 0.0, "max_failures": 2, "trial_timeout_s": 60.0,
-                "time_budget_s": None}
+    defaults = {
+        "grace_epochs": 1,
+        "max_concurrent": 2,
+        "cpus_per_trial": 1.0,
+        "gpus_per_trial": 0.0,
+        "max_failures": 2,
+        "trial_timeout_s": 60.0,
+        "time_budget_s": None,
+    }
     arrays = ray.put(arrays_from_data(NO_DATA))
     build_tuner(logbook, Limits(num_samples, **{**defaults, **limits}), arrays, []).fit()
     return logbook
