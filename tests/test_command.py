@@ -47,7 +47,8 @@ def command(*arguments, module="search.autoencoders", **environment):
 def tiny(tmp_path_factory, data_dir):
     """A finished tiny search: the run folder, and what the command printed."""
     storage = tmp_path_factory.mktemp("runs")
-    done = command(*TINY, "--storage-path", storage, "--data-dir", data_dir)
+    relative = os.path.relpath(storage, ROOT)  # the workers are in another folder
+    done = command(*TINY, "--storage-path", relative, "--data-dir", data_dir)
     assert done.returncode == 0, done.stderr
     return storage / "tiny", done.stdout
 
