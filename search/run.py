@@ -99,7 +99,7 @@ def main(command: Command, argv: list[str] | None = None) -> int:
 def _prepare(command: Command, given: dict) -> Session:
     """Check everything that can be checked before Ray starts and before a file is written."""
     # Absolute, for the workers write there too and are elsewhere.
-    storage = Path(given.get("storage_path", Settings.storage_path)).expanduser().absolute()
+    storage = Path(given.get("storage_path", Settings.storage_path)).expanduser().resolve()
     if given.get("resume"):
         folder = _folder_to_resume(storage, given.get("name"), command)
         events, _ = read_ledger(folder.ledger)
