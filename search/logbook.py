@@ -145,11 +145,6 @@ class Logbook:
     def best(self, group: object) -> TrialRecord | None:
         return self.state.best(group, self.task.metric, self.task.mode)
 
-    def weights_folder(self, trial: TrialRecord) -> Path:
-        """Where a chosen trial's weights lie: under its preset's name or its group's."""
-        name = trial.origin if trial.is_preset else str(trial.group)
-        return self.folder.best / name
-
     def _record(self, event: dict) -> None:
         event = {**event, "time": time.time()}
         self._ledger.append(event)
