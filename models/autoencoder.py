@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 IMAGE_SIDE = 28
-_SIDES = (14, 7, 4)  # resolutions that the encoder passes through, finest first
-_ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+SIDES = (14, 7, 4)  # resolutions that the encoder passes through, finest first
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class AutoencoderConfig:
             raise ValueError("width and latent_size must be at least 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
-        if self.activation not in _ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
 
     @property
     def decoder_blocks(self) -> int:
@@ -58,7 +58,7 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
-        self.activation = _ACTIVATIONS[config.activation]()
+        self.activation = ACTIVATIONS[config.activation]()
         self.dropout = nn.Dropout2d(config.dropout) if config.dropout else nn.Identity()
         self.has_shortcut = stride == 1 and inputs == outputs
 
@@ -77,7 +77,7 @@ def block_sides(depth: int) -> list[int]:
     counts = [0, 0, 0]
     for block in range(depth):
         counts[block if block < 3 else 1 + (block + 1) % 2] += 1
-    return [side for side, count in zip(_SIDES, counts, strict=True) for _ in range(count)]
+    return [side for side, count in zip(SIDES, counts, strict=True) for _ in range(count)]
 
 
 class Autoencoder(nn.Module):
@@ -96,7 +96,7 @@ class Autoencoder(nn.Module):
         # because details are drawn at the fine ones.
         self.decoder_sides = _decoder_sides(sides, config.decoder_blocks)
         self.code_side = sides[-1]
-        self.code_channels = config.width * (1 if self.code_side == _SIDES[0] else 2)
+        self.code_channels = config.width * (1 if self.code_side == SIDES[0] else 2)
         flat = self.code_channels * self.code_side**2
         self.to_code = nn.Linear(flat, config.latent_size)
         self.from_code = nn.Linear(config.latent_size, flat)
@@ -115,7 +115,7 @@ class Autoencoder(nn.Module):
         x = self.from_code(codes).unflatten(1, (self.code_channels, self.code_side, -1))
         for side, block in zip(self.decoder_sides, self.decoder, strict=True):
             x = block(_resize(x, side))
-        logits = F.pixel_shuffle(self.to_pixels(_resize(x, _SIDES[0])), 2)
+        logits = F.pixel_shuffle(self.to_pixels(_resize(x, SIDES[0])), 2)
         return torch.sigmoid(logits.float())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +126,7 @@ class Autoencoder(nn.Module):
 def _encoder(sides: list[int], config: AutoencoderConfig) -> nn.Sequential:
     blocks, channels, current = [], 1, IMAGE_SIDE
     for side in sides:
-        outputs = config.width if side == _SIDES[0] else 2 * config.width
+        outputs = config.width if side == SIDES[0] else 2 * config.width
         blocks.append(ConvBlock(channels, outputs, config, stride=1 if side == current else 2))
         channels, current = outputs, side
     return nn.Sequential(*blocks)
@@ -142,7 +142,7 @@ def _decoder_sides(encoder_sides: list[int], blocks: int) -> list[int]:
 def _decoder(channels: int, sides: list[int], config: AutoencoderConfig) -> nn.ModuleList:
     blocks = nn.ModuleList()
     for side in sides:
-        outputs = config.width if side == _SIDES[0] else 2 * config.width
+        outputs = config.width if side == SIDES[0] else 2 * config.width
         blocks.append(ConvBlock(channels, outputs, config))
         channels = outputs
     return blocks

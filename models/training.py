@@ -1,12 +1,13 @@
-"""How one autoencoder is trained: a generator that yields a record per epoch.
+"""How one network is trained: a generator that yields a record per epoch.
 
     data = prepare(load("mnist5k", "data"), device="cpu")
-    run = TrainingRun(AutoencoderConfig(depth=4, latent_size=32), TrainingConfig(), data)
+    run = autoencoder_run(AutoencoderConfig(depth=4, latent_size=32), TrainingConfig(), data)
     for record in run.epochs():
         print(record["epoch"], record["validation_mse"])
 
 The caller stops it by leaving the loop. `run.state_dict()` between two records holds all that a
 new `TrainingRun` needs to go on to the same curve; `run.weights()` the weights that were measured.
+What the network is trained for is an `Objective`: `models.reconstruction`, `models.classification`.
 """
 
 from __future__ import annotations
@@ -17,26 +18,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Generator, Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from models.autoencoder import Autoencoder, AutoencoderConfig
-from models.codes import active_fraction, effective_rank
-from models.corruption import Affine, NoiseName, corrupt, random_affine
-from models.data import ImageData
+from models.corruption import Affine, NoiseName, random_affine
+from models.prepared import PreparedData
 
-REFERENCE_IMAGES = 768  # training images on which the error without noise is measured
-PROBE_IMAGES = 640  # training images whose codes the probe learns from, or an eighth if more
 EVALUATION_BATCH = 512
 WARMUP_STEPS = 50
 CONSTANT_STEPS = 1000
 AVERAGE_POWER = 12  # the average spans about the last 7 % of the steps taken so far
-
-Probe = Callable[[Tensor, Tensor, Tensor, Tensor], float]
-"""(codes, labels, validation codes, validation labels) -> validation accuracy"""
 
 
 @dataclass(frozen=True)
@@ -46,10 +41,11 @@ class TrainingConfig:
     max_epochs: int = 20
     batch_size: int = 50
     learning_rate: float = 2e-3
-    l1: float = 0.0  # weight of the mean absolute code unit in the loss
+    l1: float = 0.0  # weight of the mean absolute code unit in an autoencoder's loss
     l2: float = 0.0  # decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101)
-    noise: NoiseName = "none"
+    noise: NoiseName = "none"  # on an autoencoder's input
     noise_level: float = 0.0
+    label_smoothing: float = 0.0  # of a classifier (Szegedy et al. 2016, arXiv:1512.00567)
     affine: float = 0.0  # strength of the augmentation, see Affine.of_strength
     seed: int = 0
 
@@ -58,69 +54,22 @@ class TrainingConfig:
             raise ValueError("max_epochs and batch_size must be at least 1")
         if self.learning_rate <= 0 or min(self.l1, self.l2, self.noise_level, self.affine) < 0:
             raise ValueError("learning_rate must be positive; penalties and noise not negative")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
 
-@dataclass(frozen=True)
-class PreparedData:
-    """A data set on its device, with the fixed subsets that every record is measured on."""
+class Objective(Protocol):
+    """What a network is trained for, and how it is measured."""
 
-    images: Tensor  # uint8 (N, 28, 28)
-    labels: Tensor  # int64 (N,)
-    train: Tensor  # int64 indices, as the others
-    validation: Tensor
-    reference: Tensor  # of the training split, for the error without noise and batch statistics
-    probe_train: Tensor  # of the training split, whole classes
-    probe_validation: Tensor  # positions in `validation` of the same classes
+    metrics: tuple[str, ...]  # the keys that `measure` gives
 
-    @property
-    def device(self) -> torch.device:
-        return self.images.device
+    def loss(
+        self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator
+    ) -> Tensor:
+        """The loss to minimise on augmented images (B, 1, 28, 28) with labels (B,)."""
 
-    def batch(self, indices: Tensor) -> Tensor:
-        """Images (B, 1, 28, 28) in [0, 1], channels last."""
-        pixels = self.images[indices].unsqueeze(1).float().div_(255)
-        return pixels.contiguous(memory_format=torch.channels_last)
-
-
-def prepare(
-    data: ImageData, device: torch.device | str = "cpu", validation_limit: int | None = None
-) -> PreparedData:
-    """Move `data` to `device` once and choose its fixed subsets (the same for every trial).
-
-    `validation_limit` bounds the validation images measured each epoch; the choice is seeded.
-    """
-    rng = np.random.default_rng(0)
-    validation = _subset(data.validation, validation_limit or len(data.validation), rng)
-    reference = _subset(data.train, REFERENCE_IMAGES, rng)
-    probe_train = _class_subset(data, max(PROBE_IMAGES, len(data.train) // 8), rng)
-    known = torch.isin(data.labels[validation], data.labels[probe_train])
-    tensors = (
-        data.images,
-        data.labels,
-        data.train,
-        validation,
-        reference,
-        probe_train,
-        known.nonzero().flatten(),
-    )
-    return PreparedData(*(tensor.to(device) for tensor in tensors))
-
-
-def _subset(indices: Tensor, size: int, rng: np.random.Generator) -> Tensor:
-    if size >= len(indices):
-        return indices
-    return indices[torch.from_numpy(np.sort(rng.permutation(len(indices))[:size]))]
-
-
-def _class_subset(data: ImageData, size: int, rng: np.random.Generator) -> Tensor:
-    """About `size` training images: every class in a small set, whole classes of a large one."""
-    labels = data.labels[data.train].numpy()
-    classes, counts = np.unique(labels, return_counts=True)
-    wanted = math.ceil(size / min(64, counts.max()))
-    chosen = np.sort(rng.permutation(classes)[:wanted])
-    per_class = math.ceil(size / len(chosen))
-    picked = [np.flatnonzero(labels == label)[:per_class] for label in chosen]
-    return data.train[torch.from_numpy(np.sort(np.concatenate(picked)))]
+    def measure(self, network: nn.Module, data: PreparedData) -> dict[str, float]:
+        """The metrics of a network in evaluation mode; all nan where they are not finite."""
 
 
 class TrainingRun:
@@ -139,14 +88,15 @@ class TrainingRun:
 
     def __init__(
         self,
-        model: AutoencoderConfig,
+        build: Callable[[], nn.Module],
+        objective: Objective,
         training: TrainingConfig,
         data: PreparedData,
-        probe: Probe | None = None,
     ):
-        self.training, self.data, self.probe = training, data, probe
+        """`build` makes the network, its first weights drawn from torch's own random state."""
+        self.objective, self.training, self.data = objective, training, data
         with _seeded(training.seed, 0, data.device):
-            self.network = _build(model, data.device)
+            self.network = build().to(device=data.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -188,7 +138,7 @@ class TrainingRun:
         self.optimizer.load_state_dict(state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights of the last record, on the CPU: a state dict of `Autoencoder`."""
+        """The averaged weights of the last record, on the CPU: a state dict of the network."""
         return {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, value in self.average.state_dict().items()
@@ -203,20 +153,16 @@ class TrainingRun:
             order = torch.randperm(len(data.train), generator=generator, device=data.device)
             self.network.train()
             for rows in order.split(training.batch_size):
-                target = random_affine(data.batch(data.train[rows]), affine, generator)
-                noised = corrupt(target, training.noise, training.noise_level, generator)
-                losses.append(self._train_step(noised, target) * len(rows))
+                chosen = data.train[rows]
+                images = random_affine(data.batch(chosen), affine, generator)
+                losses.append(self._train_step(images, data.labels[chosen], generator) * len(rows))
         return float(torch.stack(losses).sum()) / len(data.train)
 
-    def _train_step(self, images: Tensor, target: Tensor) -> Tensor:
+    def _train_step(self, images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         self.step += 1
         for group in self.optimizer.param_groups:
             group["lr"] = self.training.learning_rate * _rate(self.step)
-        with _autocast(self.data.device):
-            outputs, codes = self.network(images)
-        loss = F.mse_loss(outputs, target)
-        if self.training.l1:
-            loss = loss + self.training.l1 * codes.float().abs().mean()
+        loss = self.objective.loss(self.network, images, labels, generator)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -230,98 +176,29 @@ class TrainingRun:
             list(self.average.parameters()), list(self.network.parameters()), 1 - keep
         )
 
-    @torch.no_grad()
     def _measure(self, train_loss: float) -> dict[str, float]:
-        """The record's metrics, of the averaged weights, noise and dropout off."""
-        names = (
-            "train_mse",
-            "validation_mse",
-            "probe_accuracy",
-            "active_fraction",
-            "effective_rank",
-        )
+        """The objective's metrics, of the averaged weights."""
         if not math.isfinite(train_loss):
-            return dict.fromkeys(names, math.nan)
-        data = self.data
+            return dict.fromkeys(self.objective.metrics, math.nan)
         self._estimate_batch_statistics()
-        train_mse, _ = evaluate(self.average, data, data.reference)
-        validation_mse, codes = evaluate(self.average, data, data.validation)
-        if not math.isfinite(validation_mse):
-            return dict.fromkeys(names, math.nan)
-        return dict(
-            zip(
-                names,
-                (
-                    train_mse,
-                    validation_mse,
-                    self._probe_accuracy(codes),
-                    active_fraction(codes),
-                    effective_rank(codes),
-                ),
-                strict=True,
-            )
-        )
+        self.average.eval()
+        with torch.no_grad():
+            return self.objective.measure(self.average, self.data)
 
     def _estimate_batch_statistics(self) -> None:
         """Batch-norm statistics of the averaged weights on clean images: those gathered in
         training are of other weights and of noised input (as after weight averaging in
         Izmailov et al. 2018, arXiv:1803.05407)."""
-        norms = [m for m in self.average.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        norms = [m for m in self.average.modules() if isinstance(m, _BatchNorm)]
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain average over the batches
         self.average.eval()
         for norm in norms:
             norm.train()
-        with _autocast(self.data.device):
+        with torch.no_grad(), autocast(self.data.device):
             for rows in self.data.reference.split(EVALUATION_BATCH):
                 self.average(self.data.batch(rows))
-        self.average.eval()
-
-    def _probe_accuracy(self, validation_codes: Tensor) -> float:
-        if self.probe is None:
-            return math.nan
-        data = self.data
-        train_codes = encode(self.average, data, data.probe_train)
-        chosen = data.probe_validation
-        return self.probe(
-            train_codes,
-            data.labels[data.probe_train],
-            validation_codes[chosen],
-            data.labels[data.validation[chosen]],
-        )
-
-
-@torch.no_grad()
-def evaluate(network: Autoencoder, data: PreparedData, indices: Tensor) -> tuple[float, Tensor]:
-    """Mean squared error per pixel over the images at `indices` and their codes (N, D), float32.
-
-    The network is put in evaluation mode: no dropout, no noise.
-    """
-    network.eval()
-    squares, codes = [], []
-    for rows in indices.split(EVALUATION_BATCH):
-        images = data.batch(rows)
-        with _autocast(data.device):
-            outputs, code = network(images)
-        squares.append((outputs - images).square().sum())
-        codes.append(code.float())
-    pixels = len(indices) * data.images[0].numel()
-    return float(torch.stack(squares).double().sum()) / pixels, torch.cat(codes)
-
-
-@torch.no_grad()
-def encode(network: Autoencoder, data: PreparedData, indices: Tensor) -> Tensor:
-    """Codes (N, D), float32, of the images at `indices`."""
-    network.eval()
-    with _autocast(data.device):
-        return torch.cat(
-            [network.encode(data.batch(rows)).float() for rows in indices.split(EVALUATION_BATCH)]
-        )
-
-
-def _build(config: AutoencoderConfig, device: torch.device) -> Autoencoder:
-    return Autoencoder(config).to(device=device, memory_format=torch.channels_last)
 
 
 def _rate(step: int) -> float:
@@ -340,7 +217,7 @@ def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Gener
         yield torch.Generator(device).manual_seed(value)
 
 
-def _autocast(device: torch.device) -> torch.autocast:
+def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_fast_bf16(device))
 
 

@@ -16,15 +16,10 @@ from optuna.distributions import (
 from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.corruption import NOISES, corrupt
 from models.data import ImageData
+from models.prepared import PreparedData, prepare
 from models.presets import AUTOENCODER_PRESETS
-from models.training import (
-    PreparedData,
-    TrainingConfig,
-    TrainingRun,
-    encode,
-    evaluate,
-    prepare,
-)
+from models.reconstruction import autoencoder_run, encode, evaluate
+from models.training import TrainingConfig, TrainingRun
 from probes.closed_form import nearest_mean_accuracy
 from search.run import Command, main
 from search.settings import QUICK_VALIDATION_IMAGES, Settings, build_parser, positive_int
@@ -108,7 +103,7 @@ class AutoencoderTask:
 
     def start(self, parameters: dict, seed: int, prepared: PreparedData) -> TrainingRun:
         model, training = self.configs(parameters, seed)
-        return TrainingRun(model, training, prepared, probe=nearest_mean_accuracy)
+        return autoencoder_run(model, training, prepared, probe=nearest_mean_accuracy)
 
     def configs(self, parameters: dict, seed: int) -> tuple[AutoencoderConfig, TrainingConfig]:
         """Parameters of a trial as the configurations that `models` takes."""

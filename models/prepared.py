@@ -1,0 +1,79 @@
+"""A data set on its device, with the fixed subsets that every trial is measured on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data import ImageData
+
+REFERENCE_IMAGES = 768  # training images on which the error without noise is measured
+PROBE_IMAGES = 640  # training images whose codes the probe learns from, or an eighth if more
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A data set on its device, with the fixed subsets that every record is measured on."""
+
+    images: Tensor  # uint8 (N, 28, 28)
+    labels: Tensor  # int64 (N,)
+    train: Tensor  # int64 indices, as the others
+    validation: Tensor
+    reference: Tensor  # of the training split, for the error without noise and batch statistics
+    probe_train: Tensor  # of the training split, whole classes
+    probe_validation: Tensor  # positions in `validation` of the same classes
+    classes: int
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """Images (B, 1, 28, 28) in [0, 1], channels last."""
+        pixels = self.images[indices].unsqueeze(1).float().div_(255)
+        return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def prepare(
+    data: ImageData, device: torch.device | str = "cpu", validation_limit: int | None = None
+) -> PreparedData:
+    """Move `data` to `device` once and choose its fixed subsets (the same for every trial).
+
+    `validation_limit` bounds the validation images measured each epoch; the choice is seeded.
+    """
+    rng = np.random.default_rng(0)
+    validation = _subset(data.validation, validation_limit or len(data.validation), rng)
+    reference = _subset(data.train, REFERENCE_IMAGES, rng)
+    probe_train = _class_subset(data, max(PROBE_IMAGES, len(data.train) // 8), rng)
+    known = torch.isin(data.labels[validation], data.labels[probe_train])
+    tensors = (
+        data.images,
+        data.labels,
+        data.train,
+        validation,
+        reference,
+        probe_train,
+        known.nonzero().flatten(),
+    )
+    return PreparedData(*(tensor.to(device) for tensor in tensors), len(data.class_names))
+
+
+def _subset(indices: Tensor, size: int, rng: np.random.Generator) -> Tensor:
+    if size >= len(indices):
+        return indices
+    return indices[torch.from_numpy(np.sort(rng.permutation(len(indices))[:size]))]
+
+
+def _class_subset(data: ImageData, size: int, rng: np.random.Generator) -> Tensor:
+    """About `size` training images: every class in a small set, whole classes of a large one."""
+    labels = data.labels[data.train].numpy()
+    classes, counts = np.unique(labels, return_counts=True)
+    wanted = math.ceil(size / min(64, counts.max()))
+    chosen = np.sort(rng.permutation(classes)[:wanted])
+    per_class = math.ceil(size / len(chosen))
+    picked = [np.flatnonzero(labels == label)[:per_class] for label in chosen]
+    return data.train[torch.from_numpy(np.sort(np.concatenate(picked)))]
