@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from models.classifier import Classifier, ClassifierConfig
+from models.corruption import corrupt
 from models.prepared import PreparedData
 from models.training import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
 
@@ -19,25 +20,25 @@ def classifier_run(
     model: ClassifierConfig, training: TrainingConfig, data: PreparedData
 ) -> TrainingRun:
     """A new classifier, about to be trained."""
-    return TrainingRun(
-        partial(Classifier, model), Classification(training.label_smoothing), training, data
-    )
+    return TrainingRun(partial(Classifier, model), Classification(training), training, data)
 
 
 @dataclass(frozen=True)
 class Classification:
-    """A `models.training.Objective`: cross-entropy in nats, with smoothed labels in training
-    and without when measured; accuracies are fractions."""
+    """A `models.training.Objective`: cross-entropy in nats, on noised images with smoothed labels
+    in training and without either when measured; accuracies are fractions."""
 
-    label_smoothing: float = 0.0
+    training: TrainingConfig
     metrics: tuple[str, ...] = ("train_accuracy", "validation_loss", "validation_accuracy")
 
     def loss(
         self, network: Classifier, images: Tensor, labels: Tensor, generator: Generator
     ) -> Tensor:
+        training = self.training
+        noised = corrupt(images, training.noise, training.noise_level, generator)
         with autocast(images.device):
-            logits = network(images)
-        return F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
+            logits = network(noised)
+        return F.cross_entropy(logits.float(), labels, label_smoothing=training.label_smoothing)
 
     def measure(self, network: Classifier, data: PreparedData) -> dict[str, float]:
         train = predict(network, data, data.reference)

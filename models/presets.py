@@ -54,3 +54,47 @@ AUTOENCODER_PRESETS = MappingProxyType(
     }
 )
 """Name -> every parameter of AutoencoderConfig and TrainingConfig that the model sets."""
+
+_REPORTED_CLASSIFIER = {
+    "depth": 3,
+    "width": 32,
+    "residual": False,
+    "hidden": 128,
+    "hidden_activation": True,
+    "dropout": 0.3,
+    "activation": "relu",
+    "learning_rate": 1e-3,
+    "l2": 0.0,
+    "label_smoothing": 0.0,
+    "affine": 0.0,
+    "noise": "none",
+    "noise_level": 0.0,
+    "seed_offset": 0,
+}
+
+CLASSIFIER_PRESETS = MappingProxyType(
+    {
+        "naive": MappingProxyType({**_REPORTED_CLASSIFIER, "hidden_activation": False}),
+        "another-naive": MappingProxyType(
+            {**_REPORTED_CLASSIFIER, "hidden_activation": False, "seed_offset": 1000}
+        ),
+        "corrected-naive": MappingProxyType(_REPORTED_CLASSIFIER),
+        "residual": MappingProxyType(
+            {
+                **_REPORTED_CLASSIFIER,
+                "depth": 4,
+                "residual": True,
+                "hidden": 256,
+                "activation": "silu",
+                "learning_rate": 1.5e-3,
+                "l2": 0.03,
+                "label_smoothing": 0.1,
+                "affine": 1.0,
+            }
+        ),
+    }
+)
+"""Name -> every parameter of ClassifierConfig (`classes` aside) and TrainingConfig that the model
+sets, and what is added to the seed. The report's classifiers of Omniglot: a few blocks and two
+fully connected layers with dropout between them, and no activation there in the naive ones.
+`residual` is not the report's: it is where a search that wants accuracy should begin."""

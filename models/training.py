@@ -43,7 +43,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3
     l1: float = 0.0  # weight of the mean absolute code unit in an autoencoder's loss
     l2: float = 0.0  # decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101)
-    noise: NoiseName = "none"  # on an autoencoder's input
+    noise: NoiseName = "none"  # on the input, after the augmentation
     noise_level: float = 0.0
     label_smoothing: float = 0.0  # of a classifier (Szegedy et al. 2016, arXiv:1512.00567)
     affine: float = 0.0  # strength of the augmentation, see Affine.of_strength

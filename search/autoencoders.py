@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from models.training import TrainingConfig, TrainingRun
 from probes.closed_form import nearest_mean_accuracy
 from search.run import Command, main
 from search.settings import QUICK_VALIDATION_IMAGES, Settings, build_parser, positive_int
-from search.space import Preset, Space
+from search.space import Preset, Space, pick
+from search.task import Retrained, Surroundings
 
 METRICS = (
     "train_loss",
@@ -48,6 +49,8 @@ class AutoencoderTask:
     metric: str = "validation_mse"
     metrics: tuple[str, ...] = METRICS
     checkpoints: bool = True
+    kept: tuple[str, ...] = ("train_loss", "train_mse")
+    retrained_presets: tuple[str, ...] = ()
 
     @property
     def mode(self) -> str:
@@ -113,16 +116,16 @@ class AutoencoderTask:
             "seed": seed,
             "batch_size": self.batch_size,
         }
-        return _pick(AutoencoderConfig, parameters), _pick(TrainingConfig, training)
+        return pick(AutoencoderConfig, parameters), pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:
         model, training = self.configs(parameters, seed)
         return {"model": asdict(model), "training": asdict(training)}
 
-    def final_metrics(
+    def test(
         self, weights: dict, parameters: dict, data: ImageData, device: str
-    ) -> dict[str, float]:
-        """Metrics of trained weights on all of the validation and the test split."""
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Error and probe accuracy of trained weights on all of validation and test."""
         network = self._network(weights, parameters, device)
         whole = prepare(data, device)
         known = encode(network, whole, whole.probe_train)
@@ -135,7 +138,7 @@ class AutoencoderTask:
             metrics[f"{split}_probe_accuracy"] = nearest_mean_accuracy(
                 known, labels, codes[chosen], whole.labels[indices][chosen]
             )
-        return metrics
+        return metrics, {}
 
     def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
         """Validation images, as noised for training, and reconstructed: (16, 28, 28) each."""
@@ -186,20 +189,21 @@ class AutoencoderTask:
             }
         return floors
 
+    def conclude(
+        self, winners: list[Retrained], data: ImageData, around: Surroundings
+    ) -> list[dict]:
+        return [{} for _ in winners]
+
     def _network(self, weights: dict, parameters: dict, device: str) -> Autoencoder:
-        network = Autoencoder(_pick(AutoencoderConfig, parameters))
+        network = Autoencoder(pick(AutoencoderConfig, parameters))
         network.load_state_dict(weights)
         return network.to(device=device, memory_format=torch.channels_last).eval()
 
 
-def _pick(config: type, values: dict):
-    names = {field.name for field in fields(config)}
-    return config(**{name: value for name, value in values.items() if name in names})
-
-
-def _task(settings: Settings) -> AutoencoderTask:
+def _task(settings: Settings, data: ImageData) -> AutoencoderTask:
+    options = settings.options
     return AutoencoderTask(
-        settings.latent_sizes, settings.max_epochs, settings.budget, settings.metric
+        options["latent_sizes"], settings.max_epochs, settings.budget, options["metric"]
     )
 
 
@@ -225,7 +229,14 @@ def _parser():
     return parser
 
 
-COMMAND = Command("autoencoders", _parser, _task, default_dataset="mnist", stand_in="mnist5k")
+COMMAND = Command(
+    "autoencoders",
+    _parser,
+    _task,
+    default_dataset="mnist",
+    stand_in="mnist5k",
+    options={"latent_sizes": (1024, 128, 32), "metric": "validation_mse"},
+)
 
 if __name__ == "__main__":
     # Under its own name, not as __main__, so that the workers can unpickle its task.

@@ -15,12 +15,15 @@ import ray
 import torch
 
 from models.data import ImageData
-from search.folder import write_atomically, write_json
+from search.checkpoints import CheckpointStore
+from search.folder import RunFolder, write_atomically, write_json
 from search.logbook import Logbook
 from search.settings import Settings
-from search.state import TrialRecord
-from search.task import Task, data_from_arrays
+from search.state import COMPLETE, TrialRecord
+from search.task import Retrained, Surroundings, Task, data_from_arrays
 from search.tuner import Limits
+
+PRESET_SEEDS = 3  # enough for a deviation; presets are not what a large --final-seeds is for
 
 
 def write_finals(
@@ -34,88 +37,135 @@ def write_finals(
     if not settings.final_seeds or not winners:
         return
     seeds = [settings.seed + 1 + n for n in range(settings.final_seeds)]
-    _retrain(logbook, winners, seeds, arrays, limits)
+    presets = [t for t in logbook.state.trials if t.is_preset and t.state == COMPLETE]
+    wanted = {trial.number: seeds for trial in winners}
+    for trial in presets:
+        if trial.origin in logbook.task.retrained_presets:
+            wanted.setdefault(trial.number, seeds[:PRESET_SEEDS])
+    _retrain(logbook, wanted, arrays, limits)
+    around = Surroundings(logbook.folder.path.parent, settings.data_dir)
+    concluded = logbook.task.conclude(
+        [_retrained(logbook, trial, seeds) for trial in winners], data, around
+    )
     write_json(
         logbook.folder.final_json,
         {
             "metric": logbook.task.metric,
             "seeds": seeds,
             "floors": logbook.task.floors(data),
-            "winners": [_winner(logbook, trial, seeds) for trial in winners],
+            "winners": [
+                {**_winner(logbook, trial, seeds), **more}
+                for trial, more in zip(winners, concluded, strict=True)
+            ],
             "presets": [
-                _preset(logbook, trial, data)
-                for trial in logbook.state.trials
-                if trial.is_preset and trial.state == "complete"
+                _preset(logbook, trial, data, wanted.get(trial.number, ())) for trial in presets
             ],
         },
     )
 
 
 def _retrain(
-    logbook: Logbook,
-    winners: list[TrialRecord],
-    seeds: list[int],
-    arrays: ray.ObjectRef,
-    limits: Limits,
+    logbook: Logbook, wanted: dict[int, list[int]], arrays: ray.ObjectRef, limits: Limits
 ) -> None:
-    """Train every winner with every seed that the ledger does not have yet, in parallel."""
-    wanted = [
-        (trial, seed)
-        for trial in winners
+    """Train each trial's configuration with each of its seeds that the ledger does not have
+    yet, in parallel."""
+    to_do = [
+        (logbook.state.trials[number], seed)
+        for number, seeds in wanted.items()
         for seed in seeds
-        if (trial.number, seed) not in logbook.state.finals
+        if (number, seed) not in logbook.state.finals
     ]
-    if wanted:
+    if to_do:
         print(
-            f"training {len(winners)} winners with {len(seeds)} new seeds each "
-            f"({len(wanted)} to do)",
-            flush=True,
+            f"retraining the chosen configurations with new seeds: {len(to_do)} to do", flush=True
         )
     train = ray.remote(num_cpus=limits.cpus_per_trial, num_gpus=limits.gpus_per_trial)(
         retrain_and_test
     )
     threads = max(1, int(limits.cpus_per_trial))
     running = {
-        train.remote(logbook.task, arrays, trial.parameters, seed, threads): (trial, seed)
-        for trial, seed in wanted
+        train.remote(
+            logbook.task, arrays, logbook.folder, trial.id, trial.parameters, seed, threads
+        ): (trial, seed)
+        for trial, seed in to_do
     }
     while running:
         (done,), _ = ray.wait(list(running))
         trial, seed = running.pop(done)
         logbook.final(trial, seed, ray.get(done))
+        CheckpointStore(logbook.folder.finals).delete(_name(trial.id, seed))
+        what = trial.origin if trial.is_preset else trial.id
         print(
-            f"  {logbook.space.group.replace('_', ' ')} {trial.group}, seed {seed}: done, "
+            f"  {logbook.space.group.replace('_', ' ')} {trial.group}, {what}, seed {seed}: done, "
             f"{len(running)} left",
             flush=True,
         )
 
 
-def retrain_and_test(task: Task, arrays: dict, parameters: dict, seed: int, threads: int) -> dict:
+def retrain_and_test(
+    task: Task,
+    arrays: dict,
+    folder: RunFolder,
+    trial_id: str,
+    parameters: dict,
+    seed: int,
+    threads: int,
+) -> dict:
     """Train to the full budget; the metrics, test split included, of the weights at the epoch
-    that validation likes best."""
+    that validation likes best. What the task keeps of it in detail goes to `finals/`."""
     torch.set_num_threads(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     data = data_from_arrays(arrays)
     run = task.start(parameters, seed, task.prepare(data, device))
-    best, chosen, weights = math.inf, None, None
+    name = _name(trial_id, seed)
+    chosen, weights = _train_to_the_end(task, run, CheckpointStore(folder.finals), name)
+    metrics, details = task.test(weights, parameters, data, device)
+    if details:
+        _write_arrays(folder.finals / f"{name}.npz", details)
+    return {"epochs": chosen["epoch"], **{key: chosen[key] for key in task.kept}, **metrics}
+
+
+def _train_to_the_end(task: Task, run, store: CheckpointStore, name: str) -> tuple[dict, dict]:
+    """The record and weights of the best epoch; goes on from the checkpoint of a lost worker."""
+    state = store.load(name)
+    chosen = None
+    if state is not None:
+        run.load_state_dict(state["run"])
+        chosen = state["chosen"]
     for record in run.epochs():
-        value = record[task.metric] if task.mode == "min" else -record[task.metric]
-        if value < best:
-            best, chosen, weights = value, record, run.weights()
-    if chosen is None:  # diverged from the first epoch on: its metrics will say so
-        chosen, weights = record, run.weights()
-    return {
-        "epochs": chosen["epoch"],
-        "train_loss": chosen["train_loss"],
-        "train_mse": chosen["train_mse"],
-        **task.final_metrics(weights, parameters, data, device),
-    }
+        # The first epoch counts whatever it is: where all diverge, the metrics will say so.
+        improved = chosen is None or _rank(task, record) < _rank(task, chosen)
+        chosen = record if improved else chosen
+        store.save(
+            name,
+            {"run": run.state_dict(), "chosen": chosen},
+            run.weights() if improved else None,
+        )
+    return chosen, _load_weights(store.weights_path(name))
+
+
+def _rank(task: Task, record: dict) -> float:
+    value = record[task.metric] if task.mode == "min" else -record[task.metric]
+    return value if math.isfinite(value) else math.inf
+
+
+def _name(trial_id: str, seed: int) -> str:
+    return f"{trial_id}-seed-{seed}"
+
+
+def _retrained(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> Retrained:
+    place = logbook.folder.best / str(trial.group)
+    paths = [logbook.folder.finals / f"{_name(trial.id, seed)}.npz" for seed in seeds]
+    return Retrained(
+        parameters=trial.parameters,
+        weights=_load_weights(place / "weights.pt"),
+        details=[dict(np.load(path)) for path in paths if path.exists()],
+        place=place,
+    )
 
 
 def _winner(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> dict:
     task = logbook.task
-    runs = [{"seed": seed, **logbook.state.finals[trial.number, seed]} for seed in seeds]
-    names = [name for name in runs[0] if name != "seed"]
     return {
         logbook.space.group: trial.group,
         "trial": trial.id,
@@ -124,6 +174,15 @@ def _winner(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> dict:
         "epochs": trial.epochs,
         "parameters": trial.parameters,
         "searched": {task.metric: trial.best_record(task.metric, task.mode)[task.metric]},
+        **_over_seeds(logbook, trial, seeds),
+    }
+
+
+def _over_seeds(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> dict:
+    """Every seed's metrics, their mean and their standard deviation."""
+    runs = [{"seed": seed, **logbook.state.finals[trial.number, seed]} for seed in seeds]
+    names = [name for name in runs[0] if name != "seed"]
+    return {
         "runs": runs,
         "mean": {name: statistics.fmean(run[name] for run in runs) for name in names},
         "std": {
@@ -133,25 +192,32 @@ def _winner(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> dict:
     }
 
 
-def _preset(logbook: Logbook, trial: TrialRecord, data: ImageData) -> dict:
-    best = trial.best_record(logbook.task.metric, logbook.task.mode)
+def _preset(logbook: Logbook, trial: TrialRecord, data: ImageData, seeds: list[int]) -> dict:
+    """A preset as the search trained it and, with `seeds`, as it was trained again."""
+    task = logbook.task
+    best = trial.best_record(task.metric, task.mode)
     weights = _load_weights(logbook.folder.best / trial.origin / "weights.pt")
+    metrics, _ = task.test(weights, trial.parameters, data, "cpu")
     return {
         "preset": trial.origin,
         "trial": trial.id,
         logbook.space.group: trial.group,
         "epochs": trial.epochs,
-        "train_loss": best["train_loss"],
-        "train_mse": best["train_mse"],
-        **logbook.task.final_metrics(weights, trial.parameters, data, "cpu"),
+        **{name: best[name] for name in task.kept},
+        **metrics,
+        **(_over_seeds(logbook, trial, seeds) if seeds else {}),
     }
 
 
 def _write_examples(logbook: Logbook, trial: TrialRecord, data: ImageData) -> None:
     place = logbook.folder.best / str(trial.group)
-    weights = _load_weights(place / "weights.pt")
-    arrays = logbook.task.examples(weights, trial.parameters, data)
-    write_atomically(place / "examples.npz", lambda file: np.savez_compressed(file, **arrays))
+    arrays = logbook.task.examples(_load_weights(place / "weights.pt"), trial.parameters, data)
+    if arrays:
+        _write_arrays(place / "examples.npz", arrays)
+
+
+def _write_arrays(path: Path, arrays: dict) -> None:
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def _load_weights(path: Path) -> dict:
@@ -161,18 +227,20 @@ def _load_weights(path: Path) -> dict:
 def best_table(logbook: Logbook) -> str:
     """The best configuration of each group, as text for a terminal."""
     task, rows = logbook.task, []
+    width = max(6, *(len(str(group)) for group in logbook.space.groups))
     for group in logbook.space.groups:
         trial = logbook.best(group)
         if trial is None:
-            rows.append(f"{group!s:>6}  no trial finished")
+            rows.append(f"{group!s:>{width}}  no trial finished")
             continue
         value = trial.best_record(task.metric, task.mode)[task.metric]
-        budget = "" if trial.state == "complete" else f" [stopped after {trial.epochs} epochs]"
+        budget = "" if trial.state == COMPLETE else f" [stopped after {trial.epochs} epochs]"
         rows.append(
-            f"{group!s:>6}  {value:10.5f}  {_test(logbook, trial):>19}  {trial.origin}: "
+            f"{group!s:>{width}}  {value:10.5f}  {_test(logbook, trial):>19}  {trial.origin}: "
             f"{_in_words(trial.parameters, logbook.space.group)}{budget}"
         )
-    title = f"{'size':>6}  {task.metric[:10]:>10}  {'test (retrained)':>19}  best configuration"
+    what = logbook.space.group.replace("latent_", "")
+    title = f"{what:>{width}}  {task.metric[:10]:>10}  {'test (retrained)':>19}  best configuration"
     return "\n".join(["", title, *rows, ""])
 
 

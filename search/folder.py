@@ -29,6 +29,7 @@ class RunFolder:
         self.final_json = path / "final.json"
         self.checkpoints = path / "checkpoints"
         self.best = path / "best"
+        self.finals = path / "finals"  # of the retrained winners, what each kind of search keeps
         self.errors = path / "errors"
         self.ray = path / "ray"  # what Ray writes; a search never reads it back
 

@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -52,8 +51,10 @@ class RunRecord:
                 "machine": _machine(),
                 "metric": logbook.task.metric,
                 "mode": logbook.task.mode,
-                "latent_sizes": list(self._settings.latent_sizes),
-                "settings": asdict(self._settings),
+                "group": logbook.space.group,
+                "groups": list(logbook.space.groups),
+                **self._settings.options,
+                "settings": self._settings.as_json(),
                 "space": header["space"],
                 "presets": header["presets"],
                 "counts": logbook.state.counts(),

@@ -9,11 +9,12 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import optuna
 import ray
@@ -26,7 +27,7 @@ from search.folder import FolderError, RunFolder
 from search.ledger import LedgerError, read_ledger
 from search.logbook import Logbook
 from search.record import RunRecord
-from search.settings import Settings, UsageError, refuse_changes, resolve
+from search.settings import BUDGETS, Settings, UsageError, refuse_changes, resolve
 from search.status import StatusBlock
 from search.tables import TableWriter
 from search.task import Task, arrays_from_data
@@ -41,9 +42,12 @@ class Command:
 
     name: str
     parser: Callable[[], argparse.ArgumentParser]
-    task: Callable[[Settings], Task]
+    task: Callable[[Settings, ImageData], Task]
     default_dataset: str
     stand_in: str  # taken where the default cannot be had
+    options: Mapping[str, Any] = field(default_factory=dict)  # its own flags and their defaults
+    budgets: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda dataset: BUDGETS
+    """The settings of each budget, for a data set."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,12 @@ def _prepare(command: Command, given: dict) -> Session:
                 f"{folder.path} is a search of {events[0]['command']}: resume it "
                 f"with python -m search.{events[0]['command']}"
             )
-        settings = resolve(given, recorded, recorded["budget"])
+        settings = resolve(given, recorded, {}, {})
     else:
         folder, events = None, None
-        settings = resolve(given, None, given.get("budget") or _default_budget(given))
+        budget = given.get("budget") or _default_budget(given)
+        sizes = command.budgets(given.get("dataset") or command.default_dataset)[budget]
+        settings = resolve(given, None, {**sizes, "budget": budget}, command.options)
         if settings.name and (storage / settings.name).exists():
             raise FolderError(
                 f"{storage / settings.name} exists already: add --resume to go on "
@@ -124,7 +130,7 @@ def _prepare(command: Command, given: dict) -> Session:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         folder = RunFolder(storage / (settings.name or f"{command.name}-{data.name}-{stamp}"))
     settings = replace(settings, name=folder.name, storage_path=str(storage))
-    session = Session(command, settings, command.task(settings), data, note, folder)
+    session = Session(command, settings, command.task(settings, data), data, note, folder)
     if events is not None:
         _refuse_another_search(session, events)
     return session
@@ -185,15 +191,10 @@ def _load_set(name: str, settings: Settings) -> ImageData:
 
 def _header(session: Session) -> dict:
     """The ledger's first event: what makes this search this search."""
-    settings = asdict(session.settings)
     return {
         "version": LEDGER_VERSION,
         "command": session.command.name,
-        "settings": {
-            **settings,
-            "latent_sizes": list(session.settings.latent_sizes),
-            "resume": False,
-        },
+        "settings": {**session.settings.as_json(), "resume": False},
         "seed": session.settings.seed,
         "sampler": session.settings.sampler,
         "space": session.task.space().as_json(),

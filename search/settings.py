@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from models.data import DATASETS
 from search.suggestion import SAMPLERS
@@ -43,9 +45,14 @@ class Settings:
     max_failures: int = 2
     trial_timeout_s: float = 600.0
     sampler: str = "tpe"
-    metric: str = "validation_mse"
-    latent_sizes: tuple[int, ...] = (1024, 128, 32)
     resume: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the command's own flags
+
+    def as_json(self) -> dict:
+        """All settings in one dict, the command's own beside the shared ones."""
+        shared = {key: value for key, value in asdict(self).items() if key != "options"}
+        values = {**shared, **self.options}
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
 
 # A session may change these; the rest says what the search is, and stays.
@@ -71,7 +78,7 @@ MAY_CHANGE = frozenset(
 # search stops giving out time at ten, so that a slower machine keeps the promise too.
 QUICK = {"max_epochs": 9, "grace_epochs": 1, "train_size": 5000, "time_budget_s": 600.0}
 FULL = {"max_epochs": 81, "grace_epochs": 3}
-BUDGETS = {"quick": QUICK, "full": FULL}
+BUDGETS: Mapping[str, Mapping[str, Any]] = {"quick": QUICK, "full": FULL}
 QUICK_VALIDATION_IMAGES = 2000  # measured each epoch; the winners are measured on all
 
 
@@ -93,6 +100,11 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--dataset", choices=tuple(DATASETS), help="data set (default: see below)")
+    add(
+        "--split",
+        help="how the data set is split, where it has several: omniglot's are drawers "
+        "(964 characters, tested on unseen drawers; default) and decathlon (1,623 characters)",
+    )
     add("--data-dir", help="where data sets are (default: $DATA_DIR, else ./data)")
     add("--num-samples", type=positive_int, help="trials in all, presets first (default 50)")
     add("--max-epochs", type=positive_int, help="epochs of a trial that is not stopped early")
@@ -176,23 +188,30 @@ def fraction(text: str) -> float:
     return value
 
 
-def resolve(given: dict, recorded: dict | None, budget: str) -> Settings:
+def resolve(
+    given: dict, recorded: dict | None, defaults: Mapping[str, Any], options: Mapping[str, Any]
+) -> Settings:
     """The settings of this session: `given` on the command line over those `recorded` by the
-    search that is resumed, or over the budget's.
+    search that is resumed, or over the `defaults` of its budget and the command's own `options`.
 
     Raises UsageError if `given` contradicts `recorded` in what makes the search, or itself.
     """
     if recorded is None:
         data_dir = os.environ.get("DATA_DIR", "data")
-        values = {"data_dir": data_dir, **BUDGETS[budget], **given, "budget": budget}
+        values = {"data_dir": data_dir, **options, **defaults, **given}
     else:
         refuse_changes(given, recorded)
         kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
         values = {**kept, **given}
-    settings = Settings(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    shared = {each.name for each in fields(Settings)}
+    return check(
+        Settings(
+            **{key: value for key, value in values.items() if key in shared},
+            options={key: value for key, value in values.items() if key not in shared},
+        ),
+        given,
     )
-    return check(settings, given)
 
 
 def refuse_changes(given: dict, recorded: dict) -> None:
@@ -216,8 +235,11 @@ def check(settings: Settings, given: dict) -> Settings:
                 f"{settings.max_epochs}"
             )
         settings = replace(settings, grace_epochs=settings.max_epochs)
-    if len(set(settings.latent_sizes)) < len(settings.latent_sizes):
-        raise UsageError(f"--latent-sizes {_said(list(settings.latent_sizes))} names one twice")
+    for name, value in settings.options.items():
+        if isinstance(value, tuple) and len(set(value)) < len(value):
+            raise UsageError(f"--{name.replace('_', '-')} {_said(list(value))} names one twice")
+    if settings.split and settings.dataset is None:
+        raise UsageError("--split needs --dataset: say which set is to be split")
     cores = os.cpu_count()
     if settings.address is None and settings.cpus_per_trial > cores:
         raise UsageError(

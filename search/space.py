@@ -6,7 +6,7 @@ well as one of 1,024, and a search that compared them would stop studying the sm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from optuna.distributions import (
     BaseDistribution,
@@ -48,6 +48,12 @@ class Space:
             name: _nearest(distribution, parameters[name])
             for name, distribution in self.distributions.items()
         }
+
+
+def pick(config: type, values: dict):
+    """A configuration from those of `values` that it has fields for."""
+    names = {each.name for each in fields(config)}
+    return config(**{name: value for name, value in values.items() if name in names})
 
 
 def _nearest(distribution: BaseDistribution, value):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +25,24 @@ class Run(Protocol):
     def weights(self) -> dict: ...
 
 
+@dataclass(frozen=True)
+class Retrained:
+    """A winner of the search after it was trained again, for `Task.conclude`."""
+
+    parameters: dict
+    weights: dict  # of the search's own trial
+    details: list[dict[str, np.ndarray]]  # what `Task.test` kept of each seed
+    place: Path  # its folder under best/
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a conclusion may look at beside its own search."""
+
+    runs: Path  # the folder of run folders
+    data_dir: str
+
+
 class Task(Protocol):
     """A kind of search. Travels to the workers, so it must be small and pickle."""
 
@@ -31,6 +51,8 @@ class Task(Protocol):
     mode: str  # "min" or "max"
     max_epochs: int
     checkpoints: bool  # False for trials too short to be worth one
+    kept: tuple[str, ...]  # metrics of the training that final.json repeats
+    retrained_presets: tuple[str, ...]  # presets that get new seeds as the winners do
 
     def space(self) -> Space: ...
 
@@ -43,6 +65,23 @@ class Task(Protocol):
 
     def describe(self, parameters: dict, seed: int) -> dict:
         """The configuration to store beside weights, JSON-ready."""
+
+    def test(
+        self, weights: dict, parameters: dict, data: ImageData, device: str
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Metrics of trained weights on all of the validation and the test split, and arrays
+        to keep for `conclude`, if any."""
+
+    def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
+        """Arrays for pictures of a winner, without the test split; may be none."""
+
+    def floors(self, data: ImageData) -> dict:
+        """What methods without training reach on the same splits, for final.json."""
+
+    def conclude(
+        self, winners: list[Retrained], data: ImageData, around: Surroundings
+    ) -> list[dict]:
+        """What final.json says of each winner beside its metrics."""
 
 
 def arrays_from_data(data: ImageData) -> dict:
