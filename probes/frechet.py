@@ -51,7 +51,7 @@ class Distance:
     low: float
     high: float
     kernel: float  # squared maximum mean discrepancy, cubic kernel; unbiased, so it may be below 0
-    kernel_std: float  # over subsets; rounding where N <= 1000: each subset is then the whole set
+    kernel_std: float  # over subsets
     images: int  # N, of the smaller set
     rank: int  # of the covariance of the features, the smaller of the two sets'
     dimensions: int  # D
@@ -164,9 +164,9 @@ def kernel_distance(real: Tensor, other: Tensor, seed: int = 0) -> tuple[float, 
     features (N, D) and (M, D) under the kernel (x.y / D + 1)^3 (Binkowski et al. 2018,
     arXiv:1801.01401, section 4), by torchmetrics in float64.
 
-    A subset is min(N, M, 1000) rows of each set, drawn with `seed` without replacement: with
-    N = M <= 1000 all subsets are the same, and their deviation of 0 says nothing of the error.
-    Unlike the Frechet distance it has no bias at small N. Raises ValueError as that does.
+    A subset is min(N / 2, M / 2, 1000) rows of each set, drawn with `seed` without replacement:
+    no more than half, so that subsets differ. Unlike the Frechet distance it has no bias at small
+    N. Raises ValueError as that does.
     """
     real, other = _checked(real, other)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -174,7 +174,7 @@ def kernel_distance(real: Tensor, other: Tensor, seed: int = 0) -> tuple[float, 
         metric = KernelInceptionDistance(
             _Vectors(real.shape[1]),
             subsets=KERNEL_SUBSETS,
-            subset_size=min(len(real), len(other), KERNEL_SUBSET),
+            subset_size=max(2, min(len(real) // 2, len(other) // 2, KERNEL_SUBSET)),
         )
         # torch.manual_seed would seed CUDA's generators too, which are not forked here.
         torch.default_generator.manual_seed(seed)

@@ -192,7 +192,21 @@ class AutoencoderTask:
     def conclude(
         self, winners: list[Retrained], data: ImageData, around: Surroundings
     ) -> list[dict]:
-        return [{} for _ in winners]
+        """The Frechet classifier distances of each winner, as the search trained it: of its
+        reconstructions and of samples decoded from densities of its codes."""
+        from probes.extractor import find_extractor  # torchmetrics: seconds, for no worker's use
+        from probes.frechet import autoencoder_distances
+
+        extractor = find_extractor(around.runs, around.data_dir)
+        print(f"Frechet classifier distance in the features of {extractor.source}", flush=True)
+        concluded = []
+        for winner in winners:
+            network = self._network(winner.weights, winner.parameters, "cpu")
+            found = autoencoder_distances(network, extractor.network, data)
+            distances = {name: asdict(distance) for name, distance in found.items()}
+            about = {"classifier": extractor.summary(), "distances": distances}
+            concluded.append({"frechet_classifier_distance": about})
+        return concluded
 
     def _network(self, weights: dict, parameters: dict, device: str) -> Autoencoder:
         network = Autoencoder(pick(AutoencoderConfig, parameters))
