@@ -21,15 +21,19 @@ class ClassifierConfig:
     classes: int = 10
     depth: int = 3  # blocks: 14x14, 7x7 and 4x4 first, see `models.autoencoder.block_sides`
     width: int = 32  # channels at 14x14; twice that at 7x7, four times at 4x4
+    stem: int = 0  # channels of a convolution at 28x28 before the blocks; 0: none
     residual: bool = False  # two convolutions and a shortcut a block, instead of one convolution
     hidden: int = 256  # units of the first fully connected layer
-    hidden_activation: bool = True  # between the fully connected layers; the report forgot it
+    hidden_norm: bool = False  # batch norm between the fully connected layers
+    hidden_activation: bool = True  # there too; the report forgot it
     dropout: float = 0.0  # between the fully connected layers
     activation: Literal["relu", "gelu", "silu"] = "relu"
 
     def __post_init__(self) -> None:
         if min(self.classes, self.depth, self.width, self.hidden) < 1:
             raise ValueError("classes, depth, width and hidden must be at least 1")
+        if self.stem < 0:
+            raise ValueError(f"stem must not be negative, got {self.stem}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.activation not in ACTIVATIONS:
@@ -76,12 +80,13 @@ class Classifier(nn.Module):
         side = block_sides(config.depth)[-1]
         flat = _channels(config, side) * side**2
         self.hidden = nn.Linear(flat, config.hidden)
+        self.norm = nn.BatchNorm1d(config.hidden) if config.hidden_norm else nn.Identity()
         self.activation = activation() if config.hidden_activation else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.to_logits = nn.Linear(config.hidden, config.classes)
 
     def features(self, images: Tensor) -> Tensor:
-        return self.activation(self.hidden(self.blocks(images).flatten(1)))
+        return self.activation(self.norm(self.hidden(self.blocks(images).flatten(1))))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.to_logits(self.dropout(self.features(images)))
@@ -89,7 +94,11 @@ class Classifier(nn.Module):
 
 def _blocks(config: ClassifierConfig, activation: type[nn.Module]) -> nn.Sequential:
     block = ResidualBlock if config.residual else PlainBlock
-    blocks, inputs, current = [], 1, None
+    blocks: list[nn.Module] = []
+    inputs, current = 1, None
+    if config.stem:
+        blocks.append(PlainBlock(inputs, config.stem, 1, activation))
+        inputs = config.stem
     for side in block_sides(config.depth):
         outputs = _channels(config, side)
         blocks.append(block(inputs, outputs, 1 if side == current else 2, activation))

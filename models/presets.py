@@ -58,8 +58,10 @@ AUTOENCODER_PRESETS = MappingProxyType(
 _REPORTED_CLASSIFIER = {
     "depth": 3,
     "width": 32,
+    "stem": 0,
     "residual": False,
     "hidden": 128,
+    "hidden_norm": False,
     "hidden_activation": True,
     "dropout": 0.3,
     "activation": "relu",
@@ -83,8 +85,10 @@ CLASSIFIER_PRESETS = MappingProxyType(
             {
                 **_REPORTED_CLASSIFIER,
                 "depth": 4,
+                "stem": 16,
                 "residual": True,
-                "hidden": 256,
+                "hidden": 512,
+                "hidden_norm": True,
                 "activation": "silu",
                 "learning_rate": 1.5e-3,
                 "l2": 0.03,

@@ -65,10 +65,12 @@ class ClassifierTask:
         distributions = {
             "depth": IntDistribution(2, 12 if full else 6),
             "width": IntDistribution(16, 96 if full else 32, step=8),
+            "stem": IntDistribution(0, 32 if full else 16, step=16),
             "residual": CategoricalDistribution((True, False)),
             "hidden": IntDistribution(64, 1024 if full else 512, step=64),
             "dropout": FloatDistribution(0.0, 0.6, step=0.1),
             "label_smoothing": FloatDistribution(0.0, 0.2, step=0.05),
+            "hidden_norm": CategoricalDistribution((True, False)),
             "affine": FloatDistribution(0.0, 2.0, step=0.25),
             "noise_level": FloatDistribution(0.0, 0.2, step=0.05),
             "l2": FloatDistribution(1e-4, 1e-1, log=True),
@@ -205,13 +207,14 @@ def most_confused(predictions: np.ndarray, labels: np.ndarray) -> list[tuple[tup
 def confusion_pictures(
     pairs: list[tuple[tuple[int, int], int]], predictions: np.ndarray, data: ImageData
 ) -> dict[str, np.ndarray]:
-    """For each pair a test image that was confused, and a training image of either class:
-    uint8 (pairs, 28, 28) each."""
+    """For each pair a test image that was confused, and an image of either class from outside
+    the test split (a small training split may lack a class): uint8 (pairs, 28, 28) each."""
     labels, images = data.labels[data.test].numpy(), data.images.numpy()
-    train_labels = data.labels[data.train].numpy()
+    known = torch.cat([data.train, data.validation])
+    known_labels = data.labels[known].numpy()
 
     def of_class(label: int) -> np.ndarray:
-        return images[data.train[int(np.flatnonzero(train_labels == label)[0])]]
+        return images[known[int(np.flatnonzero(known_labels == label)[0])]]
 
     def mistaken(wanted: int, given: int) -> np.ndarray:
         times = ((predictions == given) & (labels == wanted)).sum(0)
