@@ -20,51 +20,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-METRICS = (
-    "train_loss",
-    "train_mse",
-    "validation_mse",
-    "probe_accuracy",
-    "active_fraction",
-    "effective_rank",
-    "images_per_s",
-)
 STATES = ("complete", "pruned", "diverged", "error", "running")
 PIXELS = 28 * 28
 _LEADING = ("complete", "pruned", "running")  # the full budget first, as the search chooses
+_NO_PARAMETERS = ("id", "number", "state", "preset", "epochs", "best_epoch", "failures", "seconds")
 
-_TRIAL_TEXT = ("id", "state", "preset", "noise", "activation")
-_TRIAL_NUMBERS = (
-    "number",
-    "latent_size",
-    "depth",
-    "decoder_depth",
-    "width",
-    "dropout",
-    "noise_level",
-    "l1",
-    "l2",
-    "affine",
-    "learning_rate",
-    "epochs",
-    "best_epoch",
-    "failures",
-    "seconds",
-    *(f"{end}_{m}" for end in ("best", "last") for m in METRICS),
-)
-PARAMETERS = (
-    "depth",
-    "decoder_depth",
-    "width",
-    "dropout",
-    "noise",
-    "noise_level",
-    "l1",
-    "l2",
-    "affine",
-    "learning_rate",
-    "activation",
-)
+Group = int | str
+"""What a search has one winner of: a code size, or the name of a model."""
 
 
 class RunError(ValueError):
@@ -72,60 +34,56 @@ class RunError(ValueError):
 
 
 @dataclass(frozen=True)
-class Winner:
-    """The configuration chosen for a code size.
+class Result:
+    """A configuration that was trained: the winner of a group, or a preset.
 
-    `mean` and `std` are over the `seeds` retrained networks; with `seeds` 0 nothing was
-    retrained, both are empty and only `searched`, the search's own metrics, is known.
+    `searched` holds the metrics of the search's own network, `runs` those of the same
+    configuration trained again, one per seed, with their `mean` and `std`; where nothing was
+    retrained these three are empty.
     """
 
-    latent_size: int
-    trial: str
-    preset: str  # a preset's name or "sampled"
-    state: str
-    epochs: float
-    parameters: Mapping[str, Any]
-    searched: Mapping[str, float]
-    seeds: int = 0
+    trial: str = ""
+    preset: str = ""  # a preset's name or "sampled"
+    group: Group | None = None
+    state: str = ""
+    epochs: float = math.nan
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    searched: Mapping[str, float] = field(default_factory=dict)
+    runs: tuple[Mapping[str, float], ...] = ()
     mean: Mapping[str, float] = field(default_factory=dict)
     std: Mapping[str, float] = field(default_factory=dict)
+    entry: Mapping[str, Any] = field(default_factory=dict)  # all that final.json says of it
 
     @property
-    def validation_mse(self) -> float:
+    def seeds(self) -> int:
+        return len(self.runs)
+
+    def own(self, metric: str) -> float:
+        """What the search's own network reached."""
+        return self.searched.get(metric, math.nan)
+
+    def value(self, metric: str) -> float:
         """Mean over the seeds, or of the search where nothing was retrained."""
-        return (self.mean if self.seeds else self.searched).get("validation_mse", math.nan)
+        return self.mean.get(metric, math.nan) if self.runs else self.own(metric)
 
-    @property
-    def test_mse(self) -> float:
-        return self.mean.get("test_mse", math.nan)
-
-
-@dataclass(frozen=True)
-class PresetResult:
-    """A preset as the search trained it, with its errors per pixel; nan where unknown."""
-
-    preset: str
-    trial: str = ""
-    latent_size: float = math.nan
-    epochs: float = math.nan
-    train_loss: float = math.nan
-    train_mse: float = math.nan
-    validation_mse: float = math.nan
-    test_mse: float = math.nan
+    def deviation(self, metric: str) -> float:
+        return self.std.get(metric, math.nan)
 
 
 @dataclass(frozen=True)
 class Floor:
-    """What a method without any network reaches; mean squared error per pixel."""
+    """What a method without any network reaches."""
 
-    validation_mse: float = math.nan
-    test_mse: float = math.nan
-    components: int = 0  # of PCA; 0 for the mean image
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    components: int = 0  # of PCA; 0 for anything else
+
+    def value(self, metric: str) -> float:
+        return self.metrics.get(metric, math.nan)
 
     @property
     def exact(self) -> bool:
         """PCA with as many components as pixels loses nothing (to float precision)."""
-        return self.components >= PIXELS and not self.test_mse > 1e-7
+        return self.components >= PIXELS and not self.value("test_mse") > 1e-7
 
 
 @dataclass(frozen=True)
@@ -133,15 +91,15 @@ class Final:
     """`final.json`: the only place with test figures."""
 
     seeds: tuple[int, ...]
-    mean_image: Floor
-    pca: Mapping[int, Floor]  # by code size
-    winners: tuple[Winner, ...]
-    presets: tuple[PresetResult, ...]
+    floors: Mapping[str, Any]
+    winners: tuple[Result, ...]
+    presets: tuple[Result, ...]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder. `trials` has a row per trial, `epochs` one per trial and epoch."""
+    """One run folder. `trials` has a row per trial, `epochs` one per trial and epoch, both with
+    every column of their file: numbers where all of it are numbers, else words."""
 
     folder: Path
     info: Mapping[str, Any]  # run.json
@@ -163,6 +121,11 @@ class Run:
         return self.info["data"]
 
     @property
+    def task(self) -> tuple[str, str, str]:
+        """Command, data set and split: runs that differ here answer different questions."""
+        return self.command, self.data["name"], text(self.data.get("split"))
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         return mapping(self.info.get("settings"))
 
@@ -172,16 +135,23 @@ class Run:
 
     @property
     def metric(self) -> str:
-        return text(self.info.get("metric")) or "validation_mse"
+        return text(self.info.get("metric"))
 
     @property
-    def latent_sizes(self) -> list[int]:
-        """Code sizes that were searched, largest first."""
-        listed = self.info.get("latent_sizes")
-        found = [number(size) for size in listed] if isinstance(listed, list) else []
-        found += list(self.trials["latent_size"])
-        found += [winner.latent_size for winner in self.final.winners] if self.final else []
-        return sorted({int(size) for size in found if math.isfinite(size)}, reverse=True)
+    def group(self) -> str:
+        """The parameter that each have a winner: a column of trials.csv."""
+        return _group_name(self.info)
+
+    @property
+    def groups(self) -> list[Group]:
+        """What was searched a winner for: code sizes, largest first, or names."""
+        listed = self.info.get("groups", self.info.get(f"{self.group}s"))
+        found = [*listed] if isinstance(listed, list) else []
+        found += list(self.trials[self.group])
+        found += [winner.group for winner in self.final.winners] if self.final else []
+        groups = {group for one in found if (group := _as_group(one)) is not None}
+        sizes = sorted((group for group in groups if isinstance(group, int)), reverse=True)
+        return [*sizes, *sorted(group for group in groups if isinstance(group, str))]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -191,12 +161,12 @@ class Run:
         names = [*STATES, *sorted(set(source) - set(STATES))]
         return {name: int(_finite(source.get(name), 0)) for name in names}
 
-    @property
-    def mean_image(self) -> Floor:
-        return self.final.mean_image if self.final else Floor()
-
-    def pca(self, latent_size: int) -> Floor:
-        return self.final.pca.get(latent_size, Floor()) if self.final else Floor()
+    def floor(self, *names: str) -> Floor:
+        """A floor by its place in final.json, as ("mean_image") or ("pca", "32")."""
+        entry = self.final.floors if self.final else {}
+        for name in names:
+            entry = mapping(entry.get(name))
+        return Floor(_numbers(entry), int(_finite(entry.get("components"), 0)))
 
 
 @dataclass(frozen=True)
@@ -249,51 +219,61 @@ def read_run(folder: Path) -> Run:
     if not isinstance(info.get("command"), str) or not text(mapping(info.get("data")).get("name")):
         raise RunError("run.json names no command or no data set")
     final = folder / "final.json"
+    group = _group_name(info)
     return Run(
         folder,
         info,
         _start(info),
-        _read_trials(folder / "trials.csv"),
+        _read_trials(folder / "trials.csv", group),
         _read_epochs(folder / "epochs.csv"),
-        _final(_read_json(final)) if final.exists() else None,
+        _final(_read_json(final), group) if final.exists() else None,
     )
 
 
 def newest(runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
-    """The newest run of each command and data set, and the others, both in a fixed order."""
+    """The newest run of each command, data set and split, and the others, both in a fixed
+    order."""
     by_age = sorted(runs, key=lambda run: (run.start, run.name))
-    chosen = {(run.command, run.data["name"]): run for run in by_age}
-    older = [run for run in by_age if chosen[run.command, run.data["name"]] is not run]
+    chosen = {run.task: run for run in by_age}
+    older = [run for run in by_age if chosen[run.task] is not run]
     return [chosen[key] for key in sorted(chosen)], older
 
 
-def winners(run: Run) -> dict[int, Winner]:
-    """The winner of each code size, largest first: as final.json says, else the trial that leads.
+def winners(run: Run) -> dict[Group, Result]:
+    """The winner of each group, in their order: as final.json says, else the trial that leads.
 
     A trial short of the full budget leads only where none had it; one that diverged or raised
-    never does. Sizes without any measured trial are absent.
+    never does. Groups without any measured trial are absent.
     """
-    known = {winner.latent_size: winner for winner in run.final.winners} if run.final else {}
-    found = {size: known.get(size) or _leader(run, size) for size in run.latent_sizes}
-    return {size: winner for size, winner in found.items() if winner}
+    known = {winner.group: winner for winner in run.final.winners} if run.final else {}
+    found = {group: known.get(group) or _leader(run, group) for group in run.groups}
+    return {group: winner for group, winner in found.items() if winner}
 
 
-def preset_results(run: Run) -> list[PresetResult]:
+def preset_results(run: Run) -> list[Result]:
     """The presets with test figures from final.json, else with the best epoch of trials.csv."""
     known = {result.trial for result in run.final.presets} if run.final else set()
     found = list(run.final.presets) if run.final else []
     rows = run.trials[~run.trials["preset"].isin(["sampled", ""])].sort_values("number")
     return found + [
-        _preset_of_trial(row) for row in rows.to_dict("records") if row["id"] not in known
+        _result_of_trial(run, row) for row in rows.to_dict("records") if row["id"] not in known
     ]
 
 
-def read_examples(run: Run, latent_size: int) -> Examples:
-    """Pictures of a code size's winner. Raises `RunError` if missing, broken or pickled."""
-    name = f"best/{latent_size}/examples.npz"
+def read_examples(run: Run, group: Group) -> Examples:
+    """Pictures of a group's winner. Raises `RunError` if missing, broken or pickled."""
+    name = f"best/{group}/examples.npz"
+    return Examples(*read_images(run, name, ("inputs", "noised", "reconstructions")))
+
+
+def read_images(run: Run, name: str, keys: Iterable[str]) -> list[np.ndarray]:
+    """Arrays (N, 28, 28) in [0, 1] of one N from a file of the run folder.
+
+    Raises `RunError` if it is missing, broken or pickled, or holds arrays of other shapes.
+    """
     try:
         with np.load(run.folder / name, allow_pickle=False) as archive:
-            arrays = [_images(archive[key], key) for key in ("inputs", "noised", "reconstructions")]
+            arrays = [_images(archive[key], key) for key in keys]
     except FileNotFoundError:
         raise RunError(f"{name} is missing") from None
     except (
@@ -309,7 +289,13 @@ def read_examples(run: Run, latent_size: int) -> Examples:
         raise RunError(f"{name} cannot be read ({one_line(error)})") from None
     if len({len(array) for array in arrays}) != 1:
         raise RunError(f"{name} holds arrays of different lengths")
-    return Examples(*arrays)
+    return arrays
+
+
+def column(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column as floats: nan where it has no number, everywhere if there is no such column."""
+    raw = frame[name] if name in frame else pd.Series(math.nan, frame.index, dtype=float)
+    return pd.to_numeric(raw, errors="coerce").astype(float)
 
 
 def number(value: Any) -> float:
@@ -326,6 +312,12 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def entries(content: Mapping[str, Any], key: str, kind: type = dict) -> list[Any]:
+    """What of `kind` the list `content[key]` holds; nothing where there is no such list."""
+    listed = content.get(key)
+    return [one for one in listed if isinstance(one, kind)] if isinstance(listed, list) else []
+
+
 def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -333,6 +325,16 @@ def one_line(error: Exception) -> str:
 def _finite(value: Any, default: float) -> float:
     found = number(value)
     return found if math.isfinite(found) else default
+
+
+def _group_name(info: Mapping[str, Any]) -> str:
+    return text(info.get("group")) or "latent_size"  # older runs are all of autoencoders
+
+
+def _as_group(value: Any) -> Group | None:
+    if math.isfinite(number(value)):
+        return int(value)
+    return text(value) or None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -356,7 +358,7 @@ def _start(info: Mapping[str, Any]) -> datetime:
 def _read_csv(
     path: Path, needed: tuple[str, ...], words: tuple[str, ...], numbers: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Words as they stand (so that the noise "none" is not read as absent), numbers or nan."""
+    """Every column of the file, and all of `words` and `numbers` whether there or not."""
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
@@ -365,68 +367,63 @@ def _read_csv(
         frame = pd.DataFrame(columns=list(needed), dtype=str)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise RunError(f"{path.name} cannot be read ({one_line(error)})") from None
-    missing = [column for column in needed if column not in frame]
+    missing = [name for name in needed if name not in frame]
     if missing:
         raise RunError(f"{path.name} has no column {', '.join(missing)}")
-    columns = {word: frame.get(word, pd.Series("", frame.index)).fillna("") for word in words}
-    for name in numbers:
-        raw = frame.get(name, pd.Series(math.nan, frame.index, dtype=float))
-        columns[name] = pd.to_numeric(raw, errors="coerce").astype(float)
+    frame = frame.fillna("")
+    columns = {word: frame.get(word, pd.Series("", frame.index, dtype=str)) for word in words}
+    columns |= {name: column(frame, name) for name in numbers}
+    columns |= {name: _typed(frame[name]) for name in frame if name not in columns}
     return pd.DataFrame(columns)
 
 
-def _read_trials(path: Path) -> pd.DataFrame:
-    return _read_csv(path, ("id", "state", "latent_size"), _TRIAL_TEXT, _TRIAL_NUMBERS)
+def _typed(words: pd.Series) -> pd.Series:
+    """Numbers or truth values if all are, else words as they stand: the noise "none" is one."""
+    if len(words) and words.isin(["True", "False"]).all():
+        return words == "True"
+    numbers = pd.to_numeric(words, errors="coerce").astype(float)
+    unread = numbers.isna() & ~words.str.lower().isin(["", "nan"])
+    return words if unread.any() else numbers
+
+
+def _read_trials(path: Path, group: str) -> pd.DataFrame:
+    return _read_csv(path, ("id", "state", group), ("id", "state", "preset"), ("number",))
 
 
 def _read_epochs(path: Path) -> pd.DataFrame:
     """A resumed trial may have written an epoch twice; the last row counts."""
-    frame = _read_csv(path, ("id", "epoch"), ("id",), ("number", "epoch", *METRICS))
+    frame = _read_csv(path, ("id", "epoch"), ("id",), ("number", "epoch"))
     frame = frame[frame["epoch"] >= 1].drop_duplicates(["id", "epoch"], keep="last")
     return frame.sort_values(["id", "epoch"], ignore_index=True)
 
 
-def _final(content: Mapping[str, Any]) -> Final:
-    floors = mapping(content.get("floors"))
-    pca = mapping(floors.get("pca"))
+def _final(content: Mapping[str, Any], group: str) -> Final:
+    winners = tuple(_result(entry, group) for entry in entries(content, "winners"))
+    if any(winner.group is None for winner in winners):
+        raise RunError(f"final.json has a winner without {group}")
     return Final(
-        seeds=tuple(seed for seed in _listed(content, "seeds", int)),
-        mean_image=_floor(floors.get("mean_image")),
-        pca={int(size): _floor(floor) for size, floor in pca.items() if size.isdecimal()},
-        winners=tuple(_winner(entry) for entry in _listed(content, "winners", dict)),
-        presets=tuple(_preset(entry) for entry in _listed(content, "presets", dict)),
+        seeds=tuple(entries(content, "seeds", int)),
+        floors=mapping(content.get("floors")),
+        winners=winners,
+        presets=tuple(_result(entry, group) for entry in entries(content, "presets")),
     )
 
 
-def _listed(content: Mapping[str, Any], key: str, kind: type) -> list[Any]:
-    listed = content.get(key)
-    return [one for one in listed if isinstance(one, kind)] if isinstance(listed, list) else []
-
-
-def _floor(entry: Any) -> Floor:
-    entry = mapping(entry)
-    return Floor(
-        number(entry.get("validation_mse")),
-        number(entry.get("test_mse")),
-        int(_finite(entry.get("components"), 0)),
-    )
-
-
-def _winner(entry: Mapping[str, Any]) -> Winner:
-    size = number(entry.get("latent_size"))
-    if not math.isfinite(size):
-        raise RunError("final.json has a winner without latent_size")
-    return Winner(
-        int(size),
+def _result(entry: Mapping[str, Any], group: str) -> Result:
+    """An entry of final.json. A preset has the metrics of the search's own network at its top
+    level, tested; a winner has those that were searched only, under "searched"."""
+    return Result(
         text(entry.get("trial")),
         text(entry.get("preset")) or "sampled",
+        _as_group(entry.get(group)),
         text(entry.get("state")),
         number(entry.get("epochs")),
         mapping(entry.get("parameters")),
-        _numbers(entry.get("searched")),
-        len(_listed(entry, "runs", dict)),
+        _numbers(entry.get("searched", entry)),
+        tuple(_numbers(run) for run in entries(entry, "runs")),
         _numbers(entry.get("mean")),
         _numbers(entry.get("std")),
+        entry,
     )
 
 
@@ -434,54 +431,40 @@ def _numbers(entry: Any) -> dict[str, float]:
     return {key: number(value) for key, value in mapping(entry).items()}
 
 
-def _preset(entry: Mapping[str, Any]) -> PresetResult:
-    names = ("latent_size", "epochs", "train_loss", "train_mse", "validation_mse", "test_mse")
-    return PresetResult(
-        text(entry.get("preset")),
-        text(entry.get("trial")),
-        **{name: number(entry.get(name)) for name in names},
-    )
-
-
-def _preset_of_trial(row: Mapping[str, Any]) -> PresetResult:
-    return PresetResult(
-        row["preset"],
+def _result_of_trial(run: Run, row: Mapping[str, Any]) -> Result:
+    best = {name.removeprefix("best_"): row[name] for name in row if name.startswith("best_")}
+    return Result(
         row["id"],
-        row["latent_size"],
-        row["epochs"],
-        row["best_train_loss"],
-        row["best_train_mse"],
-        row["best_validation_mse"],
+        row["preset"] or "sampled",
+        _as_group(row[run.group]),
+        row["state"],
+        number(row.get("epochs")),
+        {
+            name: value
+            for name, value in row.items()
+            if name not in _NO_PARAMETERS and not name.startswith(("best_", "last_"))
+        },
+        _numbers(best),
     )
 
 
-def _leader(run: Run, latent_size: int) -> Winner | None:
-    column = f"best_{run.metric}"
-    if column not in run.trials:
-        return None
-    trials = run.trials
+def _leader(run: Run, group: Group) -> Result | None:
+    trials = run.trials.assign(value=column(run.trials, f"best_{run.metric}"))
     usable = trials[
-        (trials["latent_size"] == latent_size)
-        & np.isfinite(trials[column])
+        (trials[run.group] == group)
+        & np.isfinite(trials["value"])
         & trials["state"].isin(_LEADING)
     ]
     if usable.empty:
         return None
     sign = -1 if run.info.get("mode") == "max" else 1
-    ranked = usable.assign(rank=usable["state"].map(_LEADING.index), value=sign * usable[column])
-    row = ranked.sort_values(["rank", "value", "number"]).iloc[0].to_dict()
-    return Winner(
-        latent_size,
-        row["id"],
-        row["preset"] or "sampled",
-        row["state"],
-        row["epochs"],
-        {name: row[name] for name in PARAMETERS},
-        {metric: row[f"best_{metric}"] for metric in METRICS},
-    )
+    ranked = usable.assign(rank=usable["state"].map(_LEADING.index), value=sign * usable["value"])
+    first = ranked.sort_values(["rank", "value", "number"]).index[:1]
+    return _result_of_trial(run, run.trials.loc[first].to_dict("records")[0])
 
 
 def _images(array: np.ndarray, key: str) -> np.ndarray:
     if array.ndim != 3 or array.shape[1:] != (28, 28) or not len(array):
         raise ValueError(f"{key} has shape {array.shape}, not (N, 28, 28)")
-    return np.clip(np.nan_to_num(array.astype(np.float64), nan=0.0), 0, 1)
+    scale = 255 if array.dtype == np.uint8 else 1
+    return np.clip(np.nan_to_num(array.astype(np.float64) / scale, nan=0.0), 0, 1)

@@ -84,14 +84,15 @@ CLASSIFIER_PRESETS = MappingProxyType(
         "residual": MappingProxyType(
             {
                 **_REPORTED_CLASSIFIER,
-                "depth": 4,
+                "depth": 6,
                 "stem": 16,
                 "residual": True,
                 "hidden": 512,
                 "hidden_norm": True,
+                "dropout": 0.2,
                 "activation": "silu",
                 "learning_rate": 1.5e-3,
-                "l2": 0.03,
+                "l2": 0.05,
                 "label_smoothing": 0.1,
                 "affine": 1.0,
             }

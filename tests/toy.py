@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from optuna.distributions import FloatDistribution
 
 from search.space import Preset, Space
@@ -26,6 +27,8 @@ class ToyTask:
     mode: str = "min"
     metrics: tuple[str, ...] = ("train_loss", "value")
     groups: tuple[int, ...] = (1, 2)
+    kept: tuple[str, ...] = ("train_loss",)
+    retrained_presets: tuple[str, ...] = ()
 
     def space(self):
         return Space({"x": FloatDistribution(0.0, 1.0)}, "size", self.groups, {"trouble": ""})
@@ -44,6 +47,19 @@ class ToyTask:
 
     def describe(self, parameters, seed):
         return {"model": {"x": parameters["x"]}}
+
+    def test(self, weights, parameters, data, device):
+        metrics = {"test_value": parameters["x"], "tested_epoch": weights["epoch"]}
+        return metrics, {"kept": np.array([parameters["x"]])}
+
+    def examples(self, weights, parameters, data):
+        return {}
+
+    def floors(self, data):
+        return {}
+
+    def conclude(self, winners, data, around):
+        return [{"kept": [float(d["kept"][0]) for d in winner.details]} for winner in winners]
 
 
 class ToyRun:
