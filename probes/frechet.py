@@ -7,7 +7,7 @@ from here compare neither with a published FID nor with numbers from another cla
 
     features = classifier_features(classifier, images), classifier_features(classifier, others)
     print(compare(*features).frechet)
-    print(autoencoder_distances(autoencoder, classifier, data)["reconstructions"])
+    print(autoencoder_distances(autoencoder, reference(classifier, data))["reconstructions"])
 
 Distances are in squared units of a feature. Estimated from N images, the Frechet distance is too
 large by an amount that shrinks like 1 / N and differs from set to set (Chong and Forsyth 2020,
@@ -58,43 +58,61 @@ class Distance:
     warning: str  # empty if the rank is full
 
 
-def autoencoder_distances(
-    autoencoder: Autoencoder,
-    classifier: Classifier,
-    data: ImageData,
-    seed: int = 0,
-    resamples: int = 40,
-) -> dict[str, Distance]:
-    """Distances to N test images of N others, N = min(test, training, 10,000 images):
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What autoencoders of one data set are measured against, computed once for all of them."""
 
-    floor: training images, so what a perfect generator would get;
-    reconstructions: the same test images through the autoencoder;
-    gaussian: decoded samples of one Gaussian fitted to the codes of training images;
-    gaussian_mixture: the same of a mixture of Gaussians, see `_mixture_samples`.
+    classifier: Classifier
+    test: Tensor  # N test images (N, 1, 28, 28)
+    train: Tensor  # training images, at most 10,000, that densities of codes are fitted to
+    features: Tensor  # of the test images (N, D)
+    floor: Distance  # N training images against them: what a perfect generator would get
+    resamples: int
+    seed: int
 
-    The densities are fitted to the codes of at most 10,000 training images, among them those of
-    the floor. All choices are drawn with `seed`; the process's random states are left alone and
-    both networks are left in evaluation mode. Raises ValueError where N < 2 or something computed
-    is not finite.
-    """
+
+def reference(
+    classifier: Classifier, data: ImageData, seed: int = 0, resamples: int = 40
+) -> Reference:
+    """N = min(test, training, 10,000 images) test images and as many training images, all
+    choices drawn with `seed`. Raises ValueError where N < 2 or features are not finite."""
     n = min(len(data.test), len(data.train), MOST_IMAGES)
     if n < 2:
         raise ValueError(f"a distance needs 2 test and 2 training images, {data.name} has {n}")
     generator = Generator().manual_seed(seed)
     test = _images(data, _chosen(data.test, n, generator))
     train = _images(data, _chosen(data.train, MOST_IMAGES, generator))
-    codes = _in_batches(autoencoder, autoencoder.encode, train)
+    features = classifier_features(classifier, test)
+    floor = compare(features, classifier_features(classifier, train[:n]), resamples, seed)
+    return Reference(classifier, test, train, features, floor, resamples, seed)
+
+
+def autoencoder_distances(autoencoder: Autoencoder, to: Reference) -> dict[str, Distance]:
+    """Distances to the N test images of N others:
+
+    floor: training images;
+    reconstructions: the same test images through the autoencoder;
+    gaussian: decoded samples of one Gaussian fitted to the codes of training images;
+    gaussian_mixture: the same of a mixture of Gaussians, see `_mixture_samples`.
+
+    The process's random states are left alone and both networks are left in evaluation mode.
+    Raises ValueError where something computed is not finite.
+    """
+    n = len(to.test)
+    codes = _in_batches(autoencoder, autoencoder.encode, to.train)
     if not codes.isfinite().all():
         raise ValueError("the codes of the autoencoder are not finite")
+    generator = Generator().manual_seed(to.seed)
     decoded = {
-        "reconstructions": _in_batches(autoencoder, lambda rows: autoencoder(rows)[0], test),
+        "reconstructions": _in_batches(autoencoder, lambda rows: autoencoder(rows)[0], to.test),
         "gaussian": _decode(autoencoder, _gaussian_samples(codes, n, generator)),
-        "gaussian_mixture": _decode(autoencoder, _mixture_samples(codes, n, seed)),
+        "gaussian_mixture": _decode(autoencoder, _mixture_samples(codes, n, to.seed)),
     }
-    real = classifier_features(classifier, test)
-    return {
-        name: compare(real, classifier_features(classifier, images), resamples, seed)
-        for name, images in ({"floor": train[:n]} | decoded).items()
+    return {"floor": to.floor} | {
+        name: compare(
+            to.features, classifier_features(to.classifier, images), to.resamples, to.seed
+        )
+        for name, images in decoded.items()
     }
 
 

@@ -195,14 +195,14 @@ class AutoencoderTask:
         """The Frechet classifier distances of each winner, as the search trained it: of its
         reconstructions and of samples decoded from densities of its codes."""
         from probes.extractor import find_extractor  # torchmetrics: seconds, for no worker's use
-        from probes.frechet import autoencoder_distances
+        from probes.frechet import autoencoder_distances, reference
 
         extractor = find_extractor(around.runs, around.data_dir)
         print(f"Frechet classifier distance in the features of {extractor.source}", flush=True)
-        concluded = []
+        to, concluded = reference(extractor.network, data), []
         for winner in winners:
             network = self._network(winner.weights, winner.parameters, "cpu")
-            found = autoencoder_distances(network, extractor.network, data)
+            found = autoencoder_distances(network, to)
             distances = {name: asdict(distance) for name, distance in found.items()}
             about = {"classifier": extractor.summary(), "distances": distances}
             concluded.append({"frechet_classifier_distance": about})

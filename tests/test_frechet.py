@@ -29,6 +29,7 @@ from probes.frechet import (
     covariance_rank,
     frechet_distance,
     kernel_distance,
+    reference,
 )
 
 FULL_RANK, DEFICIENT = 1e-12, 3e-7  # errors, as fractions of the traces of the covariances
@@ -307,7 +308,7 @@ def test_equal_seeds_give_equal_results():
 
 def test_random_states_are_left_alone(digits, classifier, autoencoder):
     states = torch.get_rng_state(), np.random.get_state()
-    autoencoder_distances(autoencoder, classifier, few(digits, 40), resamples=2)
+    autoencoder_distances(autoencoder, reference(classifier, few(digits, 40), resamples=2))
     assert torch.equal(torch.get_rng_state(), states[0])
     np.testing.assert_equal(np.random.get_state(), states[1])
 
@@ -364,7 +365,7 @@ def few(data: ImageData, n: int) -> ImageData:
 
 
 def test_an_autoencoder_is_measured_four_ways(digits, classifier, autoencoder):
-    found = autoencoder_distances(autoencoder, classifier, digits, resamples=5)
+    found = autoencoder_distances(autoencoder, reference(classifier, digits, resamples=5))
     assert list(found) == ["floor", "reconstructions", "gaussian", "gaussian_mixture"]
     assert {some.images for some in found.values()} == {500}
     assert {some.dimensions for some in found.values()} == {32}
@@ -374,7 +375,7 @@ def test_an_autoencoder_is_measured_four_ways(digits, classifier, autoencoder):
 
 
 def test_what_loses_nothing_has_perfect_reconstructions(digits, classifier):
-    found = autoencoder_distances(Lossless(), classifier, digits, resamples=2)
+    found = autoencoder_distances(Lossless(), reference(classifier, digits, resamples=2))
     assert found["reconstructions"].frechet < 1e-6
     assert found["reconstructions"].kernel < found["floor"].kernel
     assert found["floor"].frechet < 0.2 * found["gaussian"].frechet
@@ -387,14 +388,14 @@ def test_the_smaller_split_sets_the_size_of_all_sets(
     data = replace(digits, train=digits.train[:train], test=digits.test[:test])
     sizes = []
     monkeypatch.setattr(frechet, "compare", lambda *sets: sizes.append([*map(len, sets[:2])]))
-    autoencoder_distances(autoencoder, classifier, data)
+    autoencoder_distances(autoencoder, reference(classifier, data))
     assert sizes == 4 * [[40, 40]]
 
 
 def test_equal_seeds_measure_an_autoencoder_equally(digits, classifier, autoencoder):
     data = replace(digits, test=digits.test[:100])
     once, again, other = (
-        autoencoder_distances(autoencoder, classifier, data, seed, resamples=2)
+        autoencoder_distances(autoencoder, reference(classifier, data, seed, resamples=2))
         for seed in (1, 1, 2)
     )
     assert once == again
@@ -406,21 +407,21 @@ def test_a_collapsed_autoencoder_is_measured(digits, classifier, autoencoder):
     nn.init.zeros_(network.to_code.weight)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that there are fewer codes than components
-        found = autoencoder_distances(network, classifier, few(digits, 50), resamples=2)
+        found = autoencoder_distances(network, reference(classifier, few(digits, 50), resamples=2))
     assert found["reconstructions"].rank == 0 and found["reconstructions"].warning
     assert all(math.isfinite(some.frechet) for some in found.values())
 
 
 def test_one_image_is_refused(digits, classifier, autoencoder):
     with pytest.raises(ValueError, match="2 test and 2 training images"):
-        autoencoder_distances(autoencoder, classifier, few(digits, 1))
+        autoencoder_distances(autoencoder, reference(classifier, few(digits, 1)))
 
 
 def test_weights_that_are_not_finite_are_refused(digits, classifier, autoencoder):
     network = Autoencoder(autoencoder.config)
     nn.init.constant_(network.to_code.weight, math.nan)
     with pytest.raises(ValueError, match="not finite"):
-        autoencoder_distances(network, classifier, few(digits, 20))
+        autoencoder_distances(network, reference(classifier, few(digits, 20)))
 
 
 # The mixture
