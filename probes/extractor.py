@@ -46,8 +46,12 @@ def find_extractor(runs: Path, data_dir: str | Path) -> Extractor:
     """The best MNIST classifier among the run folders in `runs`: one of full MNIST before one of
     mnist5k, then by validation accuracy. A small one is trained, in less than a minute on a CPU,
     where there is none."""
-    found = sorted(_candidates(runs), key=lambda found: found[:3])
-    return _read(found[0][-1]) if found else train_extractor(data_dir)
+    for *_, place in sorted(_candidates(runs)):
+        try:
+            return _read(place)
+        except Exception:  # whatever torch makes of a damaged file, or of another version's
+            continue
+    return train_extractor(data_dir)
 
 
 def train_extractor(data_dir: str | Path) -> Extractor:

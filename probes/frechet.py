@@ -72,11 +72,15 @@ class Reference:
 
 
 def reference(
-    classifier: Classifier, data: ImageData, seed: int = 0, resamples: int = 40
+    classifier: Classifier,
+    data: ImageData,
+    seed: int = 0,
+    resamples: int = 40,
+    most_images: int = MOST_IMAGES,
 ) -> Reference:
-    """N = min(test, training, 10,000 images) test images and as many training images, all
+    """N = min(test, training, `most_images`) test images and as many training images, all
     choices drawn with `seed`. Raises ValueError where N < 2 or features are not finite."""
-    n = min(len(data.test), len(data.train), MOST_IMAGES)
+    n = min(len(data.test), len(data.train), most_images)
     if n < 2:
         raise ValueError(f"a distance needs 2 test and 2 training images, {data.name} has {n}")
     generator = Generator().manual_seed(seed)

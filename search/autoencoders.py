@@ -37,6 +37,7 @@ METRICS = (
 )
 MODES = {"validation_mse": "min", "probe_accuracy": "max"}
 EXAMPLES = 16  # images kept for pictures
+QUICK_DISTANCE_IMAGES = 2000  # of each set that a Frechet distance compares; seconds, not minutes
 
 
 @dataclass(frozen=True)
@@ -195,11 +196,12 @@ class AutoencoderTask:
         """The Frechet classifier distances of each winner, as the search trained it: of its
         reconstructions and of samples decoded from densities of its codes."""
         from probes.extractor import find_extractor  # torchmetrics: seconds, for no worker's use
-        from probes.frechet import autoencoder_distances, reference
+        from probes.frechet import MOST_IMAGES, autoencoder_distances, reference
 
         extractor = find_extractor(around.runs, around.data_dir)
         print(f"Frechet classifier distance in the features of {extractor.source}", flush=True)
-        to, concluded = reference(extractor.network, data), []
+        most = QUICK_DISTANCE_IMAGES if self.budget == "quick" else MOST_IMAGES
+        to, concluded = reference(extractor.network, data, most_images=most), []
         for winner in winners:
             network = self._network(winner.weights, winner.parameters, "cpu")
             found = autoencoder_distances(network, to)

@@ -44,6 +44,8 @@ def test_classifiers_of_other_images_and_damaged_folders_are_passed_over(tmp_pat
     add_run(tmp_path, "letters", "omniglot", 0.99)
     (add_run(tmp_path, "torn", accuracy=1.0) / "config.json").write_text('{"data": {"na')
     (add_run(tmp_path, "weightless", accuracy=1.0) / "weights.pt").unlink()
+    (add_run(tmp_path, "half", accuracy=1.0) / "weights.pt").write_bytes(b"half a file")
+    add_run(tmp_path, "other", accuracy=1.0, model=ClassifierConfig(depth=2, width=2, hidden=3))
     add_run(tmp_path, "sound", accuracy=0.5)
     assert "sound" in find_extractor(tmp_path, tmp_path).source
 
