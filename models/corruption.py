@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 NOISES = ("none", "dropout", "gaussian", "block")
+ELASTIC_POINTS = 5
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,39 @@ class Affine:
         return any((self.degrees, self.scale, self.shift))
 
 
-def random_affine(images: Tensor, affine: Affine, generator: Generator) -> Tensor:
-    """Rotate, shear, scale and shift each image by its own draw (bilinear, zeros outside)."""
-    if not affine:
+def augment(images: Tensor, affine: Affine, elastic: float, generator: Generator) -> Tensor:
+    """Rotate, shear, scale, shift and bend each image by its own draw (bilinear, zeros outside).
+
+    `elastic` is the standard deviation, in pixels, of the displacements at the points of a 5x5
+    grid over the image, smoothly joined in between: another hand, as in Simard et al. 2003
+    (doi:10.1109/ICDAR.2003.1227801), whose field is random noise smoothed at full resolution.
+    """
+    if not (affine or elastic):
         return images
+    grid = _affine_grid(images, affine, generator)
+    if elastic:
+        grid = grid + _displacements(images, elastic, generator)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+def _affine_grid(images: Tensor, affine: Affine, generator: Generator) -> Tensor:
+    """Where each pixel (B, H, W, 2) is taken from; coordinates run from -1 to 1."""
     draws = torch.rand(5, len(images), generator=generator, device=images.device) * 2 - 1
     angle, shear = draws[0] * math.radians(affine.degrees), draws[1] * math.radians(affine.degrees)
     zoom = 1 + draws[2] * affine.scale
-    shift = draws[3:] * (2 * affine.shift)  # grid coordinates run from -1 to 1
+    shift = draws[3:] * (2 * affine.shift)
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = (torch.stack([cos, -sin + shear, shift[0]], 1), torch.stack([sin, cos, shift[1]], 1))
     theta = torch.stack(rows, 1) * torch.stack([zoom, zoom, torch.ones_like(zoom)], 1)[:, None]
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, align_corners=False)
+    return F.affine_grid(theta, list(images.shape), align_corners=False)
+
+
+def _displacements(images: Tensor, elastic: float, generator: Generator) -> Tensor:
+    """Smooth random displacements (B, H, W, 2), in the units of the grid."""
+    size = (len(images), 2, ELASTIC_POINTS, ELASTIC_POINTS)
+    points = torch.randn(size, generator=generator, device=images.device)
+    smooth = F.interpolate(points, size=images.shape[2:], mode="bicubic", align_corners=True)
+    return smooth.permute(0, 2, 3, 1) * (2 * elastic / images.shape[-1])
 
 
 def corrupt(images: Tensor, noise: str, level: float, generator: Generator) -> Tensor:

@@ -25,7 +25,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from models.corruption import Affine, NoiseName, random_affine
+from models.corruption import Affine, NoiseName, augment
 from models.prepared import PreparedData
 
 EVALUATION_BATCH = 512
@@ -47,13 +47,15 @@ class TrainingConfig:
     noise_level: float = 0.0
     label_smoothing: float = 0.0  # of a classifier (Szegedy et al. 2016, arXiv:1512.00567)
     affine: float = 0.0  # strength of the augmentation, see Affine.of_strength
+    elastic: float = 0.0  # deviation in pixels of its bending, see models.corruption.augment
     seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.max_epochs, self.batch_size) < 1:
             raise ValueError("max_epochs and batch_size must be at least 1")
-        if self.learning_rate <= 0 or min(self.l1, self.l2, self.noise_level, self.affine) < 0:
-            raise ValueError("learning_rate must be positive; penalties and noise not negative")
+        strengths = (self.l1, self.l2, self.noise_level, self.affine, self.elastic)
+        if self.learning_rate <= 0 or min(strengths) < 0:
+            raise ValueError("learning_rate must be positive; penalties, noise, warps not negative")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
@@ -154,7 +156,7 @@ class TrainingRun:
             self.network.train()
             for rows in order.split(training.batch_size):
                 chosen = data.train[rows]
-                images = random_affine(data.batch(chosen), affine, generator)
+                images = augment(data.batch(chosen), affine, training.elastic, generator)
                 losses.append(self._train_step(images, data.labels[chosen], generator) * len(rows))
         return float(torch.stack(losses).sum()) / len(data.train)
 

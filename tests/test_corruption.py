@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.corruption import NOISES, Affine, corrupt, random_affine
+from models.corruption import NOISES, Affine, augment, corrupt
 from models.images import centre_of_mass
 
 
@@ -87,7 +87,7 @@ def test_an_unknown_noise_lists_the_noises():
 
 def test_strength_0_is_the_identity():
     images = torch.rand(3, 1, 28, 28, generator=generator())
-    assert torch.equal(random_affine(images, Affine.of_strength(0), generator()), images)
+    assert torch.equal(augment(images, Affine.of_strength(0), 0.0, generator()), images)
 
 
 def test_strength_scales_every_range():
@@ -101,18 +101,18 @@ def test_strength_scales_every_range():
 )
 def test_an_affine_map_keeps_shape_and_range_and_differs_per_image(affine):
     images = blobs(20)
-    moved = random_affine(images, affine, generator(1))
+    moved = augment(images, affine, 0.0, generator(1))
     assert moved.shape == images.shape
     assert moved.min() >= 0 and moved.max() <= 1 + 1e-6
     assert len(moved.unique(dim=0)) == 20
-    assert torch.equal(moved, random_affine(images, affine, generator(1)))
-    assert not torch.equal(moved, random_affine(images, affine, generator(2)))
+    assert torch.equal(moved, augment(images, affine, 0.0, generator(1)))
+    assert not torch.equal(moved, augment(images, affine, 0.0, generator(2)))
 
 
 def test_an_affine_map_roughly_keeps_the_ink():
     images = blobs(200)
     ratio = (
-        random_affine(images, Affine.of_strength(1), generator()).sum((1, 2, 3)) / images[0].sum()
+        augment(images, Affine.of_strength(1), 0.0, generator()).sum((1, 2, 3)) / images[0].sum()
     )
     assert ratio.mean().item() == pytest.approx(1, abs=0.1)
     assert 0.6 < ratio.min() and ratio.max() < 1.6
@@ -120,18 +120,18 @@ def test_an_affine_map_roughly_keeps_the_ink():
 
 def test_scale_is_relative_and_goes_both_ways():
     images = blobs(200)
-    ratio = random_affine(images, Affine(scale=0.2), generator()).sum((1, 2, 3)) / images[0].sum()
+    ratio = augment(images, Affine(scale=0.2), 0.0, generator()).sum((1, 2, 3)) / images[0].sum()
     assert ratio.min().item() == pytest.approx(1.2**-2, rel=0.05)
     assert ratio.max().item() == pytest.approx(0.8**-2, rel=0.05)
 
 
 def test_a_turn_leaves_the_centre_where_it_was():
-    moved = random_affine(blobs(), Affine(degrees=20), generator())
+    moved = augment(blobs(), Affine(degrees=20), 0.0, generator())
     assert (centre_of_mass(moved.squeeze(1)) - 13.5).abs().max() < 0.05
 
 
 def test_a_shift_moves_the_centre_of_mass_both_ways_by_at_most_that_fraction_of_the_side():
-    moved = random_affine(blobs(200), Affine(shift=0.2), generator())
+    moved = augment(blobs(200), Affine(shift=0.2), 0.0, generator())
     offset = centre_of_mass(moved.squeeze(1)) - 13.5
     bound = 0.2 * 28
     assert offset.abs().max() <= bound + 1e-3
