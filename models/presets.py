@@ -69,6 +69,7 @@ _REPORTED_CLASSIFIER = {
     "l2": 0.0,
     "label_smoothing": 0.0,
     "affine": 0.0,
+    "elastic": 0.0,
     "noise": "none",
     "noise_level": 0.0,
     "seed_offset": 0,
@@ -95,6 +96,7 @@ CLASSIFIER_PRESETS = MappingProxyType(
                 "l2": 0.05,
                 "label_smoothing": 0.1,
                 "affine": 1.0,
+                "elastic": 1.0,
             }
         ),
     }

@@ -17,7 +17,7 @@ from optuna.distributions import (
 )
 from torch.nn import functional as F
 
-from models.classification import accuracy, classifier_run, predict
+from models.classification import accuracy, classifier_run, predict, predict_views
 from models.classifier import Classifier, ClassifierConfig
 from models.data import ImageData
 from models.prepared import PreparedData, prepare
@@ -40,6 +40,7 @@ METRICS = (
 MODES = {"validation_accuracy": "max", "validation_loss": "min"}
 MODEL = "classifier"  # the one group of this search
 CONFUSED_PAIRS = 12  # kept for the picture
+VIEWS = 16  # of an image that the second accuracy of a test is averaged over
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class ClassifierTask:
             "label_smoothing": FloatDistribution(0.0, 0.2, step=0.05),
             "hidden_norm": CategoricalDistribution((True, False)),
             "affine": FloatDistribution(0.0, 2.0, step=0.25),
+            "elastic": FloatDistribution(0.0, 1.5, step=0.25),
             "noise_level": FloatDistribution(0.0, 0.2, step=0.05),
             "l2": FloatDistribution(1e-4, 1e-1, log=True),
             "learning_rate": FloatDistribution(3e-4, 5e-3, log=True),
@@ -106,10 +108,8 @@ class ClassifierTask:
             "seed": seed + parameters["seed_offset"],
             "batch_size": 64 if self.budget == "quick" else 128,
         }
-        return self._model(parameters), pick(TrainingConfig, training)
-
-    def _model(self, parameters: dict) -> ClassifierConfig:
-        return pick(ClassifierConfig, {**parameters, "classes": self.classes})
+        model = {**parameters, "classes": self.classes}
+        return pick(ClassifierConfig, model), pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:
         model, training = self.configs(parameters, seed)
@@ -118,8 +118,10 @@ class ClassifierTask:
     def test(
         self, weights: dict, parameters: dict, data: ImageData, device: str
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Accuracy and cross-entropy on all of validation and test, and the test predictions."""
-        network = Classifier(self._model(parameters))
+        """Accuracy and cross-entropy on all of validation and test, the accuracy of predictions
+        averaged over augmented views, and the test predictions (of the images as they are)."""
+        model, training = self.configs(parameters, 0)
+        network = Classifier(model)
         network.load_state_dict(weights)
         network = network.to(device=device, memory_format=torch.channels_last)
         whole = prepare(data, device)
@@ -129,6 +131,8 @@ class ClassifierTask:
             logits, labels = predict(network, whole, indices), whole.labels[indices]
             metrics[f"{split}_accuracy"] = accuracy(logits, labels)
             metrics[f"{split}_loss"] = float(F.cross_entropy(logits, labels))
+            averaged = predict_views(network, whole, indices, training, VIEWS)
+            metrics[f"{split}_views_accuracy"] = accuracy(averaged, labels)
             predictions[split] = logits.argmax(1).cpu().numpy().astype(np.int32)
         return metrics, {"predictions": predictions["test"]}
 

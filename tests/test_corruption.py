@@ -136,3 +136,34 @@ def test_a_shift_moves_the_centre_of_mass_both_ways_by_at_most_that_fraction_of_
     bound = 0.2 * 28
     assert offset.abs().max() <= bound + 1e-3
     assert (offset.amax(0) > 0.9 * bound).all() and (offset.amin(0) < -0.9 * bound).all()
+
+
+def test_bending_alone_moves_every_image_its_own_way():
+    images = blobs(20)
+    bent = augment(images, Affine(), 1.0, generator(1))
+    assert bent.shape == images.shape and len(bent.unique(dim=0)) == 20
+    assert torch.equal(bent, augment(images, Affine(), 1.0, generator(1)))
+    assert not torch.equal(bent, augment(images, Affine(), 1.0, generator(2)))
+    assert bent.min() >= 0 and bent.max() <= images.max() + 1e-6
+
+
+def test_bending_displaces_by_about_its_deviation_in_pixels():
+    ramp = torch.arange(28.0).expand(28, 28).div(27).expand(400, 1, 28, 28).contiguous()
+    bent = augment(ramp, Affine(), 1.0, generator())
+    moved = ((bent - ramp) * 27)[..., 13:15, 13:15]  # the grid's middle point: where ink is
+    assert moved.std().item() == pytest.approx(1.0, rel=0.15)
+    assert moved.mean().item() == pytest.approx(0.0, abs=0.1)
+
+
+def test_bending_is_smooth():
+    """Neighbouring pixels move together: what differs between them is a fraction of a pixel."""
+    ramp = torch.arange(28.0).expand(28, 28).div(27).expand(100, 1, 28, 28).contiguous()
+    moved = (augment(ramp, Affine(), 1.0, generator()) - ramp)[..., 4:24, 4:24] * 27
+    assert moved.diff(dim=2).abs().mean().item() < 0.3
+
+
+def test_bending_leaves_the_draws_of_the_affine_map_as_they_were():
+    images = blobs(5)
+    plain = augment(images, Affine.of_strength(1), 0.0, generator())
+    hardly = augment(images, Affine.of_strength(1), 1e-6, generator())
+    assert torch.allclose(plain, hardly, atol=1e-4)
