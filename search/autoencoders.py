@@ -206,6 +206,9 @@ class AutoencoderTask:
             network = self._network(winner.weights, winner.parameters, "cpu")
             found = autoencoder_distances(network, to)
             distances = {name: asdict(distance) for name, distance in found.items()}
+            for name, distance in found.items():
+                if distance.warning:
+                    print(f"  {winner.place.name}, {name}: {distance.warning}", flush=True)
             about = {"classifier": extractor.summary(), "distances": distances}
             concluded.append({"frechet_classifier_distance": about})
         return concluded

@@ -237,10 +237,11 @@ def confusion_pictures(
 
 def _budgets(dataset: str) -> Mapping[str, Mapping[str, Any]]:
     """5,000 images are five of each Omniglot character: too few to learn from, so there the
-    quick budget takes all of them, and as many trials as its ten minutes hold."""
+    quick budget takes all of them, searches less long, because retraining takes longer, and runs
+    as many trials as that holds."""
     quick = dict(BUDGETS["quick"])
     if dataset in ("omniglot", "glyphs"):
-        quick.pop("train_size")
+        quick = {**quick, "train_size": None, "time_budget_s": 450.0}
     return {**BUDGETS, "quick": quick}
 
 
