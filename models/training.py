@@ -154,7 +154,7 @@ class TrainingRun:
         with _seeded(training.seed, self.epoch + 1, data.device) as generator:
             order = torch.randperm(len(data.train), generator=generator, device=data.device)
             self.network.train()
-            for rows in order.split(training.batch_size):
+            for rows in _batches(order, training.batch_size):
                 chosen = data.train[rows]
                 images = augment(data.batch(chosen), affine, training.elastic, generator)
                 losses.append(self._train_step(images, data.labels[chosen], generator) * len(rows))
@@ -199,8 +199,15 @@ class TrainingRun:
         for norm in norms:
             norm.train()
         with torch.no_grad(), autocast(self.data.device):
-            for rows in self.data.reference.split(EVALUATION_BATCH):
+            for rows in _batches(self.data.reference, EVALUATION_BATCH):
                 self.average(self.data.batch(rows))
+
+
+def _batches(rows: Tensor, size: int) -> tuple[Tensor, ...]:
+    """`rows` in parts of `size`; a last part of one image, which has no variance for a batch norm
+    to divide by, is left out."""
+    parts = rows.split(size)
+    return parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts
 
 
 def _rate(step: int) -> float:

@@ -131,6 +131,12 @@ def test_a_diverging_run_says_so_and_raises_nothing(data):
     assert math.isnan(records[-1]["validation_loss"])
 
 
+def test_a_last_batch_of_one_image_does_not_stop_a_batch_norm(data):
+    odd = replace(data, train=data.train[:33], reference=data.train[:513].repeat(4)[:513])
+    _, records = trained(odd, replace(MODEL, hidden_norm=True), replace(TRAINING, max_epochs=2))
+    assert all(math.isfinite(record["train_loss"]) for record in records)
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_a_label_smoothing_that_cannot_be_is_refused(share):
     with pytest.raises(ValueError, match="label_smoothing"):
