@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from analysis.figures import (
     COLOURS,
+    DOTTED,
     DPI,
     ERROR,
     FLOOR,
     MARKERS,
-    MEAN_STYLE,
     ZOOM,
     draw_level,
     mosaic,
@@ -135,7 +135,8 @@ def _draw_errors(axes: Axes, run: Run, chosen: dict[Group, Result]) -> None:
                 label=_first(axes, "PCA, as many components"),
             )
     mean = run.floor("mean_image").value(which)
-    draw_level(axes, ERROR, mean, MEAN_STYLE, "mean image")
+    if mean > 0:
+        draw_level(axes, mean, DOTTED, "mean image")
     theirs = [BEST_TEST_LOSS.get(size, math.nan) for size in sizes]
     if np.isfinite(theirs).any():
         axes.plot(

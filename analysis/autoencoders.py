@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from analysis import autoencoder_figures, blocks, figures, frechet
-from analysis.blocks import Block, Heading, known, picture
-from analysis.figures import ERROR, MEAN_STYLE, PCA_STYLE, Level, Panel
+from analysis.blocks import Block, Heading, picture
+from analysis.figures import DASHED, DOTTED, ERROR, Level, Panel
 from analysis.runs import (
     PIXELS,
     Examples,
+    Floor,
     Group,
     Result,
     Run,
@@ -211,7 +212,7 @@ def _presets(run: Run) -> Iterator[Block]:
 
 
 def _curves(run: Run) -> Iterator[Block]:
-    mean = Level("mean image", run.floor("mean_image").value("validation_mse"), MEAN_STYLE)
+    mean = Level("mean image", run.floor("mean_image").value("validation_mse"), DOTTED)
     names = sorted({result.preset for result in preset_results(run)}, key=_rank_and_name)
     yield picture(
         "curves-presets",
@@ -228,7 +229,7 @@ def _curves(run: Run) -> Iterator[Block]:
     panels = {}
     for size in run.groups:
         pca = _pca(run, size).value("validation_mse")
-        levels = (Level("PCA, as many components", pca, PCA_STYLE), mean)
+        levels = (Level("PCA, as many components", pca, DASHED), mean)
         panels[size] = Panel("validation_mse", f"code {size}", ERROR, levels)
     yield picture(
         "curves-trials",
@@ -238,9 +239,7 @@ def _curves(run: Run) -> Iterator[Block]:
     )
 
 
-def _examples(
-    run: Run, chosen: Iterable[Group]
-) -> tuple[dict[Group, Examples], list[Skipped]]:
+def _examples(run: Run, chosen: Iterable[Group]) -> tuple[dict[Group, Examples], list[Skipped]]:
     pictures: dict[Group, Examples] = {}
     missing: list[Skipped] = []
     for size in chosen:
@@ -343,7 +342,7 @@ def _spread(row: Row, which: str, count_seeds: bool = False) -> str:
     return spread(row[f"{which}_mse"], row[f"{which}_std"], row["seeds"], mse, count_seeds)
 
 
-def _pca(run: Run, size: Group):
+def _pca(run: Run, size: Group) -> Floor:
     return run.floor("pca", str(size))
 
 

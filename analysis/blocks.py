@@ -35,6 +35,12 @@ Block = str | Heading | Table | Picture | Skipped
 something that had to be left out. Another output format renders the same blocks."""
 
 
+def where(run: Run) -> str:
+    """The data set and its split, as a heading or a list names them."""
+    _, data, split = run.task
+    return f"{escape(data)} (split {escape(split)})" if split else escape(data)
+
+
 def provenance(run: Run) -> Iterator[Block]:
     data, info = run.data, run.info
     if note := text(data.get("note")):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from analysis import figures
+from analysis import blocks, figures
 from analysis.autoencoders import autoencoder_section
 from analysis.blocks import Block, Heading, Picture
 from analysis.classifiers import classifier_section
@@ -56,7 +56,9 @@ def write_report(runs: Path, out: Path) -> int:
     if not chosen:
         raise RunError(f"no run to report in {runs}; `python -m search.autoencoders` makes one")
     for run in older:
-        print(f"skipped {run.name}: a newer run of the same command, data set and split is reported")
+        print(
+            f"skipped {run.name}: a newer run of the same command, data set and split is reported"
+        )
     parts = ["# Report\n"]
     for command, section in SECTIONS.items():
         for run in chosen:
@@ -88,7 +90,7 @@ def _render(block: Block, run: Run, out: Path) -> str:
 def _others(older: list[Run], skipped: list[Skipped]) -> Iterator[str]:
     lines = [
         f"- {escape(run.name)}: an older run of {escape(run.command)} on "
-        f"{escape(run.data['name'])}, started {escape(text(run.info.get('start')))}."
+        f"{blocks.where(run)}, started {escape(text(run.info.get('start')))}."
         for run in older
     ]
     lines += [f"- {escape(entry.name)}: skipped, {escape(entry.reason)}." for entry in skipped]

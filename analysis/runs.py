@@ -23,6 +23,7 @@ import pandas as pd
 STATES = ("complete", "pruned", "diverged", "error", "running")
 PIXELS = 28 * 28
 _LEADING = ("complete", "pruned", "running")  # the full budget first, as the search chooses
+_SIZES = ("latent_size",)  # groups that are numbers; any other is of names
 _NO_PARAMETERS = ("id", "number", "state", "preset", "epochs", "best_epoch", "failures", "seconds")
 
 Group = int | str
@@ -149,7 +150,7 @@ class Run:
         found = [*listed] if isinstance(listed, list) else []
         found += list(self.trials[self.group])
         found += [winner.group for winner in self.final.winners] if self.final else []
-        groups = {group for one in found if (group := _as_group(one)) is not None}
+        groups = {group for one in found if (group := _as_group(one, self.group)) is not None}
         sizes = sorted((group for group in groups if isinstance(group, int)), reverse=True)
         return [*sizes, *sorted(group for group in groups if isinstance(group, str))]
 
@@ -301,7 +302,10 @@ def column(frame: pd.DataFrame, name: str) -> pd.Series:
 def number(value: Any) -> float:
     """`value` as a float; nan for anything that is no number."""
     usable = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if usable else math.nan
+    try:
+        return float(value) if usable else math.nan
+    except OverflowError:  # JSON's integers have no end
+        return math.nan
 
 
 def text(value: Any) -> str:
@@ -331,9 +335,9 @@ def _group_name(info: Mapping[str, Any]) -> str:
     return text(info.get("group")) or "latent_size"  # older runs are all of autoencoders
 
 
-def _as_group(value: Any) -> Group | None:
-    if math.isfinite(number(value)):
-        return int(value)
+def _as_group(value: Any, name: str) -> Group | None:
+    if name in _SIZES:
+        return int(value) if math.isfinite(number(value)) else None
     return text(value) or None
 
 
@@ -387,13 +391,20 @@ def _typed(words: pd.Series) -> pd.Series:
 
 
 def _read_trials(path: Path, group: str) -> pd.DataFrame:
-    return _read_csv(path, ("id", "state", group), ("id", "state", "preset"), ("number",))
+    words, numbers = ("id", "state", "preset"), ("number",)
+    if group in _SIZES:
+        numbers = (*numbers, group)
+    else:
+        words = (*words, group)
+    return _read_csv(path, ("id", "state", group), words, numbers)
 
 
 def _read_epochs(path: Path) -> pd.DataFrame:
     """A resumed trial may have written an epoch twice; the last row counts."""
     frame = _read_csv(path, ("id", "epoch"), ("id",), ("number", "epoch"))
-    frame = frame[frame["epoch"] >= 1].drop_duplicates(["id", "epoch"], keep="last")
+    frame = frame[(frame["epoch"] >= 1) & np.isfinite(frame["epoch"])].drop_duplicates(
+        ["id", "epoch"], keep="last"
+    )
     return frame.sort_values(["id", "epoch"], ignore_index=True)
 
 
@@ -415,7 +426,7 @@ def _result(entry: Mapping[str, Any], group: str) -> Result:
     return Result(
         text(entry.get("trial")),
         text(entry.get("preset")) or "sampled",
-        _as_group(entry.get(group)),
+        _as_group(entry.get(group), group),
         text(entry.get("state")),
         number(entry.get("epochs")),
         mapping(entry.get("parameters")),
@@ -436,7 +447,7 @@ def _result_of_trial(run: Run, row: Mapping[str, Any]) -> Result:
     return Result(
         row["id"],
         row["preset"] or "sampled",
-        _as_group(row[run.group]),
+        _as_group(row[run.group], run.group),
         row["state"],
         number(row.get("epochs")),
         {
@@ -451,9 +462,7 @@ def _result_of_trial(run: Run, row: Mapping[str, Any]) -> Result:
 def _leader(run: Run, group: Group) -> Result | None:
     trials = run.trials.assign(value=column(run.trials, f"best_{run.metric}"))
     usable = trials[
-        (trials[run.group] == group)
-        & np.isfinite(trials["value"])
-        & trials["state"].isin(_LEADING)
+        (trials[run.group] == group) & np.isfinite(trials["value"]) & trials["state"].isin(_LEADING)
     ]
     if usable.empty:
         return None

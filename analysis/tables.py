@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs import Result, Run
+from analysis.runs import Result, Run, number
 
 Row = Mapping[str, Any]
 
@@ -218,6 +218,7 @@ _ORDER = (
     "l2",
     "label_smoothing",
     "affine",
+    "elastic",
     "learning_rate",
 )
 _UNSAID = ("activation", "hidden_activation", "latent_size", "model")  # said elsewhere, or by rule
@@ -242,5 +243,5 @@ def _whole(value: float) -> bool:
 def _says_something(value: Any) -> bool:
     """Not absent, zero or switched off."""
     if isinstance(value, (int, float)):
-        return bool(value) and math.isfinite(value)
+        return value is True or (value != 0 and math.isfinite(number(value)))
     return bool(value) and value != "none" and isinstance(value, str)

@@ -11,10 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from analysis import report, tables
+from analysis import (
+    autoencoders,
+    blocks,
+    classifier_figures,
+    classifiers,
+    figures,
+    frechet,
+    report,
+    tables,
+)
 from analysis.runs import (
-    METRICS,
     STATES,
     RunError,
     newest,
@@ -36,7 +45,20 @@ PRESETS = {
     "sae": 1024,
     "deeper-sae": 1024,
 }
+METRICS = (
+    "train_loss",
+    "train_mse",
+    "validation_mse",
+    "probe_accuracy",
+    "active_fraction",
+    "effective_rank",
+    "images_per_s",
+)
 NOISY = ("dae-l1", "deeper-dae", "even-deeper-dae", "deeper-dae-0.2")
+
+
+CLASSIFIERS = ("naive", "another-naive", "corrected-naive", "residual")
+ACCURACIES = {"naive": 0.91, "another-naive": 0.90, "corrected-naive": 0.93, "residual": 0.97}
 
 
 def write_run(
@@ -284,6 +306,201 @@ def _pictures(size: int, level: float, draws: np.random.Generator) -> dict[str, 
     }
 
 
+def write_classifiers(
+    folder: Path,
+    trials: int = 8,
+    epochs: int = 5,
+    state: str = "finished",
+    data: str = "mnist5k",
+    split: str = "stratified",
+    start: str = "2026-03-01T10:00:00+00:00",
+    names: tuple[str, ...] = tuple("0123456789"),
+    pairs: int = 3,
+) -> Path:
+    """A made-up run folder of `search.classifiers`; `names` are those of its classes."""
+    draws = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    rows = [_classifier_trial(number, epochs, draws) for number in range(trials)]
+    curves = {row["id"]: _accuracy_curve(row, draws) for row in rows}
+    for row in rows:
+        for metric in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
+            for end in ("best", "last"):
+                row[f"{end}_{metric}"] = curves[row["id"]][-1][metric]
+    _write_csv(folder / "trials.csv", rows)
+    _write_csv(
+        folder / "epochs.csv",
+        [{"id": row["id"], **record} for row in rows for record in curves[row["id"]]],
+    )
+    counts = {name: sum(row["state"] == name for row in rows) for name in STATES}
+    info = _info(folder.name, trials, epochs, state, data, start, counts, "")
+    del info["latent_sizes"]
+    info |= {"command": "classifiers", "metric": "validation_accuracy", "mode": "max"}
+    info |= {"group": "model", "groups": ["classifier"]}
+    info["data"] |= {"split": split, "classes": len(names)}
+    (folder / "run.json").write_text(json.dumps(info))
+    if state == "finished":
+        final = _classifier_final(rows, names, pairs)
+        (folder / "final.json").write_text(json.dumps(final))
+        (folder / "best/classifier").mkdir(parents=True)
+        np.savez_compressed(
+            folder / "best/classifier/confusions.npz",
+            **{
+                name: draws.integers(0, 256, (pairs, 28, 28)).astype(np.uint8)
+                for name in ("mistaken", "class", "taken_for")
+            },
+        )
+    return folder
+
+
+def _classifier_trial(number: int, epochs: int, draws: np.random.Generator) -> dict:
+    preset = CLASSIFIERS[number] if number < len(CLASSIFIERS) else "sampled"
+    pruned = preset == "sampled" and number % 2
+    return {
+        "id": f"trial_{number:05d}",
+        "number": number,
+        "state": "pruned" if pruned else "complete",
+        "preset": preset,
+        "model": "classifier",
+        "depth": 3,
+        "width": 32,
+        "residual": preset == "residual",
+        "hidden": 128,
+        "hidden_activation": "naive" not in preset or preset == "corrected-naive",
+        "dropout": 0.3,
+        "activation": "relu",
+        "learning_rate": 1e-3,
+        "l2": 0.0,
+        "noise": "none" if preset != "sampled" else "block",
+        "noise_level": 0.0,
+        "epochs": 1 if pruned else epochs,
+        "failures": 0,
+        "seconds": 2.0,
+        "reached": ACCURACIES.get(preset, 0.95 - 0.2 * draws.random()),
+    }
+
+
+def _accuracy_curve(row: dict, draws: np.random.Generator) -> list[dict]:
+    reached = row.pop("reached")
+    curve = []
+    for epoch in range(1, row["epochs"] + 1):
+        accuracy = reached - 0.3 * (1 / epoch - 1 / row["epochs"])
+        loss = 2 / epoch * math.exp(0.02 * draws.normal())
+        curve.append(
+            {
+                "epoch": epoch,
+                "train_loss": loss,
+                "train_accuracy": accuracy + 0.01,
+                "validation_loss": loss,
+                "validation_accuracy": accuracy,
+            }
+        )
+    return curve
+
+
+def _retrained(accuracies: list[float]) -> dict:
+    """What final.json says of a configuration trained again with the seeds 1, 2, ..."""
+    runs = [
+        {"seed": seed, "validation_accuracy": value - 0.01, "test_accuracy": value}
+        for seed, value in enumerate(accuracies, 1)
+    ]
+    keys = ("validation_accuracy", "test_accuracy")
+    std = {key: np.std([run[key] for run in runs], ddof=1) if runs[1:] else None for key in keys}
+    return {
+        "runs": runs,
+        "mean": {key: float(np.mean([run[key] for run in runs])) for key in keys},
+        "std": std,
+    }
+
+
+def _classifier_final(rows: list[dict], names: tuple[str, ...], pairs: int) -> dict:
+    known = {row["preset"]: row for row in rows if row["preset"] != "sampled"}
+    best = known["residual"]
+    kinds = sorted({name.split("/")[0] for name in names})
+    floors = {"most_frequent": 0.1, "nearest_mean": 0.782, "1-nn": 0.8965}
+    retrained = {"naive": [0.91, 0.90, 0.92], "corrected-naive": [0.93, 0.93, 0.96]}
+    return {
+        "metric": "validation_accuracy",
+        "seeds": [1, 2, 3],
+        "floors": {
+            name: {"validation_accuracy": value + 0.005, "test_accuracy": value}
+            for name, value in floors.items()
+        },
+        "winners": [
+            {
+                "model": "classifier",
+                "trial": best["id"],
+                "preset": "residual",
+                "state": "complete",
+                "epochs": best["epochs"],
+                "parameters": {"model": "classifier", "depth": 3, "residual": True},
+                "searched": {"validation_accuracy": best["best_validation_accuracy"]},
+                **_retrained([0.971, 0.974, 0.9745]),
+                "accuracy_by": {
+                    kind: round(0.9 + 0.09 * ((7 * place) % len(kinds)) / len(kinds), 6)
+                    for place, kind in enumerate(kinds)
+                },
+                "confused": [
+                    {
+                        "class": names[place],
+                        "taken_for": names[-1 - place],
+                        "times": 9 - place // 2,
+                        "of": 150,
+                    }
+                    for place in range(pairs)
+                ],
+            }
+        ],
+        "presets": [
+            {
+                "preset": name,
+                "trial": row["id"],
+                "model": "classifier",
+                "epochs": row["epochs"],
+                "train_loss": row["last_train_loss"],
+                "train_accuracy": row["last_train_accuracy"],
+                "validation_accuracy": row["last_validation_accuracy"],
+                "test_accuracy": ACCURACIES[name] + 0.001,
+                **(_retrained(retrained[name]) if name in retrained else {}),
+            }
+            for name, row in known.items()
+        ],
+    }
+
+
+def _distances(*values: float, sha256: str = "ab" * 32, warning: str = "") -> dict:
+    """A winner's Frechet classifier distances: reconstructions, the two samples, floor."""
+    sets = ("reconstructions", "gaussian", "gaussian_mixture", "floor")
+    return {
+        "classifier": {
+            "source": "the best classifier of the run c1",
+            "data": "mnist5k",
+            "validation_accuracy": 0.966,
+            "sha256": sha256,
+        },
+        "distances": {
+            name: {
+                "frechet": value,
+                "low": value - 2.5,
+                "high": value + 3.5,
+                "kernel": value / 200,
+                "kernel_std": 0.0125,
+                "images": 500,
+                "rank": 250,
+                "dimensions": 256,
+                "warning": warning if name == "gaussian" else "",
+            }
+            for name, value in zip(sets, values, strict=True)
+        },
+    }
+
+
+def _change(folder: Path, change) -> None:
+    """Read final.json, let `change` alter it, write it."""
+    final = json.loads((folder / "final.json").read_text())
+    change(final)
+    (folder / "final.json").write_text(json.dumps(final))
+
+
 def _write_csv(path: Path, rows: list[dict]) -> None:
     with path.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
@@ -367,7 +584,7 @@ def test_gap_sentence_computes_what_vanishes(tmp_path):
     for preset in final["presets"]:
         preset.update(train_loss=0.05, train_mse=0.018, test_mse=0.020)
     (run.folder / "final.json").write_text(json.dumps(final))
-    sentence = report.gap_sentence(tables.presets_beside_report(read_run(run.folder)))
+    sentence = autoencoders.gap_sentence(autoencoders.presets_beside_report(read_run(run.folder)))
     assert "on 6 of 6 presets" in sentence
     assert "-0.03000 on average" in sentence and "+0.00200: 100% of the gap" in sentence
 
@@ -404,6 +621,14 @@ def test_run_with_holes_is_reported(tmp_path, state):
         )
     page = _report(tmp_path / "runs", tmp_path / "out")
     assert "| - |" in page and "unknown" in page
+
+
+def test_numbers_without_end_are_holes(tmp_path):
+    folder = write_run(tmp_path / "runs/run", trials=7, pictures=False)
+    _change(folder, lambda final: final["presets"][0].update(train_loss=10**400))
+    lines = (folder / "epochs.csv").read_text().splitlines()
+    (folder / "epochs.csv").write_text("\n".join([*lines, lines[1].replace(",1,", ",inf,", 1)]))
+    assert "| `dae-l1` | 128 | 9 | - |" in _report(tmp_path / "runs", tmp_path / "out")
 
 
 def test_run_without_any_trial_is_reported(tmp_path):
@@ -527,16 +752,14 @@ def test_pruned_trial_leads_only_where_none_is_complete(tmp_path):
     trials = run.trials.set_index("id")
     assert all(winner.state == "complete" for winner in winners(run).values())
     for winner in winners(run).values():
-        rivals = trials[
-            (trials["latent_size"] == winner.latent_size) & (trials["state"] == "complete")
-        ]
+        rivals = trials[(trials["latent_size"] == winner.group) & (trials["state"] == "complete")]
         assert rivals["best_validation_mse"].idxmin() == winner.trial
 
 
 def test_presets_that_were_not_tested_come_from_the_trials(tmp_path):
     run = read_run(write_run(tmp_path / "run", trials=3, state="interrupted"))
     assert [result.preset for result in preset_results(run)] == list(PRESETS)[:3]
-    rows = tables.presets_beside_report(run).rows
+    rows = autoencoders.presets_beside_report(run).rows
     assert [row["model"] for row in rows] == [*PRESETS, "mean image"]
     assert math.isnan(rows[0]["test_mse"]) and rows[0]["train_loss"] > 0
 
@@ -586,6 +809,319 @@ def test_configuration_in_words_leaves_out_what_is_off():
         },
     )
     assert words == "`sae`: depth 9, L1 0.0001, block noise 0.25 on the input"
+    words = tables.in_words("sampled", {"noise": "block", "noise_level": 0.0, "stem": 16})
+    assert words == "sampled: stem 16"
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory) -> Path:
+    return write_classifiers(tmp_path_factory.mktemp("runs") / "digits")
+
+
+@pytest.fixture(scope="module")
+def classifier_report(classified, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("report")
+    _report(classified.parent, out)
+    return out
+
+
+def test_classifier_section_holds_the_numbers_of_final_json(classified, classifier_report):
+    page = (classifier_report / "report.md").read_text()
+    assert "## Classifiers on mnist5k (split stratified): digits" in page
+    best = "| 0.9632 ± 0.0019 | 0.9732 ± 0.0019 (3 seeds) | 0.995 | 0.1000 | 0.7820 | 0.8965 |"
+    assert f"| `residual`: depth 3, residual blocks {best}" in page
+    final = json.loads((classified / "final.json").read_text())
+    rows = {
+        preset["preset"]: f"| `{preset['preset']}` | 5 | {preset['train_loss']:.4f} |"
+        for preset in final["presets"]
+    }
+    assert f"{rows['naive']} 0.2055 | 0.9200 | 0.9110 | 0.62 | 0.9100 ± 0.0100 (3 seeds) |" in page
+    assert f"{rows['another-naive']} 0.2157 | 0.9100 | 0.9010 | 0.60 | - |" in page
+    assert (
+        f"{rows['corrected-naive']} 0.0941 | 0.9400 | 0.9310 | 0.65 | 0.9400 ± 0.0173 (3 seeds) |"
+        in page
+    )
+    assert rows["residual"] not in page  # ours, not the report's
+    assert "The report's numbers are of Omniglot and ours of mnist5k" in page
+    assert "| 0 | 9 | 9 of 150 |" in page
+
+
+def test_classifier_section_links_to_every_file_it_writes(classifier_report):
+    page = (classifier_report / "report.md").read_text()
+    written = set(_files(classifier_report)) - {"report.md"}
+    tables_ = ("best", "presets", "accuracy", "confused", "states")
+    pictures = ("curves-presets", "curves-trials", "accuracy-by-class", "confusions")
+    expected = {f"digits/{name}.csv" for name in tables_}
+    assert written == expected | {f"digits/{name}.png" for name in pictures}
+    assert all(f"]({name})" in page for name in written)
+
+
+def test_same_classifier_folders_give_the_same_bytes(classified, classifier_report, tmp_path):
+    _report(classified.parent, tmp_path)
+    assert _files(tmp_path) == _files(classifier_report)
+
+
+def test_csv_of_the_best_classifier_holds_the_full_numbers(classifier_report):
+    with (classifier_report / "digits/best.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["model"] == "classifier" and row["seeds"] == "3"
+    assert float(row["test_accuracy"]) == pytest.approx((0.971 + 0.974 + 0.9745) / 3, rel=1e-6)
+    assert row["seed_report_lowest"] == row["seed_report_highest"] == "0.995"
+    assert row["1_nn_test_accuracy"] == "0.8965"
+
+
+def test_accuracy_over_views_stands_beside_the_plain_one(tmp_path, classifier_report):
+    folder = write_classifiers(tmp_path / "runs/viewed", trials=4)
+
+    def change(final: dict) -> None:
+        final["winners"][0]["mean"]["test_views_accuracy"] = 0.9771
+        final["winners"][0]["std"]["test_views_accuracy"] = 0.0004
+
+    _change(folder, change)
+    page = _report(tmp_path / "runs", tmp_path / "out")
+    assert "| 0.9732 ± 0.0019 (3 seeds) | 0.9771 ± 0.0004 | 0.995 |" in page
+    assert "test accuracy over views" not in (classifier_report / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "naive, corrected, words",
+    [
+        ([0.5, 0.5, 0.5], [0.52, 0.53, 0.54], "adds +3.00 points [+0.52, +5.48] over 3 seeds"),
+        ([0.5, 0.5, 0.5], [0.48, 0.47, 0.46], "adds -3.00 points [-5.48, -0.52] over 3 seeds"),
+        ([0.5, 0.5], [0.5, 0.52], "adds +1.00 points [-11.71, +13.71] over 2 seeds"),
+        ([0.5], [0.6, 0.6, 0.6], "cannot be judged here: `naive` and `corrected-naive` share 1"),
+    ],
+)
+def test_the_missing_activation_is_judged_by_its_interval(tmp_path, naive, corrected, words):
+    folder = write_classifiers(tmp_path / "run")
+
+    def change(final: dict) -> None:
+        for preset in final["presets"]:
+            values = {"naive": naive, "corrected-naive": corrected}.get(preset["preset"])
+            preset.update(_retrained(values) if values else {})
+
+    _change(folder, change)
+    sentence = classifiers.activation_sentence(read_run(folder))
+    assert words in sentence
+    assert ("it makes the classifier better" in sentence) == (corrected[0] == 0.52)
+    assert ("it makes the classifier worse" in sentence) == (corrected[0] == 0.48)
+    assert ("includes 0" in sentence) == (len(naive) == 2)
+    assert ("--name run --resume --final-seeds 3` fills" in sentence) == (len(naive) == 1)
+
+
+def test_only_seeds_that_both_presets_share_are_paired(tmp_path):
+    folder = write_classifiers(tmp_path / "run")
+
+    def change(final: dict) -> None:
+        final["presets"][0]["runs"][0]["seed"] = 7  # of naive: 2 and 3 are shared
+        final["presets"][2]["runs"][1]["test_accuracy"] = None
+
+    _change(folder, change)
+    assert "share 1 retrained seed," in classifiers.activation_sentence(read_run(folder))
+
+
+def test_seed_noise_is_named_beside_the_reports_gain(classified):
+    sentence = classifiers.noise_sentence(read_run(classified))
+    assert "gain is 3 points (0.62 to 0.65)" in sentence
+    assert "2 of the 3 points are within seed noise" in sentence
+    assert "ours differ by 1.00, and `naive` scatters by 1.00 (std over 3 seeds)" in sentence
+
+
+def test_classes_are_listed_from_worst_to_best(classified, classifier_report):
+    page = (classifier_report / "report.md").read_text()
+    by_class = json.loads((classified / "final.json").read_text())["winners"][0]["accuracy_by"]
+    ranked = sorted(by_class, key=by_class.get)
+    rows = [f"| {name} | {by_class[name]:.4f} | " for name in ranked]
+    places = [page.index(row) for row in rows]
+    assert places == sorted(places)
+
+
+def test_of_many_classes_the_worst_are_shown_and_the_csv_has_all(tmp_path):
+    names = tuple(f"glyph{place:03}" for place in range(100))
+    write_classifiers(tmp_path / "runs/many", trials=4, data="glyphs", names=names)
+    page = _report(tmp_path / "runs", tmp_path / "out")
+    assert "The 60 worst of 100; the CSV has all." in page and page.count("\n| glyph") == 60 + 3
+    assert len((tmp_path / "out/many/accuracy.csv").read_text().splitlines()) == 101
+
+
+@pytest.mark.parametrize(
+    "data, split, said, unsaid",
+    [
+        ("mnist", "published", "Best published single network on MNIST: 0.9983.", "0.8983"),
+        ("mnist5k", "stratified", "mnist5k holds 5,000 images", "0.9983"),
+        ("omniglot", "drawers", "no drawer of a test image was seen", "0.8983"),
+        ("omniglot", "decathlon", "0.8983 (Visual Decathlon, MTAN", "no drawer of a test"),
+        ("kmnist", "published", "ours of kmnist: they do not compare", "0.995"),
+    ],
+)
+def test_classifiers_stand_beside_what_compares(tmp_path, data, split, said, unsaid):
+    run = read_run(write_classifiers(tmp_path / "run", trials=4, data=data, split=split))
+    page = "\n".join(b for b in report.SECTIONS["classifiers"](run) if isinstance(b, str))
+    best = classifiers.best_classifier(run).markdown()
+    assert said in page and unsaid not in page
+    assert ("| 0.60-0.65 |" in best) == (data == "omniglot")
+    assert ("| 0.995 |" in best) == data.startswith("mnist")
+
+
+def test_both_splits_of_omniglot_are_reported_after_the_autoencoders(tmp_path):
+    names = ("Greek/character01", "Japanese_(hiragana)/character02", "Greek/character03")
+    for name, split, start in (
+        ("a", "drawers", "2026-03-02T10:00:00+00:00"),
+        ("b", "decathlon", "2026-03-01T10:00:00+00:00"),
+        ("c", "drawers", "2026-03-01T10:00:00+00:00"),
+    ):
+        write_classifiers(
+            tmp_path / "runs" / name, 4, 2, data="omniglot", split=split, start=start, names=names
+        )
+    write_run(tmp_path / "runs/z", trials=6, data="omniglot", pictures=False)
+    page = _report(tmp_path / "runs", tmp_path / "out")
+    heads = [line for line in page.splitlines() if line.startswith("## ")]
+    assert heads == [
+        "## Autoencoders on omniglot: z",
+        "## Classifiers on omniglot (split decathlon): b",
+        "## Classifiers on omniglot (split drawers): a",
+        "## Folders not reported",
+    ]
+    assert "- c: an older run of classifiers on omniglot (split drawers)" in page
+    assert "### Accuracy per alphabet" in page and "| Japanese (hiragana) |" in page
+
+
+def test_interrupted_classifier_search_is_reported_from_its_trials(tmp_path):
+    write_classifiers(tmp_path / "runs/cut", state="interrupted")
+    page = _report(tmp_path / "runs", tmp_path / "out")
+    assert "| `residual`: depth 3, width 32, residual blocks, hidden units 128," in page
+    assert "| 0.9700 (search) | - | 0.995 | - | - | - |" in page
+    assert "| `naive` | 5 |" in page and "| 0.9200 | - | 0.62 | - |" in page
+    assert "no activation between the dense layers" not in page  # the winner has one
+    assert "share 0 retrained seeds" in page and "ours are not both measured yet" in page
+    assert page.count("`python -m search.classifiers --name cut --resume` makes one.") == 2
+
+
+@pytest.mark.parametrize("state", ["running", "finished"])
+def test_classifier_run_with_holes_is_reported(tmp_path, state):
+    folder = write_classifiers(tmp_path / "runs/holes", state=state)
+    info = json.loads((folder / "run.json").read_text())
+    bare = {key: info[key] for key in ("command", "start", "state", "group")}
+    (folder / "run.json").write_text(json.dumps({**bare, "data": {"name": "omniglot"}}))
+    (folder / "trials.csv").write_text("id,state,model,epochs\ntrial_00000,running,,many\n")
+    (folder / "epochs.csv").write_text("id,epoch\n")
+    if state == "finished":
+        winner = {"model": "classifier", "accuracy_by": {"Greek": None, "Latin": 0.5}}
+        winner["confused"] = [{"class": 5}, "x"]
+        final = {"winners": [winner], "floors": {"1-nn": 3}, "presets": [{"runs": [{}, 1]}]}
+        (folder / "final.json").write_text(json.dumps(final))
+    page = _report(tmp_path / "runs", tmp_path / "out")
+    assert "Best classifier" in page and "| - |" in page
+    assert ("| Latin | 0.5000 | - |" in page) == (state == "finished")
+
+
+@pytest.mark.parametrize("spoil", ["pickled", "cut", "fewer", "absent"])
+def test_unusable_confusions_are_refused_and_the_rest_reported(tmp_path, capsys, spoil):
+    folder = write_classifiers(tmp_path / "runs/run", trials=4)
+    path = folder / "best/classifier/confusions.npz"
+    keys = ("mistaken", "class", "taken_for")
+    if spoil == "pickled":
+        np.savez(path, **dict.fromkeys(keys, np.array([{"a": 1}], dtype=object)))
+    elif spoil == "cut":
+        path.write_bytes(path.read_bytes()[:300])
+    elif spoil == "fewer":
+        np.savez(path, **dict.fromkeys(keys, np.zeros((2, 28, 28), np.uint8)))
+    else:
+        path.unlink()
+    page = _report(tmp_path / "runs", tmp_path / "out")
+    assert "(confusions.png is left out: best/classifier/confusions.npz" in page.replace("\\", "")
+    assert "skipped run/confusions.png" in capsys.readouterr().out
+    assert "| 0 | 9 | 9 of 150 |" in page and "### Trials and files" in page
+
+
+def test_perfect_classifier_has_no_confused_pairs(tmp_path):
+    write_classifiers(tmp_path / "runs/perfect", trials=4, pairs=0)
+    page = _report(tmp_path / "runs", tmp_path / "out")
+    assert "None: no retrained network mistook any test image." in page
+    assert not (tmp_path / "out/perfect/confusions.png").exists()
+
+
+LONG = (
+    "Blackfoot_(Canadian_Aboriginal_Syllabics)/character14",
+    "Old_Church_Slavonic_(Cyrillic)/character32",
+    "Japanese_(hiragana)/character06",
+    "Alphabet_of_the_Magi/character03",
+    "one_word_without_any_space_that_could_break_it",
+    "T-shirt/top",
+)
+
+
+@pytest.mark.parametrize("pairs", [1, 12])
+def test_words_in_the_picture_of_confusions_do_not_overlap(pairs):
+    draws = np.random.default_rng(0)
+    labels = [("12 of 100 times", LONG[n % 6], LONG[(n + 1) % 6]) for n in range(pairs)]
+    figure = classifier_figures.confusions([draws.random((pairs, 28, 28))] * 3, labels)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    words = [text for axes in figure.axes for text in (*axes.texts, *axes.get_yticklabels())]
+    boxes = [text.get_window_extent(renderer) for text in words if text.get_text()]
+    assert len(boxes) == 3 * pairs + 3 * len(figure.axes)
+    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+    width, height = figure.canvas.get_width_height()
+    assert all(0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height for box in boxes)
+
+
+def test_floors_far_below_the_accuracies_leave_them_their_room():
+    low, high = figures.ACCURACY.limits([0.95, 0.99], [0.96, 0.1, math.nan])
+    assert 0.9 < low < 0.95 and 0.99 < high < 1.0
+    assert figures.ACCURACY.limits([0.1, 0.2], [0.5])[1] > 0.5  # a floor not reached is shown
+
+
+def test_trials_keep_every_column_of_their_file(classified):
+    trials = read_run(classified).trials
+    assert trials["residual"].tolist()[:5] == [False, False, False, True, False]
+    assert set(trials["noise"]) == {"none", "block"} and trials["hidden"].sum() == 8 * 128
+    assert trials["last_validation_loss"].dtype == float
+
+
+def test_frechet_distances_are_set_beside_their_floor(tmp_path):
+    folder = write_run(tmp_path / "runs/run", trials=7, pictures=False)
+
+    def change(final: dict) -> None:
+        for winner in final["winners"]:
+            values = (44.4, 72.9, 74.6, 5.3)
+            warning = "the covariances have rank 250" if winner["latent_size"] == 128 else ""
+            winner["frechet_classifier_distance"] = _distances(*values, warning=warning)
+
+    _change(folder, change)
+    page = _report(tmp_path / "runs", tmp_path / "out")
+    row = "44.4 [41.9, 47.9] | 72.9 [70.4, 76.4] | 74.6 [72.1, 78.1] | 5.3 [2.8, 8.8] | 500 |"
+    sizes = [winner.group for winner in read_run(folder).final.winners]
+    assert all(f"| {size} | {row} 250 of 256 |" in page for size in sizes)
+    assert "trained on mnist5k, validation accuracy 0.9660 (sha256 abababababab)." in page
+    assert "**This is not FID**" in page and "prints no number" in page
+    assert "- Warning (code 128 Gaussian samples): the covariances have rank 250." in page
+    with (tmp_path / "out/run/frechet.csv").open() as stream:
+        first = next(csv.DictReader(stream))
+    assert first["reconstructions_kernel"] == "0.222" and first["floor_kernel_std"] == "0.0125"
+
+
+def test_frechet_distances_in_different_classifiers_are_kept_apart(tmp_path):
+    folder = write_run(tmp_path / "run", trials=7, pictures=False)
+
+    def change(final: dict) -> None:
+        first, second, *_ = final["winners"]
+        first["frechet_classifier_distance"] = _distances(1, 2, 3, 4, sha256="aa" * 32)
+        second["frechet_classifier_distance"] = _distances(1, 2, 3, 4, sha256="bb" * 32)
+
+    _change(folder, change)
+    run = read_run(folder)
+    words = "\n".join(b for b in frechet.distances(run, winners(run)) if isinstance(b, str))
+    first, second, *missing = winners(run)
+    assert "do not compare with each other" in words
+    assert f"The classifier of code {first} is" in words
+    assert f"The classifier of code {second} is" in words
+    assert all(f"Code {size}: not measured" in words for size in missing)
+
+
+def test_run_without_frechet_distances_says_what_measures_them(reported, good):
+    command = blocks.resume_command(read_run(good))
+    page = (reported / "report.md").read_text()
+    assert f"### Frechet classifier distance\n\nNot measured in this run; `{command}`" in page
 
 
 def test_report_imports_neither_ray_nor_torch_nor_optuna():
