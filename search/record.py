@@ -27,7 +27,9 @@ class RunRecord:
     def __init__(self, logbook: Logbook, settings: Settings):
         self._logbook, self._settings = logbook, settings
         self._begin = time.time()
-        self._earlier = _seconds_of_earlier_sessions(logbook.folder)
+        earlier = _earlier_record(logbook.folder)
+        self._earlier = float(earlier.get("seconds", 0.0))
+        self._argv = earlier.get("argv", sys.argv[1:])  # of the session that began the search
 
     def write(self, state: str) -> None:
         logbook, header = self._logbook, self._logbook.state.header
@@ -36,7 +38,7 @@ class RunRecord:
             logbook.folder.run_json,
             {
                 "command": header["command"],
-                "argv": sys.argv[1:],
+                "argv": self._argv,
                 "state": state,
                 "git_commit": _git_commit(),
                 "versions": {
@@ -65,11 +67,12 @@ class RunRecord:
         )
 
 
-def _seconds_of_earlier_sessions(folder: RunFolder) -> float:
+def _earlier_record(folder: RunFolder) -> dict:
+    """What the last session wrote; empty where there was none, or nothing readable is left."""
     try:
-        return float(json.loads(folder.run_json.read_text())["seconds"])
-    except (OSError, ValueError, KeyError):
-        return 0.0
+        return json.loads(folder.run_json.read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _iso(seconds: float) -> str:
