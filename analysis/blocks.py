@@ -48,7 +48,7 @@ def provenance(run: Run) -> Iterator[Block]:
     sizes = ", ".join(f"{known(data.get(name))} {name}" for name in ("train", "validation", "test"))
     seeds = run.final.seeds if run.final else ()
     retrained = (
-        f"winners retrained with seeds {', '.join(map(str, seeds))}"
+        f"winners retrained with seeds {', '.join(map(str, seeds))}{_refit(run)}"
         if seeds
         else "winners not retrained"
     )
@@ -72,6 +72,16 @@ def provenance(run: Run) -> Iterator[Block]:
             f"**This search is not finished (it is {known(info.get('state'))}): what follows "
             f"is what it had found.** To go on with it: `{resume_command(run)}`"
         )
+
+
+def _refit(run: Run) -> str:
+    """On what winners were retrained, where that is not the training split alone."""
+    if run.final is None or run.final.refit_on != "train+validation":
+        return ""
+    return (
+        " on the training and the validation split, for as many epochs as the search chose (so "
+        "they have no validation figure)"
+    )
 
 
 def choice(run: Run) -> str:

@@ -103,8 +103,6 @@ def best_classifier(run: Run) -> Table:
     """The best classifier beside the seed report and the floors."""
     chosen = winners(run)
     rows = [_best_row(run, group, chosen.get(group)) for group in run.groups or [""]]
-    views = Column("test accuracy over views", lambda row: _spread(row, "test_views"))
-    viewed = any(math.isfinite(row["test_views_accuracy"]) for row in rows)
     return Table(
         "best",
         pd.DataFrame(rows),
@@ -112,7 +110,6 @@ def best_classifier(run: Run) -> Table:
             CONFIGURATION,
             Column("validation accuracy", lambda row: _spread(row, "validation")),
             Column("test accuracy", lambda row: _spread(row, "test", count_seeds=True)),
-            *([views] if viewed else []),
             Column(
                 "seed report",
                 lambda row: _as_printed(row["seed_report_lowest"], row["seed_report_highest"]),
@@ -258,12 +255,6 @@ def _best(run: Run, chosen: dict[Group, Result]) -> Iterator[Block]:
         f"{blocks.deviations(chosen.values())}"
     )
     yield best_classifier(run)
-    if any(math.isfinite(winner.value("test_views_accuracy")) for winner in chosen.values()):
-        yield (
-            "Over views: of predictions averaged over an image and versions of it augmented as in "
-            "training, so at the cost of several predictions; everything else here is of single "
-            "ones."
-        )
     budgets = blocks.budget_notes(run, chosen, lambda group: "Best classifier")
     yield from blocks.bullets([*budgets, *_beside_notes(run)])
 
@@ -430,8 +421,6 @@ def _best_row(run: Run, group: Group, winner: Result | None) -> dict[str, Any]:
         "validation_std": reached.deviation("validation_accuracy"),
         "test_accuracy": reached.value("test_accuracy"),
         "test_std": reached.deviation("test_accuracy"),
-        "test_views_accuracy": reached.value("test_views_accuracy"),
-        "test_views_std": reached.deviation("test_views_accuracy"),
         "seed_report_lowest": theirs[0],
         "seed_report_highest": theirs[1],
         **{_floor_key(name): run.floor(name).value("test_accuracy") for name in FLOORS},

@@ -92,6 +92,7 @@ class Final:
     """`final.json`: the only place with test figures."""
 
     seeds: tuple[int, ...]
+    refit_on: str
     floors: Mapping[str, Any]
     winners: tuple[Result, ...]
     presets: tuple[Result, ...]
@@ -414,6 +415,7 @@ def _final(content: Mapping[str, Any], group: str) -> Final:
         raise RunError(f"final.json has a winner without {group}")
     return Final(
         seeds=tuple(entries(content, "seeds", int)),
+        refit_on=text(content.get("refit_on")) or "train",
         floors=mapping(content.get("floors")),
         winners=winners,
         presets=tuple(_result(entry, group) for entry in entries(content, "presets")),

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from models.classifier import Classifier, ClassifierConfig
-from models.corruption import Affine, augment, corrupt
+from models.corruption import corrupt
 from models.prepared import PreparedData
 from models.training import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
 
@@ -65,30 +65,3 @@ def predict(network: Classifier, data: PreparedData, indices: Tensor) -> Tensor:
         return torch.cat(
             [network(data.batch(rows)).float() for rows in indices.split(EVALUATION_BATCH)]
         )
-
-
-@torch.no_grad()
-def predict_views(
-    network: Classifier,
-    data: PreparedData,
-    indices: Tensor,
-    training: TrainingConfig,
-    views: int,
-    seed: int = 0,
-) -> Tensor:
-    """Mean class probabilities (N, classes), float32, over each image as it is and `views` - 1
-    versions of it, augmented as in `training` (Krizhevsky et al. 2012, section 4.1, did so with
-    crops). One network, and more work a prediction: name it beside `predict`, not instead."""
-    network.eval()
-    affine, generator = Affine.of_strength(training.affine), Generator(data.device)
-    generator.manual_seed(seed)
-    found = []
-    for rows in indices.split(EVALUATION_BATCH):
-        images, total = data.batch(rows), torch.zeros((), device=data.device)
-        for view in range(views):
-            seen = augment(images, affine, training.elastic, generator) if view else images
-            with autocast(data.device):
-                logits = network(seen)
-            total = total + logits.float().softmax(1)
-        found.append(total / views)
-    return torch.cat(found)

@@ -17,7 +17,7 @@ from optuna.distributions import (
 )
 from torch.nn import functional as F
 
-from models.classification import accuracy, classifier_run, predict, predict_views
+from models.classification import accuracy, classifier_run, predict
 from models.classifier import Classifier, ClassifierConfig
 from models.data import ImageData
 from models.prepared import PreparedData, prepare
@@ -40,7 +40,6 @@ METRICS = (
 MODES = {"validation_accuracy": "max", "validation_loss": "min"}
 MODEL = "classifier"  # the one group of this search
 CONFUSED_PAIRS = 12  # kept for the picture
-VIEWS = 16  # of an image that the second accuracy of a test is averaged over
 
 
 @dataclass(frozen=True)
@@ -118,9 +117,8 @@ class ClassifierTask:
     def test(
         self, weights: dict, parameters: dict, data: ImageData, device: str
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Accuracy and cross-entropy on all of validation and test, the accuracy of predictions
-        averaged over augmented views, and the test predictions (of the images as they are)."""
-        model, training = self.configs(parameters, 0)
+        """Accuracy and cross-entropy on all of validation and test, and the test predictions."""
+        model, _ = self.configs(parameters, 0)
         network = Classifier(model)
         network.load_state_dict(weights)
         network = network.to(device=device, memory_format=torch.channels_last)
@@ -131,8 +129,6 @@ class ClassifierTask:
             logits, labels = predict(network, whole, indices), whole.labels[indices]
             metrics[f"{split}_accuracy"] = accuracy(logits, labels)
             metrics[f"{split}_loss"] = float(F.cross_entropy(logits, labels))
-            averaged = predict_views(network, whole, indices, training, VIEWS)
-            metrics[f"{split}_views_accuracy"] = accuracy(averaged, labels)
             predictions[split] = logits.argmax(1).cpu().numpy().astype(np.int32)
         return metrics, {"predictions": predictions["test"]}
 

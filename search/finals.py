@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from search.folder import RunFolder, write_atomically, write_json
 from search.logbook import Logbook
 from search.settings import Settings
 from search.state import COMPLETE, TrialRecord
-from search.task import Retrained, Surroundings, Task, data_from_arrays
+from search.task import Retrained, Run, Surroundings, Task, data_from_arrays
 from search.tuner import Limits
 
 PRESET_SEEDS = 3  # enough for a deviation; presets are not what a large --final-seeds is for
@@ -42,7 +43,7 @@ def write_finals(
     for trial in presets:
         if trial.origin in logbook.task.retrained_presets:
             wanted.setdefault(trial.number, seeds[:PRESET_SEEDS])
-    _retrain(logbook, wanted, arrays, limits)
+    _retrain(logbook, wanted, arrays, limits, settings.refit_on)
     around = Surroundings(logbook.folder.path.parent, settings.data_dir)
     concluded = logbook.task.conclude(
         [_retrained(logbook, trial, seeds) for trial in winners], data, around
@@ -52,6 +53,7 @@ def write_finals(
         {
             "metric": logbook.task.metric,
             "seeds": seeds,
+            "refit_on": settings.refit_on,
             "floors": logbook.task.floors(data),
             "winners": [
                 {**_winner(logbook, trial, seeds), **more}
@@ -65,7 +67,11 @@ def write_finals(
 
 
 def _retrain(
-    logbook: Logbook, wanted: dict[int, list[int]], arrays: ray.ObjectRef, limits: Limits
+    logbook: Logbook,
+    wanted: dict[int, list[int]],
+    arrays: ray.ObjectRef,
+    limits: Limits,
+    refit_on: str,
 ) -> None:
     """Train each trial's configuration with each of its seeds that the ledger does not have
     yet, in parallel."""
@@ -85,7 +91,14 @@ def _retrain(
     threads = max(1, int(limits.cpus_per_trial))
     running = {
         train.remote(
-            logbook.task, arrays, logbook.folder, trial.id, trial.parameters, seed, threads
+            logbook.task,
+            arrays,
+            logbook.folder,
+            trial.id,
+            trial.parameters,
+            seed,
+            threads,
+            _chosen_epoch(logbook, trial) if refit_on == "train+validation" else None,
         ): (trial, seed)
         for trial, seed in to_do
     }
@@ -110,38 +123,63 @@ def retrain_and_test(
     parameters: dict,
     seed: int,
     threads: int,
+    epochs: int | None = None,
 ) -> dict:
     """Train to the full budget; the metrics, test split included, of the weights at the epoch
-    that validation likes best. What the task keeps of it in detail goes to `finals/`."""
+    that validation likes best. What the task keeps of it in detail goes to `finals/`.
+
+    With `epochs`, train so long on the training and the validation split; there are no
+    validation metrics then."""
     torch.set_num_threads(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     data = data_from_arrays(arrays)
+    data = _with_validation(data) if epochs else data
     run = task.start(parameters, seed, task.prepare(data, device))
     name = _name(trial_id, seed)
-    chosen, weights = _train_to_the_end(task, run, CheckpointStore(folder.finals), name)
+    chosen, weights = _train(task, run, CheckpointStore(folder.finals), name, epochs)
     metrics, details = task.test(weights, parameters, data, device)
     if details:
         _write_arrays(folder.finals / f"{name}.npz", details)
+    if epochs:
+        metrics = {key: v for key, v in metrics.items() if not key.startswith("validation_")}
     return {"epochs": chosen["epoch"], **{key: chosen[key] for key in task.kept}, **metrics}
 
 
-def _train_to_the_end(task: Task, run, store: CheckpointStore, name: str) -> tuple[dict, dict]:
-    """The record and weights of the best epoch; goes on from the checkpoint of a lost worker."""
+def _with_validation(data: ImageData) -> ImageData:
+    """`data` with the validation images among the training images."""
+    return replace(data, train=torch.cat([data.train, data.validation]).sort().values)
+
+
+def _chosen_epoch(logbook: Logbook, trial: TrialRecord) -> int:
+    return trial.best_record(logbook.task.metric, logbook.task.mode)["epoch"]
+
+
+def _train(
+    task: Task, run: Run, store: CheckpointStore, name: str, epochs: int | None
+) -> tuple[dict, dict]:
+    """The record and weights of the best epoch, or of epoch number `epochs`; goes on from the
+    checkpoint of a lost worker."""
     state = store.load(name)
     chosen = None
     if state is not None:
         run.load_state_dict(state["run"])
         chosen = state["chosen"]
-    for record in run.epochs():
+    for record in () if _is_done(chosen, epochs) else run.epochs():
         # The first epoch counts whatever it is: where all diverge, the metrics will say so.
-        improved = chosen is None or _rank(task, record) < _rank(task, chosen)
+        improved = bool(epochs) or chosen is None or _rank(task, record) < _rank(task, chosen)
         chosen = record if improved else chosen
         store.save(
             name,
             {"run": run.state_dict(), "chosen": chosen},
             run.weights() if improved else None,
         )
+        if _is_done(chosen, epochs):
+            break
     return chosen, _load_weights(store.weights_path(name))
+
+
+def _is_done(chosen: dict | None, epochs: int | None) -> bool:
+    return bool(epochs and chosen and chosen["epoch"] >= epochs)
 
 
 def _rank(task: Task, record: dict) -> float:

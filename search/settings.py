@@ -41,6 +41,7 @@ class Settings:
     seed: int = 0
     train_size: int | None = None
     final_seeds: int = 3
+    refit_on: str = "train"
     budget: str | None = None  # None: full with a GPU in the cluster, quick without
     max_failures: int = 2
     trial_timeout_s: float = 600.0
@@ -80,6 +81,9 @@ QUICK = {"max_epochs": 9, "grace_epochs": 1, "train_size": 5000, "time_budget_s"
 FULL = {"max_epochs": 81, "grace_epochs": 3}
 BUDGETS: Mapping[str, Mapping[str, Any]] = {"quick": QUICK, "full": FULL}
 QUICK_VALIDATION_IMAGES = 2000  # measured each epoch; the winners are measured on all
+
+
+REFITS = ("train", "train+validation")
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -137,6 +141,13 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
         type=natural,
         help="times each winner is retrained before its test "
         "score is read (default 3; 0: the test split is not read)",
+    )
+    add(
+        "--refit-on",
+        choices=REFITS,
+        help="what winners are retrained on (default train, at the epoch that validation likes "
+        "best); with validation too, for as many epochs as the search chose, and no validation "
+        "figure is given",
     )
     add(
         "--sampler",
@@ -218,10 +229,11 @@ def refuse_changes(given: dict, recorded: dict) -> None:
     """Raise UsageError naming the first given flag that would make it another search."""
     for key, value in given.items():
         value = list(value) if isinstance(value, tuple) else value
-        if key not in MAY_CHANGE and value != recorded[key]:
+        before = recorded.get(key, getattr(Settings, key, None))  # an older version lacks some
+        if key not in MAY_CHANGE and value != before:
             raise UsageError(
                 f"--{key.replace('_', '-')} {_said(value)} differs from the search "
-                f"that is resumed, which has {_said(recorded[key])}: leave the flag "
+                f"that is resumed, which has {_said(before)}: leave the flag "
                 "out, or start another search under another --name"
             )
 

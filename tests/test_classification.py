@@ -12,7 +12,6 @@ from models.classification import (
     accuracy,
     classifier_run,
     predict,
-    predict_views,
 )
 from models.classifier import Classifier, ClassifierConfig
 from models.data import ImageData
@@ -72,19 +71,6 @@ def test_the_weights_reproduce_the_recorded_metrics(data):
     logits, labels = predict(network, data, data.validation), data.labels[data.validation]
     assert accuracy(logits, labels) == records[-1]["validation_accuracy"]
     assert float(F.cross_entropy(logits, labels)) == records[-1]["validation_loss"]
-
-
-def test_predictions_over_views_average_probabilities_of_augmented_images(data):
-    network = Classifier(MODEL).to(memory_format=torch.channels_last)
-    rows, warped = data.validation[:20], replace(TRAINING, affine=1.0, elastic=1.0)
-    once = predict(network, data, rows).softmax(1)
-    assert torch.allclose(predict_views(network, data, rows, warped, 1), once)
-    assert torch.allclose(predict_views(network, data, rows, TRAINING, 4), once)  # not augmented
-    several = predict_views(network, data, rows, warped, 4)
-    assert torch.allclose(several.sum(1), torch.ones(20), atol=1e-5)
-    assert not torch.allclose(several, once, atol=1e-4)
-    assert torch.equal(several, predict_views(network, data, rows, warped, 4))
-    assert not torch.equal(several, predict_views(network, data, rows, warped, 4, seed=1))
 
 
 def test_accuracy_counts_rows_whose_largest_logit_is_at_the_label():

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import ray
+import torch
 
 from search.checkpoints import CheckpointStore
 from search.finals import PRESET_SEEDS, retrain_and_test, write_finals
@@ -73,6 +74,25 @@ def test_a_killed_retraining_goes_on_from_its_last_epoch(tmp_path):
     assert (tmp_path / "kill-once").exists()
     assert found["epochs"] == found["tested_epoch"] == task.max_epochs
     assert CheckpointStore(folder.finals).trial_ids() == {"trial_00000-seed-1"}
+
+
+@pytest.mark.parametrize("trouble", ["", "kill-once"])
+def test_with_validation_images_training_ends_at_the_chosen_epoch(tmp_path, trouble):
+    task = ToyTask(max_epochs=9, marks=str(tmp_path))
+    folder = open_logbook(tmp_path / "run", task).folder
+    parameters = {"size": 1, "x": 0.25, "trouble": trouble}
+    data = replace(
+        NO_DATA,
+        images=torch.zeros((6, 28, 28), dtype=torch.uint8),
+        train=torch.tensor([1, 4]),
+        validation=torch.tensor([0, 3]),
+        test=torch.tensor([2, 5]),
+    )
+    arguments = (task, arrays_from_data(data), folder, "trial_00000", parameters, 1, 1, 3)
+    found = ray.get(ray.remote(retrain_and_test).remote(*arguments))
+    assert found["epochs"] == found["tested_epoch"] == 3
+    assert found["trained_on"] == 4
+    assert not [key for key in found if key.startswith("validation_")]
 
 
 def test_the_epoch_that_validation_likes_best_is_tested(tmp_path):

@@ -49,7 +49,12 @@ class ToyTask:
         return {"model": {"x": parameters["x"]}}
 
     def test(self, weights, parameters, data, device):
-        metrics = {"test_value": parameters["x"], "tested_epoch": weights["epoch"]}
+        metrics = {
+            "validation_value": parameters["x"],
+            "test_value": parameters["x"],
+            "tested_epoch": weights["epoch"],
+            "trained_on": len(data.train),
+        }
         return metrics, {"kept": np.array([parameters["x"]])}
 
     def examples(self, weights, parameters, data):
