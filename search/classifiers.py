@@ -21,7 +21,7 @@ from models.classification import accuracy, classifier_run, predict
 from models.classifier import Classifier, ClassifierConfig
 from models.data import ImageData
 from models.prepared import PreparedData, prepare
-from models.presets import CLASSIFIER_PRESETS
+from models.presets import CLASSIFIER_PRESETS, CLASSIFIER_STARTS
 from models.training import TrainingConfig, TrainingRun
 from probes.closed_form import nearest_mean_accuracy
 from search.folder import write_atomically
@@ -40,6 +40,7 @@ METRICS = (
 MODES = {"validation_accuracy": "max", "validation_loss": "min"}
 MODEL = "classifier"  # the one group of this search
 CONFUSED_PAIRS = 12  # kept for the picture
+MANY_CLASSES = 100
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,9 @@ class ClassifierTask:
 
     def presets(self) -> tuple[Preset, ...]:
         """The report's models and one to begin with, which TPE learns from as from the others."""
-        return tuple(
-            Preset(name, {"model": MODEL, **values}) for name, values in CLASSIFIER_PRESETS.items()
-        )
+        start = "residual" if self.classes >= MANY_CLASSES else "augmented"
+        named = {**CLASSIFIER_PRESETS, start: CLASSIFIER_STARTS[start]}
+        return tuple(Preset(name, {"model": MODEL, **values}) for name, values in named.items())
 
     def prepare(self, data: ImageData, device: str) -> PreparedData:
         # A fifth of the training images is enough to rank by, and cheap beside an epoch.

@@ -39,7 +39,7 @@ def final(folder) -> dict:
 
 def test_the_report_s_models_run_to_the_end_and_another_naive_is_naive_with_another_seed(tiny):
     trials = rows(tiny[0] / "trials.csv")
-    assert [trial["preset"] for trial in trials[:4]] == list(CLASSIFIER_PRESETS)
+    assert [trial["preset"] for trial in trials[:4]] == [*CLASSIFIER_PRESETS, "augmented"]
     assert all(trial["state"] == "complete" for trial in trials[:4])
     naive, another = trials[:2]
     differ = {key for key in CLASSIFIER_PRESETS["naive"] if naive[key] != another[key]}
@@ -118,9 +118,11 @@ def test_a_search_of_autoencoders_is_not_resumed_as_one_of_classifiers(tiny, dat
     assert done.returncode == 2 and "python -m search.classifiers" in done.stderr
 
 
+@pytest.mark.parametrize("classes, start", [(10, "augmented"), (964, "residual")])
 @pytest.mark.parametrize("budget", ["quick", "full"])
-def test_every_preset_and_corner_of_the_space_builds_a_network(budget):
-    task = ClassifierTask(classes=10, max_epochs=2, budget=budget)
+def test_every_preset_and_corner_of_the_space_builds_a_network(budget, classes, start):
+    task = ClassifierTask(classes=classes, max_epochs=2, budget=budget)
+    assert [preset.name for preset in task.presets()] == [*CLASSIFIER_PRESETS, start]
     space = task.space()
     corners = [
         {name: d.choices[end] if hasattr(d, "choices") else (d.low, d.high)[end]}
@@ -130,7 +132,7 @@ def test_every_preset_and_corner_of_the_space_builds_a_network(budget):
     base = {"model": "classifier", **space.constants, **space.nearest(task.presets()[0].parameters)}
     for parameters in [*(preset.parameters for preset in task.presets()), *corners]:
         model, training = task.configs({**base, **parameters}, seed=3)
-        assert Classifier(model).config.classes == 10
+        assert Classifier(model).config.classes == classes
         assert training.seed == 3 + parameters.get("seed_offset", 0)
 
 
