@@ -171,9 +171,10 @@ def activation_sentence(run: Run) -> str:
     if low > 0 or high < 0:
         verdict = f"excludes 0: it makes the classifier {'better' if low > 0 else 'worse'}"
     return (
-        "The missing activation between the fully connected layers "
-        f"adds {points(mean)} points [{points(low)}, {points(high)}] over {len(gains)} seeds "
-        f"(test accuracy of `{CORRECTED}` minus `{NAIVE}`, paired by seed, 95 % t-interval); the "
+        "Putting the missing activation between the fully connected layers back "
+        f"changes test accuracy by {points(mean)} points [{points(low)}, {points(high)}] over "
+        f"{len(gains)} seeds "
+        f"(`{CORRECTED}` minus `{NAIVE}`, paired by seed, 95 % t-interval); the "
         f"interval {verdict}."
     )
 

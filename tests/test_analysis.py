@@ -888,9 +888,21 @@ def test_a_winner_that_was_refitted_on_validation_images_says_so(tmp_path, class
 @pytest.mark.parametrize(
     "naive, corrected, words",
     [
-        ([0.5, 0.5, 0.5], [0.52, 0.53, 0.54], "adds +3.00 points [+0.52, +5.48] over 3 seeds"),
-        ([0.5, 0.5, 0.5], [0.48, 0.47, 0.46], "adds -3.00 points [-5.48, -0.52] over 3 seeds"),
-        ([0.5, 0.5], [0.5, 0.52], "adds +1.00 points [-11.71, +13.71] over 2 seeds"),
+        (
+            [0.5, 0.5, 0.5],
+            [0.52, 0.53, 0.54],
+            "changes test accuracy by +3.00 points [+0.52, +5.48] over 3 seeds",
+        ),
+        (
+            [0.5, 0.5, 0.5],
+            [0.48, 0.47, 0.46],
+            "changes test accuracy by -3.00 points [-5.48, -0.52] over 3 seeds",
+        ),
+        (
+            [0.5, 0.5],
+            [0.5, 0.52],
+            "changes test accuracy by +1.00 points [-11.71, +13.71] over 2 seeds",
+        ),
         ([0.5], [0.6, 0.6, 0.6], "cannot be judged here: `naive` and `corrected-naive` share 1"),
     ],
 )
