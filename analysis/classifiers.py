@@ -250,9 +250,9 @@ def confused_pairs(pairs: Sequence[Confused]) -> Table:
 
 def _best(run: Run, chosen: dict[Group, Result]) -> Iterator[Block]:
     yield (
-        f"{blocks.choice(run)} Accuracies are fractions of images. The floors need no network and "
-        "see the same training and test images: guessing the most frequent class, the nearest "
-        "class mean of the pixels (each scaled to unit variance), the nearest training image. "
+        f"{blocks.choice(run)} Accuracies are fractions of images. The floors need no network "
+        "and are fitted on the training split: guessing the most frequent class, the nearest class "
+        "mean of the pixels (each scaled to unit variance), the nearest training image. "
         f"{blocks.deviations(chosen.values())}"
     )
     yield best_classifier(run)
