@@ -26,7 +26,6 @@ class PreparedData:
     reference: Tensor  # of the training split, for the error without noise and batch statistics
     probe_train: Tensor  # of the training split, whole classes
     probe_validation: Tensor  # positions in `validation` of the same classes
-    classes: int
 
     @property
     def device(self) -> torch.device:
@@ -59,7 +58,7 @@ def prepare(
         probe_train,
         known.nonzero().flatten(),
     )
-    return PreparedData(*(tensor.to(device) for tensor in tensors), len(data.class_names))
+    return PreparedData(*(tensor.to(device) for tensor in tensors))
 
 
 def _subset(indices: Tensor, size: int, rng: np.random.Generator) -> Tensor:
