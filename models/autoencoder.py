@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 IMAGE_SIDE = 28
+PIXELS = IMAGE_SIDE**2
 SIDES = (14, 7, 4)  # resolutions that the encoder passes through, finest first
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
@@ -29,6 +30,7 @@ class AutoencoderConfig:
     latent_size: int = 128
     dropout: float = 0.0  # channel dropout after each block
     activation: Literal["relu", "gelu", "silu"] = "silu"
+    linear_path: bool = False  # a linear autoencoder beside the blocks, which learn what it misses
 
     def __post_init__(self) -> None:
         if self.depth < 1:
@@ -80,6 +82,31 @@ def block_sides(depth: int) -> list[int]:
     return [side for side, count in zip(SIDES, counts, strict=True) for _ in range(count)]
 
 
+class LinearPath(nn.Module):
+    """A linear autoencoder of the pixels, its output in logits.
+
+    It begins with random orthonormal rows and their transpose, so that a code no smaller than the
+    image begins with every pixel on its side of 1/2.
+    """
+
+    GAIN = 6.0  # logits between paper and ink: a sigmoid is at 0.05 and 0.95 there
+
+    def __init__(self, latent_size: int):
+        super().__init__()
+        self.to_code = nn.Linear(PIXELS, latent_size, bias=False)
+        self.to_pixels = nn.Linear(latent_size, PIXELS)
+        nn.init.orthogonal_(self.to_code.weight)
+        with torch.no_grad():
+            self.to_pixels.weight.copy_(self.GAIN * self.to_code.weight.T)
+        nn.init.constant_(self.to_pixels.bias, -self.GAIN / 2)
+
+    def encode(self, images: Tensor) -> Tensor:  # (B, 1, 28, 28) -> (B, latent_size)
+        return self.to_code(images.flatten(1))
+
+    def decode(self, codes: Tensor) -> Tensor:  # (B, latent_size) -> (B, 1, 28, 28)
+        return self.to_pixels(codes).unflatten(1, (1, IMAGE_SIDE, IMAGE_SIDE))
+
+
 class Autoencoder(nn.Module):
     """Encoder and decoder of an `AutoencoderConfig`.
 
@@ -107,15 +134,23 @@ class Autoencoder(nn.Module):
             3,
             padding=1,
         )
+        self.linear_path = LinearPath(config.latent_size) if config.linear_path else None
+        if self.linear_path:  # the blocks begin at zero: at first there is the linear path alone
+            for layer in (self.to_code, self.to_pixels):
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def encode(self, images: Tensor) -> Tensor:
-        return self.to_code(self.encoder(images).flatten(1))
+        codes = self.to_code(self.encoder(images).flatten(1))
+        return codes + self.linear_path.encode(images) if self.linear_path else codes
 
     def decode(self, codes: Tensor) -> Tensor:
         x = self.from_code(codes).unflatten(1, (self.code_channels, self.code_side, -1))
         for side, block in zip(self.decoder_sides, self.decoder, strict=True):
             x = block(_resize(x, side))
         logits = F.pixel_shuffle(self.to_pixels(_resize(x, SIDES[0])), 2)
+        if self.linear_path:
+            logits = logits + self.linear_path.decode(codes)
         return torch.sigmoid(logits.float())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

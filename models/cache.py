@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 VERSION = 1  # raised whenever packs of an older version must not be read
 
@@ -41,6 +42,14 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
         sha.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
         sha.update(array.tobytes())
     return sha.hexdigest()
+
+
+def weights_digest(network: torch.nn.Module) -> str:
+    """sha256 (hex) of a network's weights and buffers."""
+    state = network.state_dict()
+    return digest(
+        {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
+    )
 
 
 def cached(name: str, stamp: object, data_dir: Path, build: Callable[[], Pack]) -> Pack:

@@ -50,6 +50,15 @@ def augment(images: Tensor, affine: Affine, elastic: float, generator: Generator
     return F.grid_sample(images, grid, align_corners=False)
 
 
+def warp(images: Tensor, strength: float, generator: Generator) -> Tensor:
+    """Geometric noise: an affine map of that strength and a bending of as many pixels.
+
+    An autoencoder that is to give back the image as it was before must code the character and
+    not how it was drawn this time: denoising (Vincent et al. 2010, JMLR 11) whose noise is another
+    hand."""
+    return augment(images, Affine.of_strength(strength), strength, generator)
+
+
 def _affine_grid(images: Tensor, affine: Affine, generator: Generator) -> Tensor:
     """Where each pixel (B, H, W, 2) is taken from; coordinates run from -1 to 1."""
     draws = torch.rand(5, len(images), generator=generator, device=images.device) * 2 - 1

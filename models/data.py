@@ -16,9 +16,18 @@ from models.sources import (
     read_idx_set,
     read_mnist5k,
     read_omniglot,
+    read_unseen_glyphs,
 )
 
-__all__ = ["DATASETS", "DataError", "DataSet", "ImageData", "load"]
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "DataSet",
+    "ImageData",
+    "UnseenCharacters",
+    "load",
+    "load_unseen",
+]
 
 SPLIT_SEED = 0  # a constant, so that numbers of different runs compare; `seed` never moves a split
 DIGITS = tuple("0123456789")
@@ -57,6 +66,15 @@ class ImageData:
             "test": len(self.test),
             "classes": len(self.class_names),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class UnseenCharacters:
+    """Drawings of characters that the default split of a set does not have, whole, in memory."""
+
+    images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
+    labels: torch.Tensor  # int64 (N,), indices into class_names
+    class_names: tuple[str, ...]  # "Angelic/character01"
 
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices to train, validate, test
@@ -100,6 +118,7 @@ class DataSet:
     readers: Mapping[str, Callable[[Path, bool], Pack]]
     centre: bool = False  # whether images are centred unless said
     bundled: bool = False  # whether it can be had with neither files nor a network
+    unseen: Callable[[Path, bool], Pack] | None = None  # characters that the first split lacks
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -116,9 +135,12 @@ DATASETS = {
             "decathlon": partial(read_omniglot, ("images_background", "images_evaluation")),
         },
         centre=True,
+        unseen=partial(read_omniglot, ("images_evaluation",)),
     ),
     "mnist5k": DataSet({"stratified": read_mnist5k}, bundled=True),
-    "glyphs": DataSet({"drawers": read_glyphs}, centre=True, bundled=True),
+    "glyphs": DataSet(
+        {"drawers": read_glyphs}, centre=True, bundled=True, unseen=read_unseen_glyphs
+    ),
 }
 
 
@@ -151,9 +173,8 @@ def load(
     train, validation, test = SPLITS[split](pack)
     parts = {"train": _subset(train, train_size, seed), "validation": validation, "test": test}
 
-    images = torch.from_numpy(pack.images)
     centred = dataset.centre if centre is None else centre
-    arrays = {"images": (centre_ink(images) if centred else images).numpy(), "labels": pack.labels}
+    arrays = {"images": _images(pack, centred).numpy(), "labels": pack.labels}
     arrays |= {} if pack.drawers is None else {"drawers": pack.drawers}
     arrays |= {part: np.sort(indices) for part, indices in parts.items()}
     tensors = {"drawers": None} | {key: torch.from_numpy(value) for key, value in arrays.items()}
@@ -165,6 +186,31 @@ def load(
         sha256=digest(arrays),
         **tensors,
     )
+
+
+def load_unseen(
+    name: str, data_dir: str | Path, *, centre: bool | None = None, download: bool = True
+) -> UnseenCharacters:
+    """Loads characters that the default split of the set `name` has no drawing of.
+
+    Of `omniglot` the 659 characters of the evaluation alphabets, by 20 drawers each; split
+    `decathlon` does have them. Of `glyphs` the 200 characters that follow those of the set, by the
+    same 20 drawers. `data_dir`, `centre` and `download` are as in `load`.
+
+    Raises DataError, one line: a set without unseen characters, or what `load` raises for files.
+    """
+    dataset = _choose("data set", name, DATASETS)
+    if dataset.unseen is None:
+        having = ", ".join(key for key, other in DATASETS.items() if other.unseen)
+        raise DataError(f"{name} has none but its own characters; sets with unseen ones: {having}")
+    pack = dataset.unseen(Path(data_dir).expanduser(), download)
+    centred = dataset.centre if centre is None else centre
+    return UnseenCharacters(_images(pack, centred), torch.from_numpy(pack.labels), pack.class_names)
+
+
+def _images(pack: Pack, centred: bool) -> torch.Tensor:
+    images = torch.from_numpy(pack.images)
+    return centre_ink(images) if centred else images
 
 
 def _choose(what: str, name: str, among: Mapping):

@@ -36,6 +36,11 @@ class PreparedData:
         pixels = self.images[indices].unsqueeze(1).float().div_(255)
         return pixels.contiguous(memory_format=torch.channels_last)
 
+    def epoch(self, generator: torch.Generator) -> Tensor:
+        """Indices of all training images, shuffled."""
+        order = torch.randperm(len(self.train), generator=generator, device=self.device)
+        return self.train[order]
+
 
 def prepare(
     data: ImageData, device: torch.device | str = "cpu", validation_limit: int | None = None

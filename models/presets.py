@@ -17,12 +17,14 @@ _COMMON = {
     "latent_size": 1024,
     "dropout": 0.0,
     "activation": "relu",
+    "linear_path": False,
     "learning_rate": 2e-3,
     "l1": 0.0,
     "l2": 0.0,
     "noise": "none",
     "noise_level": 0.0,
     "affine": 0.0,
+    "warp": 0.0,
 }
 
 
@@ -54,6 +56,28 @@ AUTOENCODER_PRESETS = MappingProxyType(
     }
 )
 """Name -> every parameter of AutoencoderConfig and TrainingConfig that the model sets."""
+
+AUTOENCODER_STARTS = MappingProxyType(
+    {
+        "linear-path": MappingProxyType(
+            {**_COMMON, "depth": 4, "width": 32, "activation": "silu", "linear_path": True}
+        ),
+        "unwarping": MappingProxyType(
+            {
+                **_COMMON,
+                "depth": 6,
+                "width": 32,
+                "activation": "silu",
+                "noise": "block",
+                "noise_level": 0.2,
+                "affine": 0.5,
+                "warp": 1.0,
+            }
+        ),
+    }
+)
+"""The same for what is not the report's but where a search should begin: one for the lowest error,
+and one for codes that a classifier can read; the code size aside."""
 
 _REPORTED_CLASSIFIER = {
     "depth": 3,

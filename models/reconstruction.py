@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from models.autoencoder import Autoencoder, AutoencoderConfig
 from models.codes import active_fraction, effective_rank
-from models.corruption import corrupt
+from models.corruption import corrupt, warp
 from models.prepared import PreparedData
 from models.training import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
 
@@ -33,8 +33,8 @@ def autoencoder_run(
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A `models.training.Objective`: mean squared error against the image without its noise,
-    plus the L1 penalty on the code. Measured with noise and dropout off."""
+    """A `models.training.Objective`: mean squared error against the image without its
+    noise and warp, plus the L1 penalty on the code. Measured with noise and dropout off."""
 
     training: TrainingConfig
     probe: Probe | None = None  # measures the codes; without one its accuracy is nan
@@ -50,7 +50,8 @@ class Reconstruction:
         self, network: Autoencoder, images: Tensor, labels: Tensor, generator: Generator
     ) -> Tensor:
         training = self.training
-        noised = corrupt(images, training.noise, training.noise_level, generator)
+        warped = warp(images, training.warp, generator)
+        noised = corrupt(warped, training.noise, training.noise_level, generator)
         with autocast(images.device):
             outputs, codes = network(noised)
         loss = F.mse_loss(outputs, images)

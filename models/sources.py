@@ -39,6 +39,7 @@ IDX_FILES = {  # name: shape
 }
 OMNIGLOT_PARTS = {"images_background": 964, "images_evaluation": 659}  # name: characters
 OMNIGLOT_DRAWERS, OMNIGLOT_SIDE = 20, 105
+UNSEEN_GLYPHS = 200  # characters that follow those of the set
 STALL_S = 20  # seconds without a byte before a download is given up
 NO_DOWNLOAD = "take --dataset mnist5k or glyphs, which need no download"
 
@@ -210,13 +211,22 @@ def _build_mnist5k() -> Pack:
 
 def read_glyphs(data_dir: Path, download: bool) -> Pack:
     """Draws the glyphs, or reads them from the cache."""
-    return cached("glyphs", glyphs.VERSION, data_dir, _build_glyphs)
+    build = partial(_build_glyphs, 0, glyphs.CHARACTERS)
+    return cached("glyphs", glyphs.VERSION, data_dir, build)
 
 
-def _build_glyphs() -> Pack:
-    images = glyphs.draw_glyphs().reshape(-1, glyphs.SIDE, glyphs.SIDE)
+def read_unseen_glyphs(data_dir: Path, download: bool) -> Pack:
+    """UNSEEN_GLYPHS further characters by the same drawers, drawn or from the cache."""
+    first, count = glyphs.CHARACTERS, UNSEEN_GLYPHS
+    build = partial(_build_glyphs, first, count)
+    return cached("glyphs-unseen", (glyphs.VERSION, first, count), data_dir, build)
+
+
+def _build_glyphs(first: int, count: int) -> Pack:
+    drawings = glyphs.draw_glyphs(first + count)[first:]
+    images = drawings.reshape(-1, glyphs.SIDE, glyphs.SIDE)
     labels, drawers = np.divmod(np.arange(len(images)), glyphs.DRAWERS)
-    names = tuple(f"glyph{c:03}" for c in range(glyphs.CHARACTERS))
+    names = tuple(f"glyph{c:03}" for c in range(first, first + count))
     return Pack(images, labels, drawers + 1, names)
 
 

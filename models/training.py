@@ -26,7 +26,6 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.corruption import Affine, NoiseName, augment
-from models.prepared import PreparedData
 
 EVALUATION_BATCH = 512
 WARMUP_STEPS = 50
@@ -48,12 +47,13 @@ class TrainingConfig:
     label_smoothing: float = 0.0  # of a classifier (Szegedy et al. 2016, arXiv:1512.00567)
     affine: float = 0.0  # strength of the augmentation, see Affine.of_strength
     elastic: float = 0.0  # deviation in pixels of its bending, see models.corruption.augment
+    warp: float = 0.0  # of an autoencoder's input, not of its target; see models.corruption.warp
     seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.max_epochs, self.batch_size) < 1:
             raise ValueError("max_epochs and batch_size must be at least 1")
-        strengths = (self.l1, self.l2, self.noise_level, self.affine, self.elastic)
+        strengths = (self.l1, self.l2, self.noise_level, self.affine, self.elastic, self.warp)
         if self.learning_rate <= 0 or min(strengths) < 0:
             raise ValueError("learning_rate must be positive; penalties, noise, warps not negative")
         if not 0 <= self.label_smoothing < 1:
@@ -70,8 +70,22 @@ class Objective(Protocol):
     ) -> Tensor:
         """The loss to minimise on augmented images (B, 1, 28, 28) with labels (B,)."""
 
-    def measure(self, network: nn.Module, data: PreparedData) -> dict[str, float]:
+    def measure(self, network: nn.Module, data: TrainingData) -> dict[str, float]:
         """The metrics of a network in evaluation mode; all nan where they are not finite."""
+
+
+class TrainingData(Protocol):
+    """What a network is trained on; `models.prepared.PreparedData` is one."""
+
+    labels: Tensor  # int64 (N,)
+    train: Tensor  # indices of the training examples
+    reference: Tensor  # those of them that batch-norm statistics are taken on
+
+    @property
+    def device(self) -> torch.device: ...
+    def batch(self, indices: Tensor) -> Tensor: ...
+    def epoch(self, generator: Generator) -> Tensor:
+        """Indices of the examples of one epoch, in the order of training."""
 
 
 class TrainingRun:
@@ -93,7 +107,7 @@ class TrainingRun:
         build: Callable[[], nn.Module],
         objective: Objective,
         training: TrainingConfig,
-        data: PreparedData,
+        data: TrainingData,
     ):
         """`build` makes the network, its first weights drawn from torch's own random state."""
         self.objective, self.training, self.data = objective, training, data
@@ -152,12 +166,10 @@ class TrainingRun:
         affine = Affine.of_strength(training.affine)
         losses = []
         with _seeded(training.seed, self.epoch + 1, data.device) as generator:
-            order = torch.randperm(len(data.train), generator=generator, device=data.device)
             self.network.train()
-            for rows in _batches(order, training.batch_size):
-                chosen = data.train[rows]
-                images = augment(data.batch(chosen), affine, training.elastic, generator)
-                losses.append(self._train_step(images, data.labels[chosen], generator) * len(rows))
+            for rows in _batches(data.epoch(generator), training.batch_size):
+                images = augment(data.batch(rows), affine, training.elastic, generator)
+                losses.append(self._train_step(images, data.labels[rows], generator) * len(rows))
         return float(torch.stack(losses).sum()) / len(data.train)
 
     def _train_step(self, images: Tensor, labels: Tensor, generator: Generator) -> Tensor:

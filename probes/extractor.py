@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from models.cache import weights_digest
 from models.classification import classifier_run
 from models.classifier import Classifier, ClassifierConfig
 from models.data import DataError, ImageData, load
@@ -38,7 +38,7 @@ class Extractor:
             "source": self.source,
             "data": self.data,
             "validation_accuracy": self.validation_accuracy,
-            "sha256": _digest(self.network),
+            "sha256": weights_digest(self.network),
         }
 
 
@@ -99,11 +99,3 @@ def _read(place: Path) -> Extractor:
         config["data"]["name"],
         float(config.get("validation_accuracy", float("nan"))),
     )
-
-
-def _digest(network: Classifier) -> str:
-    sha = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        sha.update(name.encode())
-        sha.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return sha.hexdigest()

@@ -97,20 +97,20 @@ def autoencoder_distances(autoencoder: Autoencoder, to: Reference) -> dict[str, 
     floor: training images;
     reconstructions: the same test images through the autoencoder;
     gaussian: decoded samples of one Gaussian fitted to the codes of training images;
-    gaussian_mixture: the same of a mixture of Gaussians, see `_mixture_samples`.
+    gaussian_mixture: the same of a mixture of Gaussians, see `mixture_samples`.
 
     The process's random states are left alone and both networks are left in evaluation mode.
     Raises ValueError where something computed is not finite.
     """
     n = len(to.test)
-    codes = _in_batches(autoencoder, autoencoder.encode, to.train)
+    codes = in_batches(autoencoder, autoencoder.encode, to.train)
     if not codes.isfinite().all():
         raise ValueError("the codes of the autoencoder are not finite")
     generator = Generator().manual_seed(to.seed)
     decoded = {
-        "reconstructions": _in_batches(autoencoder, lambda rows: autoencoder(rows)[0], to.test),
+        "reconstructions": in_batches(autoencoder, lambda rows: autoencoder(rows)[0], to.test),
         "gaussian": _decode(autoencoder, _gaussian_samples(codes, n, generator)),
-        "gaussian_mixture": _decode(autoencoder, _mixture_samples(codes, n, to.seed)),
+        "gaussian_mixture": _decode(autoencoder, mixture_samples(codes, n, to.seed)),
     }
     return {"floor": to.floor} | {
         name: compare(
@@ -123,7 +123,7 @@ def autoencoder_distances(autoencoder: Autoencoder, to: Reference) -> dict[str, 
 def classifier_features(network: Classifier, images: Tensor) -> Tensor:
     """Features (N, D), float64 on the CPU, of images (N, 1, 28, 28) in [0, 1]: what the last
     layer of the network sees. The network runs in float32 and is left in evaluation mode."""
-    return _in_batches(network, network.features, images).double()
+    return in_batches(network, network.features, images).double()
 
 
 def compare(real: Tensor, other: Tensor, resamples: int = 40, seed: int = 0) -> Distance:
@@ -321,7 +321,7 @@ def _images(data: ImageData, indices: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _in_batches(network: nn.Module, call: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+def in_batches(network: nn.Module, call: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     """`call` on the device of the network and in float32, whatever the caller's autocast; the
     results on the CPU."""
     device = next(network.parameters()).device
@@ -333,7 +333,7 @@ def _in_batches(network: nn.Module, call: Callable[[Tensor], Tensor], rows: Tens
 
 
 def _decode(autoencoder: Autoencoder, codes: Tensor) -> Tensor:
-    return _in_batches(autoencoder, autoencoder.decode, codes)
+    return in_batches(autoencoder, autoencoder.decode, codes)
 
 
 def _gaussian_samples(codes: Tensor, n: int, generator: Generator) -> Tensor:
@@ -343,7 +343,7 @@ def _gaussian_samples(codes: Tensor, n: int, generator: Generator) -> Tensor:
     return mean + noise @ _root(covariance)
 
 
-def _mixture_samples(codes: Tensor, n: int, seed: int) -> Tensor:
+def mixture_samples(codes: Tensor, n: int, seed: int) -> Tensor:
     """n draws (n, D), float64, of a mixture of 10 Gaussians fitted to codes (N, D).
 
     Covariances are full up to 128 units and from 2 codes per unit and component on, else

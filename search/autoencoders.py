@@ -14,10 +14,10 @@ from optuna.distributions import (
 )
 
 from models.autoencoder import Autoencoder, AutoencoderConfig
-from models.corruption import NOISES, corrupt
+from models.corruption import NOISES, corrupt, warp
 from models.data import ImageData
 from models.prepared import PreparedData, prepare
-from models.presets import AUTOENCODER_PRESETS
+from models.presets import AUTOENCODER_PRESETS, AUTOENCODER_STARTS
 from models.reconstruction import autoencoder_run, encode, evaluate
 from models.training import TrainingConfig, TrainingRun
 from probes.closed_form import nearest_mean_accuracy
@@ -50,12 +50,18 @@ class AutoencoderTask:
     metric: str = "validation_mse"
     metrics: tuple[str, ...] = METRICS
     checkpoints: bool = True
+    seconds_per_trial: float | None = None
     kept: tuple[str, ...] = ("train_loss", "train_mse")
     retrained_presets: tuple[str, ...] = ()
 
     @property
     def mode(self) -> str:
         return MODES[self.metric]
+
+    @property
+    def for_probes(self) -> bool:
+        """Whether what counts is what can be read from the code, and not the image."""
+        return self.metric == "probe_accuracy"
 
     @property
     def batch_size(self) -> int:
@@ -77,29 +83,40 @@ class AutoencoderTask:
             "affine": FloatDistribution(0.0, 1.0, step=0.25),
             "learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
             "activation": CategoricalDistribution(("relu", "gelu", "silu")),
+            "linear_path": CategoricalDistribution((False, True)),
         }
+        constants: dict = {"decoder_depth": None}
+        if self.for_probes:
+            distributions["warp"] = FloatDistribution(0.0, 1.5, step=0.25)
+        else:
+            constants["warp"] = 0.0  # it can only raise the error
         return Space(
-            distributions,
-            group="latent_size",
-            groups=self.latent_sizes,
-            constants={"decoder_depth": None},
+            distributions, group="latent_size", groups=self.latent_sizes, constants=constants
         )
 
     def presets(self) -> tuple[Preset, ...]:
-        """The report's models; at the largest code size searched, if theirs is not."""
-        size = max(self.latent_sizes)
-        return tuple(
+        """The report's models, at the largest code size searched if theirs is not; after them, or
+        before them in a search for codes, one at each code size that is not the report's but good
+        at what is searched."""
+        largest = max(self.latent_sizes)
+        start = "unwarping" if self.for_probes else "linear-path"
+        starts = tuple(
+            Preset(f"{start}-{size}", {**AUTOENCODER_STARTS[start], "latent_size": size})
+            for size in self.latent_sizes
+        )
+        reported = tuple(
             Preset(
                 name,
                 {
                     **values,
                     "latent_size": values["latent_size"]
                     if values["latent_size"] in self.latent_sizes
-                    else size,
+                    else largest,
                 },
             )
             for name, values in AUTOENCODER_PRESETS.items()
         )
+        return starts + reported if self.for_probes else reported + starts
 
     def prepare(self, data: ImageData, device: str) -> PreparedData:
         limit = QUICK_VALIDATION_IMAGES if self.budget == "quick" else None
@@ -142,18 +159,22 @@ class AutoencoderTask:
         return metrics, {}
 
     def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
-        """Validation images, as noised for training, and reconstructed: (16, 28, 28) each."""
+        """Validation images, as noised for training, and reconstructed: (16, 28, 28) each; and
+        what `probes.gallery` shows of the network."""
+        from probes.gallery import gallery  # torchmetrics, scikit-learn: for no worker's use
+
         network = self._network(weights, parameters, "cpu")
         _, training = self.configs(parameters, 0)
         chosen = np.random.default_rng(0).permutation(len(data.validation))[:EXAMPLES]
         inputs = prepare(data).batch(data.validation[torch.from_numpy(chosen)])
-        noised = corrupt(
-            inputs, training.noise, training.noise_level, torch.Generator().manual_seed(0)
-        )
+        generator = torch.Generator().manual_seed(0)
+        warped = warp(inputs, training.warp, generator)
+        noised = corrupt(warped, training.noise, training.noise_level, generator)
         with torch.no_grad():
             outputs, _ = network(inputs)
         named = {"inputs": inputs, "noised": noised, "reconstructions": outputs}
-        return {name: value.squeeze(1).numpy() for name, value in named.items()}
+        pictures = {name: value.squeeze(1).numpy() for name, value in named.items()}
+        return {**pictures, **gallery(network, data)}
 
     def floors(self, data: ImageData) -> dict:
         """What needs no network: the mean image, and PCA with as many components as the code
@@ -192,7 +213,7 @@ class AutoencoderTask:
 
     def conclude(
         self, winners: list[Retrained], data: ImageData, around: Surroundings
-    ) -> list[dict]:
+    ) -> tuple[list[dict], dict]:
         """The Frechet classifier distances of each winner, as the search trained it: of its
         reconstructions and of samples decoded from densities of its codes."""
         from probes.extractor import find_extractor  # torchmetrics: seconds, for no worker's use
@@ -211,7 +232,7 @@ class AutoencoderTask:
                     print(f"  {winner.place.name}, {name}: {distance.warning}", flush=True)
             about = {"classifier": extractor.summary(), "distances": distances}
             concluded.append({"frechet_classifier_distance": about})
-        return concluded
+        return concluded, {}
 
     def _network(self, weights: dict, parameters: dict, device: str) -> Autoencoder:
         network = Autoencoder(pick(AutoencoderConfig, parameters))

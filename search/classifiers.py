@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,8 +22,7 @@ from models.data import ImageData
 from models.prepared import PreparedData, prepare
 from models.presets import CLASSIFIER_PRESETS, CLASSIFIER_STARTS
 from models.training import TrainingConfig, TrainingRun
-from probes.closed_form import nearest_mean_accuracy
-from search.folder import write_atomically
+from search.mistakes import conclude_mistakes
 from search.run import Command, main
 from search.settings import BUDGETS, QUICK_VALIDATION_IMAGES, Settings, build_parser
 from search.space import Preset, Space, pick
@@ -39,7 +37,6 @@ METRICS = (
 )
 MODES = {"validation_accuracy": "max", "validation_loss": "min"}
 MODEL = "classifier"  # the one group of this search
-CONFUSED_PAIRS = 12  # kept for the picture
 MANY_CLASSES = 100
 
 
@@ -53,6 +50,7 @@ class ClassifierTask:
     metric: str = "validation_accuracy"
     metrics: tuple[str, ...] = METRICS
     checkpoints: bool = True
+    seconds_per_trial: float | None = None
     kept: tuple[str, ...] = ("train_loss", "train_accuracy")
     # Whether the missing activation matters is a question for several seeds of each.
     retrained_presets: tuple[str, ...] = ("naive", "corrected-naive")
@@ -138,98 +136,16 @@ class ClassifierTask:
         return {}
 
     def floors(self, data: ImageData) -> dict:
-        """What needs no training: guessing the most frequent class, the nearest class mean of
-        the pixels (each scaled to unit variance), the nearest training image."""
-        from sklearn.neighbors import NearestNeighbors  # a second to import, for workers too
+        """See `probes.pixels.pixel_floors`."""
+        from probes.pixels import pixel_floors  # scikit-learn: a second, for no worker's use
 
-        pixels, labels = data.images.flatten(1).float() / 255, data.labels
-        train = data.train
-        neighbours = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(pixels[train].numpy())
-        frequent = labels[train].bincount().argmax()
-        floors: dict[str, dict[str, float]] = {"most_frequent": {}, "nearest_mean": {}, "1-nn": {}}
-        for split in ("validation", "test"):
-            rows = getattr(data, split)
-            name, known = f"{split}_accuracy", labels[rows]
-            floors["most_frequent"][name] = float((known == frequent).double().mean())
-            floors["nearest_mean"][name] = nearest_mean_accuracy(
-                pixels[train], labels[train], pixels[rows], known
-            )
-            nearest = neighbours.kneighbors(pixels[rows].numpy(), return_distance=False)[:, 0]
-            given = labels[train[torch.from_numpy(nearest)]]
-            floors["1-nn"][name] = float((given == known).double().mean())
-        return floors
+        return pixel_floors(data)
 
     def conclude(
         self, winners: list[Retrained], data: ImageData, around: Surroundings
-    ) -> list[dict]:
+    ) -> tuple[list[dict], dict]:
         """Accuracy by class (by alphabet where classes have one) and the confused pairs."""
-        return [self._conclusion(winner, data) for winner in winners]
-
-    def _conclusion(self, winner: Retrained, data: ImageData) -> dict:
-        predictions = np.stack([kept["predictions"] for kept in winner.details])  # (seeds, tests)
-        labels = data.labels[data.test].numpy()
-        pairs = most_confused(predictions, labels)
-        arrays = confusion_pictures(pairs, predictions, data)
-        write_atomically(
-            winner.place / "confusions.npz", lambda file: np.savez_compressed(file, **arrays)
-        )
-        return {
-            "accuracy_by": accuracy_by_kind(predictions, labels, data.class_names),
-            "confused": [
-                {
-                    "class": data.class_names[wanted],
-                    "taken_for": data.class_names[given],
-                    "times": times,
-                    "of": int((labels == wanted).sum()) * len(predictions),
-                }
-                for (wanted, given), times in pairs
-            ],
-        }
-
-
-def accuracy_by_kind(
-    predictions: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
-) -> dict[str, float]:
-    """Accuracy, mean over the seeds of predictions (seeds, N), of each class; of each alphabet
-    where class names are "alphabet/character"."""
-    kinds = np.array([class_names[label].split("/")[0] for label in labels])
-    right = (predictions == labels).mean(0)
-    return {str(kind): float(right[kinds == kind].mean()) for kind in np.unique(kinds)}
-
-
-def most_confused(predictions: np.ndarray, labels: np.ndarray) -> list[tuple[tuple[int, int], int]]:
-    """((class, taken for), times) by falling number of times over all seeds; of equal ones, the
-    smaller classes first. At most CONFUSED_PAIRS."""
-    wrong = np.argwhere(predictions != labels)
-    counts = Counter((int(labels[image]), int(predictions[seed, image])) for seed, image in wrong)
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:CONFUSED_PAIRS]
-
-
-def confusion_pictures(
-    pairs: list[tuple[tuple[int, int], int]], predictions: np.ndarray, data: ImageData
-) -> dict[str, np.ndarray]:
-    """For each pair a test image that was confused, and an image of either class from outside
-    the test split (a small training split may lack a class): uint8 (pairs, 28, 28) each."""
-    labels, images = data.labels[data.test].numpy(), data.images.numpy()
-    known = torch.cat([data.train, data.validation])
-    known_labels = data.labels[known].numpy()
-
-    def of_class(label: int) -> np.ndarray:
-        return images[known[int(np.flatnonzero(known_labels == label)[0])]]
-
-    def mistaken(wanted: int, given: int) -> np.ndarray:
-        times = ((predictions == given) & (labels == wanted)).sum(0)
-        return images[data.test[int(times.argmax())]]
-
-    pictures = {
-        "mistaken": [mistaken(*pair) for pair, _ in pairs],
-        "class": [of_class(wanted) for (wanted, _), _ in pairs],
-        "taken_for": [of_class(given) for (_, given), _ in pairs],
-    }
-    return {
-        name: np.stack(found) if found else np.zeros((0, 28, 28), np.uint8)
-        for name, found in pictures.items()
-    }
+        return [conclude_mistakes(winner, data) for winner in winners], {}
 
 
 def _budgets(dataset: str) -> Mapping[str, Mapping[str, Any]]:

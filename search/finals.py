@@ -45,7 +45,7 @@ def write_finals(
             wanted.setdefault(trial.number, seeds[:PRESET_SEEDS])
     _retrain(logbook, wanted, arrays, limits, settings.refit_on)
     around = Surroundings(logbook.folder.path.parent, settings.data_dir)
-    concluded = logbook.task.conclude(
+    concluded, overall = logbook.task.conclude(
         [_retrained(logbook, trial, seeds) for trial in winners], data, around
     )
     write_json(
@@ -55,6 +55,7 @@ def write_finals(
             "seeds": seeds,
             "refit_on": settings.refit_on,
             "floors": logbook.task.floors(data),
+            **overall,
             "winners": [
                 {**_winner(logbook, trial, seeds), **more}
                 for trial, more in zip(winners, concluded, strict=True)
@@ -136,7 +137,7 @@ def retrain_and_test(
     data = _with_validation(data) if epochs else data
     run = task.start(parameters, seed, task.prepare(data, device))
     name = _name(trial_id, seed)
-    chosen, weights = _train(task, run, CheckpointStore(folder.finals), name, epochs)
+    chosen, weights = train_to_end(task, run, CheckpointStore(folder.finals), name, epochs)
     metrics, details = task.test(weights, parameters, data, device)
     if details:
         _write_arrays(folder.finals / f"{name}.npz", details)
@@ -154,7 +155,7 @@ def _chosen_epoch(logbook: Logbook, trial: TrialRecord) -> int:
     return trial.best_record(logbook.task.metric, logbook.task.mode)["epoch"]
 
 
-def _train(
+def train_to_end(
     task: Task, run: Run, store: CheckpointStore, name: str, epochs: int | None
 ) -> tuple[dict, dict]:
     """The record and weights of the best epoch, or of epoch number `epochs`; goes on from the

@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -22,6 +23,14 @@ from search.state import COMPLETE, DIVERGED, PRUNED, RUNNING, SAMPLED, SearchSta
 from search.study import StudyMirror
 from search.suggestion import suggest
 from search.task import Task
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the scheduler makes of an epoch."""
+
+    why_stop: str = ""  # empty: the trial goes on
+    spared: bool = False  # a control trial, from here on without a rival's right to stop it
 
 
 class Logbook:
@@ -85,7 +94,12 @@ class Logbook:
                 self.task.mode,
                 self.state.header["sampler"],
             )
-            parameters = {self.space.group: group, **self.space.constants, **sampled}
+            parameters = {
+                self.space.group: group,
+                **self.space.meaning.get(group, {}),
+                **self.space.of(group).constants,
+                **sampled,
+            }
         self._record(
             {
                 "event": "trial",
@@ -93,26 +107,38 @@ class Logbook:
                 "origin": origin,
                 "group": group,
                 "parameters": parameters,
+                **({"control": True} if self._is_control(number) else {}),
             }
         )
         self._mirror.update(self.state.trials[number])
         return self.state.trials[number]
 
+    def _is_control(self, number: int) -> bool:
+        """Whether a trial is of the sample that is not pruned: one of every `control_every` rounds
+        of the groups."""
+        every = self.state.header.get("settings", {}).get("control_every", 0)
+        round_ = (number - len(self.presets)) // len(self.space.groups)
+        return round_ >= 0 and every > 0 and round_ % every == every - 1
+
     def knows(self, trial: TrialRecord, epoch: int) -> bool:
         """Whether that epoch was recorded before: a restarted trial repeats its last one."""
         return epoch <= trial.epochs
 
-    def epoch(self, trial: TrialRecord, record: dict, should_stop: Callable[[], bool]) -> str:
+    def epoch(self, trial: TrialRecord, record: dict, decide: Callable[[], Decision]) -> str:
         """Record an epoch together with what becomes of the trial; return that state.
 
-        `should_stop` asks the scheduler, and is called for ranked epochs only."""
+        `decide` asks the scheduler, for ranked epochs only."""
+        decision = Decision()
         if not self.is_finite(record):
             state = DIVERGED
         elif not self.is_ranked(record):
             state = COMPLETE
         else:
-            state = PRUNED if should_stop() else RUNNING
-        self._record({"event": "epoch", "number": trial.number, "record": record, "state": state})
+            decision = decide()
+            state = PRUNED if decision.why_stop else RUNNING
+        event = {"event": "epoch", "number": trial.number, "record": record, "state": state}
+        event |= {"reason": decision.why_stop} if decision.why_stop else {}
+        self._record({**event, "spared": True} if decision.spared else event)
         self._follow(trial)
         return state
 
@@ -130,7 +156,9 @@ class Logbook:
         path.parent.mkdir(exist_ok=True)
         with open(path, "a") as file:
             file.write(f"failure {trial.failures + 1} after epoch {trial.epochs}\n{text}\n")
-        self._record({"event": "failure", "number": trial.number, "final": final})
+        reason = text.strip().rpartition("\n")[2]
+        event = {"event": "failure", "number": trial.number, "final": final, "reason": reason}
+        self._record(event)
         self._follow(trial)
 
     def final(self, trial: TrialRecord, seed: int, metrics: dict) -> None:

@@ -48,6 +48,12 @@ class Command:
     options: Mapping[str, Any] = field(default_factory=dict)  # its own flags and their defaults
     budgets: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda dataset: BUDGETS
     """The settings of each budget, for a data set."""
+    complete: Callable[[Settings, ImageData], Settings] = lambda settings, data: settings
+    """Settles once, when a search begins, what its settings left open. Raises UsageError."""
+    gather: Callable[[Task, ImageData, RunFolder, Settings], ImageData] = (
+        lambda task, data, folder, settings: data
+    )
+    """The data as trials take them: what must be made once, with Ray at hand, is made here."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,8 @@ def _prepare(command: Command, given: dict) -> Session:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         folder = RunFolder(storage / (settings.name or f"{command.name}-{data.name}-{stamp}"))
     settings = replace(settings, name=folder.name, storage_path=str(storage))
+    if events is None:
+        settings = command.complete(settings, data)
     session = Session(command, settings, command.task(settings, data), data, note, folder)
     if events is not None:
         _refuse_another_search(session, events)
@@ -256,13 +264,14 @@ def _search(session: Session, logbook: Logbook) -> int:
     record.write("running")
     state = "interrupted"
     try:
-        arrays = ray.put(arrays_from_data(session.data))
+        data = session.command.gather(session.task, session.data, session.folder, settings)
+        arrays = ray.put(arrays_from_data(data))
         tuned = _tune(logbook, limits, arrays, [tables.write_if_due, status.print_if_due])
         status.print()
         if not tuned:
             raise KeyboardInterrupt
         tables.write()
-        write_finals(logbook, session.data, arrays, limits, settings)
+        write_finals(logbook, data, arrays, limits, settings)
         whole = len(logbook.state.trials) >= settings.num_samples
         state = "finished" if whole and not logbook.state.unfinished() else "interrupted"
     except OSError as error:

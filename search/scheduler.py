@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
-from search.logbook import Logbook
+from search.logbook import Decision, Logbook
 from search.state import RUNNING, TrialRecord
 
 
@@ -57,7 +57,7 @@ class GroupedASHA(FIFOScheduler):
         if self._logbook.knows(record, result["epoch"]):
             return TrialScheduler.CONTINUE
         metrics = {key: result[key] for key in ("epoch", *self._logbook.task.metrics, "seconds")}
-        state = self._logbook.epoch(record, metrics, lambda: self._stop(record, metrics))
+        state = self._logbook.epoch(record, metrics, lambda: self._decide(record, metrics))
         return TrialScheduler.CONTINUE if state == RUNNING else TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller, trial, result: dict) -> None:
@@ -69,8 +69,21 @@ class GroupedASHA(FIFOScheduler):
     def _open(self, trial: TrialRecord) -> None:
         self._asha[trial.group].on_trial_add(None, SimpleNamespace(trial_id=trial.id))
 
+    def _decide(self, trial: TrialRecord, record: dict) -> Decision:
+        """Time bounds presets and control trials too: a rival may be better, but a trial that
+        would take hours helps nobody."""
+        if spared := self._stop(trial, record):
+            if not trial.control:
+                return Decision("others did better at the same epoch")
+        seconds = sum(each["seconds"] for each in [*trial.records, record])
+        limit = self._logbook.task.seconds_per_trial
+        if limit and seconds > limit:
+            return Decision(f"it took {seconds:.0f} s of the {limit:g} that a trial may take")
+        return Decision(spared=spared)
+
     def _stop(self, trial: TrialRecord, record: dict) -> bool:
-        if trial.is_preset:
+        # A spared trial is out of the rungs, as it would be had it been stopped.
+        if trial.is_preset or (trial.spared_at and record["epoch"] > trial.spared_at):
             return False
         stand_in = SimpleNamespace(trial_id=trial.id)
         asha = self._asha[trial.group]

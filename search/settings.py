@@ -46,6 +46,7 @@ class Settings:
     max_failures: int = 2
     trial_timeout_s: float = 600.0
     sampler: str = "tpe"
+    control_every: int = 0  # rounds of the groups; 0: no control sample
     resume: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)  # of the command's own flags
 
@@ -154,6 +155,12 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
         choices=SAMPLERS,
         help="tpe learns from the trials so far; random is the "
         "control that it is measured against (default tpe)",
+    )
+    add(
+        "--control-every",
+        type=natural,
+        help="of every so many sampled trials of a group, train one to the end whatever its rank, "
+        "so that the report can say what stopping early costs (default 0: none)",
     )
     add(
         "--budget",

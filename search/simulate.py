@@ -71,6 +71,7 @@ class ReplayTask:
     mode: str = "min"
     metrics: tuple[str, ...] = ("train_loss", METRIC)
     checkpoints: bool = False
+    seconds_per_trial: float | None = None
 
     def space(self) -> Space:
         return self.space_

@@ -6,7 +6,8 @@ well as one of 1,024, and a search that compared them would stop studying the sm
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 from optuna.distributions import (
     BaseDistribution,
@@ -26,20 +27,44 @@ class Preset:
 @dataclass(frozen=True)
 class Space:
     """`distributions` are sampled; `group` is the parameter that splits the search into
-    `groups`, which take turns; `constants` complete every sampled trial."""
+    `groups`, which take turns; `constants` complete every sampled trial.
+
+    Where groups are not all alike (probes of different kinds), `families` has a space for each
+    kind, of the groups that share it and learn from one another. A name that several families
+    have means the same in each. `meaning` says what a group's name stands for, as parameters."""
 
     distributions: dict[str, BaseDistribution]
     group: str
     groups: tuple
     constants: dict
+    families: tuple[Space, ...] = ()
+    meaning: Mapping[object, dict] = field(default_factory=dict)
+
+    @classmethod
+    def of_families(cls, families: tuple[Space, ...], groups: tuple, meaning: Mapping) -> Space:
+        """The space of all families' groups, which take turns in the order of `groups`."""
+        distributions = {name: d for each in families for name, d in each.distributions.items()}
+        return cls(distributions, families[0].group, groups, {}, families, meaning)
+
+    def of(self, group: object) -> Space:
+        """What is sampled for a group: its family, or all."""
+        return next((family for family in self.families if group in family.groups), self)
 
     def all_distributions(self) -> dict[str, BaseDistribution]:
         return {self.group: CategoricalDistribution(self.groups), **self.distributions}
 
+    def distributions_of(self, group: object) -> dict[str, BaseDistribution]:
+        """Those of a trial of that group, the group's own among them."""
+        choice = CategoricalDistribution(self.groups)
+        return {self.group: choice, **self.of(group).distributions}
+
     def as_json(self) -> dict:
         """The space as JSON-ready values, equal for equal spaces."""
         named = {name: distribution_to_json(d) for name, d in self.all_distributions().items()}
-        return {"group": self.group, "distributions": named, "constants": self.constants}
+        told = {"group": self.group, "distributions": named, "constants": self.constants}
+        if self.families:
+            told["families"] = [family.as_json() for family in self.families]
+        return told
 
     def nearest(self, parameters: dict) -> dict:
         """`parameters` with each value moved into its distribution: presets may lie outside

@@ -25,6 +25,9 @@ class TrialRecord:
     records: list[dict] = field(default_factory=list)
     state: str = RUNNING
     failures: int = 0
+    reason: str = ""  # why it was stopped or failed, in one line
+    control: bool = False  # never stopped for its rank, to see what stopping would have cost
+    spared_at: int | None = None  # epoch after which it would have been stopped
     started: float = 0.0  # seconds since 1970
     ended: float | None = None
 
@@ -101,6 +104,7 @@ class SearchState:
                 event["origin"],
                 event["group"],
                 event["parameters"],
+                control=event.get("control", False),
                 started=event["time"],
             )
         )
@@ -108,7 +112,9 @@ class SearchState:
     def _apply_epoch(self, event: dict) -> None:
         trial = self.trials[event["number"]]
         trial.records.append(event["record"])
-        trial.state = event["state"]
+        if event.get("spared"):
+            trial.spared_at = event["record"]["epoch"]
+        trial.state, trial.reason = event["state"], event.get("reason", "")
         if trial.state != RUNNING:
             trial.ended = event["time"]
 
@@ -116,6 +122,7 @@ class SearchState:
         trial = self.trials[event["number"]]
         trial.failures += 1
         if event["final"]:
+            trial.reason = event.get("reason", "")
             trial.state, trial.ended = ERROR, event["time"]
 
     def _apply_final(self, event: dict) -> None:

@@ -90,7 +90,8 @@ class StudyMirror:
 
         A preset's values outside the space stand at the nearest value inside; the exact ones
         are in the user attribute `parameters`."""
-        params = {self._space.group: trial.group, **self._space.nearest(trial.parameters)}
+        nearest = self._space.of(trial.group).nearest(trial.parameters)
+        params = {self._space.group: trial.group, **nearest}
         return FrozenTrial(
             number=-1,
             trial_id=-1,
@@ -100,7 +101,7 @@ class StudyMirror:
             datetime_start=datetime.fromtimestamp(trial.started, UTC),
             datetime_complete=None,
             params=params,
-            distributions=self._space.all_distributions(),
+            distributions=self._space.distributions_of(trial.group),
             user_attrs={"id": trial.id, "preset": trial.origin, "parameters": trial.parameters},
             system_attrs={},
             intermediate_values={},

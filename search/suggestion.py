@@ -30,13 +30,15 @@ def suggest(
 ) -> dict:
     """Values for `space.distributions`, for the trial of that number in `group`.
 
-    TPE learns from all groups at once, which one group alone has too few trials for: each trial
-    enters with its rank within its own group (0 best, 1 worst), so that the good set is the best
-    of every code size and not just the largest one. Ranks are Optuna's own order: finished
-    trials by value, then pruned ones by how far they came and their last value. Running trials
-    count as worst (constant liar), so that parallel workers spread; diverged and failed ones do
-    not count, as in Optuna. With `sampler` "random" the history is not looked at.
+    TPE learns from all groups of the family at once, which one group alone has too few trials
+    for: each trial enters with its rank within its own group (0 best, 1 worst), so that the good
+    set is the best of every code size and not just the largest one. Ranks are Optuna's own order:
+    finished trials by value, then pruned ones by how far they came and their last value. Running
+    trials count as worst (constant liar), so that parallel workers spread; diverged and failed
+    ones do not count, as in Optuna. With `sampler` "random" the history is not looked at.
     """
+    space = space.of(group)
+    history = [trial for trial in history if trial.group in space.groups]
     distributions = space.all_distributions()
     study = optuna.create_study(sampler=_sampler(sampler, seed, number))
     ranks = _ranks(history, metric, mode) if sampler == "tpe" else {}

@@ -6,11 +6,13 @@ import csv
 import io
 import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from search.folder import write_atomically
 from search.logbook import Logbook
 from search.state import TrialRecord
+from search.task import Task
 
 
 class TableWriter:
@@ -30,7 +32,8 @@ class TableWriter:
     def write(self) -> None:
         folder, trials = self._logbook.folder, self._logbook.state.trials
         task = self._logbook.task
-        _write(folder.trials_csv, [trial_row(trial, task) for trial in trials])
+        names = dict.fromkeys(name for trial in trials for name in trial.parameters)
+        _write(folder.trials_csv, [trial_row(trial, task, names) for trial in trials])
         _write(
             folder.epochs_csv,
             [
@@ -41,9 +44,10 @@ class TableWriter:
         )
 
 
-def trial_row(trial: TrialRecord, task) -> dict:
-    """A row of trials.csv: best values are those of the epoch where the searched metric was
-    best for the metric itself, and each other metric's at that same epoch."""
+def trial_row(trial: TrialRecord, task: Task, names: Iterable[str]) -> dict:
+    """A row of trials.csv, with a column for each of the parameters `names`: best values are those
+    of the epoch where the searched metric was best for the metric itself, and each other metric's
+    at that same epoch."""
     best = trial.best_record(task.metric, task.mode) or {}
     last = trial.records[-1] if trial.records else {}
     return {
@@ -51,12 +55,14 @@ def trial_row(trial: TrialRecord, task) -> dict:
         "number": trial.number,
         "state": trial.state,
         "preset": trial.origin,
-        **trial.parameters,
+        **{name: trial.parameters.get(name, "") for name in names},
         "epochs": trial.epochs,
         "best_epoch": best.get("epoch", ""),
         **{f"best_{name}": best.get(name, math.nan) for name in task.metrics},
         **{f"last_{name}": last.get(name, math.nan) for name in task.metrics},
+        "spared_at": "" if trial.spared_at is None else trial.spared_at,
         "failures": trial.failures,
+        "reason": trial.reason,
         "seconds": sum(record["seconds"] for record in trial.records),
     }
 

@@ -51,6 +51,7 @@ class Task(Protocol):
     mode: str  # "min" or "max"
     max_epochs: int
     checkpoints: bool  # False for trials too short to be worth one
+    seconds_per_trial: float | None  # after which a trial is stopped where it is
     kept: tuple[str, ...]  # metrics of the training that final.json repeats
     retrained_presets: tuple[str, ...]  # presets that get new seeds as the winners do
 
@@ -80,27 +81,30 @@ class Task(Protocol):
 
     def conclude(
         self, winners: list[Retrained], data: ImageData, around: Surroundings
-    ) -> list[dict]:
-        """What final.json says of each winner beside its metrics."""
+    ) -> tuple[list[dict], dict]:
+        """What final.json says of each winner beside its metrics, and of the whole."""
 
 
 def arrays_from_data(data: ImageData) -> dict:
     """`data` with NumPy arrays for tensors: what Ray's object store shares without copies."""
     fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
-    return {
+    arrays = {
         name: value.numpy() if isinstance(value, torch.Tensor) else value
         for name, value in fields.items()
     }
+    return {"kind": type(data), **arrays}
 
 
 def data_from_arrays(arrays: dict) -> ImageData:
     """The inverse of `arrays_from_data`; the tensors share the arrays' memory."""
+    kind = arrays["kind"]
     with warnings.catch_warnings():
         # The store's memory is read-only, and nothing here writes to a data set.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return ImageData(
+        return kind(
             **{
                 name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
                 for name, value in arrays.items()
+                if name != "kind"
             }
         )

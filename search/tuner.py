@@ -20,6 +20,7 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter, SearchGenerator
 from ray.tune.search.optuna import OptunaSearch
 
+from probes.limits import ProbeTooLarge
 from search.checkpoints import StorageFull
 from search.logbook import Logbook
 from search.scheduler import GroupedASHA
@@ -165,7 +166,8 @@ class TrialKeeper(tune.Callback):
         if record.id in self._killed:
             self._killed.discard(record.id)
             text = f"no progress for {self._limits.trial_timeout_s:g} s; its worker was killed"
-        final = record.failures >= self._limits.max_failures
+        hopeless = ProbeTooLarge.__name__ in text
+        final = hopeless or record.failures >= self._limits.max_failures
         self._logbook.failure(record, text, final)
         if not final:
             self._searcher.try_again(record)

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from models.autoencoder import Autoencoder, AutoencoderConfig, ConvBlock, block_sides
 from models.presets import AUTOENCODER_PRESETS
@@ -112,8 +113,30 @@ def test_forward_is_encode_and_then_decode():
     assert torch.equal(outputs, network.decode(codes))
 
 
-def test_outputs_stay_in_range_for_codes_far_out():
-    network = Autoencoder(small()).eval()
+def test_a_linear_path_begins_alone_and_with_a_large_code_near_the_image():
+    ink = (torch.rand(4, 1, 28, 28, generator=torch.manual_seed(0)) < 0.2).float()
+    network = Autoencoder(small(latent_size=1024, linear_path=True)).eval()
+    outputs, codes = network(ink)
+    assert torch.equal(codes, network.linear_path.encode(ink))
+    assert F.mse_loss(outputs, ink) < 0.003
+
+
+def test_beside_a_linear_path_the_blocks_learn():
+    torch.manual_seed(0)
+    network = Autoencoder(small(linear_path=True))
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.mse_loss(network(images())[0], images()).backward()
+        optimizer.step()
+    moved = {name for name, value in network.named_parameters() if not value.equal(before[name])}
+    assert moved == set(before)
+
+
+@pytest.mark.parametrize("linear_path", [False, True])
+def test_outputs_stay_in_range_for_codes_far_out(linear_path):
+    network = Autoencoder(small(linear_path=linear_path)).eval()
     outputs = network.decode(1e6 * torch.randn(8, 6, generator=torch.manual_seed(0)))
     assert torch.isfinite(outputs).all() and 0 <= outputs.min() and outputs.max() <= 1
 
@@ -195,6 +218,7 @@ def test_a_network_that_cannot_be_is_refused(wrong, word):
     [
         AutoencoderConfig(),
         AutoencoderConfig(depth=9, decoder_depth=0, dropout=0.15, activation="gelu"),
+        AutoencoderConfig(linear_path=True),
         *(of_preset(name)[0] for name in AUTOENCODER_PRESETS),
     ],
 )

@@ -11,12 +11,8 @@ import torch
 from models.classifier import Classifier, ClassifierConfig
 from models.data import ImageData
 from models.presets import CLASSIFIER_PRESETS
-from search.classifiers import (
-    ClassifierTask,
-    accuracy_by_kind,
-    confusion_pictures,
-    most_confused,
-)
+from search.classifiers import ClassifierTask
+from search.mistakes import accuracy_by_kind, confusion_pictures, most_confused
 from tests.test_command import command, data_dir, rows  # noqa: F401  (a fixture)
 
 MODULE = "search.classifiers"

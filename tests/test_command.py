@@ -109,7 +109,7 @@ def test_final_figures_are_of_new_seeds_and_stand_beside_their_floors(tiny):
     for winner in final["winners"]:
         values = [run["test_mse"] for run in winner["runs"]]
         assert len(values) == 2 and math.isclose(winner["mean"]["test_mse"], sum(values) / 2)
-    assert len(final["presets"]) == 6
+    assert len(final["presets"]) == 8  # the report's six, then a linear path at two code sizes
     pca = {size: floor["test_mse"] for size, floor in final["floors"]["pca"].items()}
     assert pca["32"] > pca["128"] and final["floors"]["mean_image"]["test_mse"] > pca["32"]
 

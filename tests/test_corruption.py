@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.corruption import NOISES, Affine, augment, corrupt
+from models.corruption import NOISES, Affine, augment, corrupt, warp
 from models.images import centre_of_mass
 
 
@@ -167,3 +167,10 @@ def test_bending_leaves_the_draws_of_the_affine_map_as_they_were():
     plain = augment(images, Affine.of_strength(1), 0.0, generator())
     hardly = augment(images, Affine.of_strength(1), 1e-6, generator())
     assert torch.allclose(plain, hardly, atol=1e-4)
+
+
+def test_a_warp_is_an_affine_map_and_a_bending_of_one_strength():
+    images = blobs(5)
+    warped = warp(images, 0.7, generator(3))
+    assert torch.equal(warped, augment(images, Affine.of_strength(0.7), 0.7, generator(3)))
+    assert torch.equal(warp(images, 0.0, generator(3)), images)

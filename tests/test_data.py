@@ -15,9 +15,9 @@ import torch
 import torchvision
 from PIL import Image
 
-from models import sources
+from models import glyphs, sources
 from models.cache import Pack, cached
-from models.data import DATASETS, DataError, load
+from models.data import DATASETS, DataError, load, load_unseen
 from models.images import area_resize, centre_ink, centre_of_mass
 
 ROOT = Path(__file__).parents[1]
@@ -146,6 +146,73 @@ def test_the_summary_is_ready_for_json(mnist5k_dir):
     summary = load("mnist5k", mnist5k_dir).summary()
     assert summary["train"] == 4_000 and summary["classes"] == 10
     assert all(isinstance(value, str | int | bool) for value in summary.values())
+
+
+# Unseen characters
+
+
+def share_in_the_middle(images: torch.Tensor) -> float:
+    """Of the images, how many are centred to half a pixel: all but some that touch the border."""
+    return float(((centre_of_mass(images) - 13.5).abs().amax(1) <= 0.5).float().mean())
+
+
+@needs_omniglot
+def test_omniglot_has_the_evaluation_alphabets_unseen():
+    seen, unseen = load("omniglot", REAL), load_unseen("omniglot", REAL)
+    assert unseen.images.shape == (659 * 20, 28, 28) and unseen.images.dtype == torch.uint8
+    assert unseen.labels.dtype == torch.int64
+    assert unseen.labels.bincount().tolist() == [20] * 659
+    assert len(set(unseen.class_names)) == 659
+    assert not set(unseen.class_names) & set(seen.class_names)
+    alphabets = [{name.split("/")[0] for name in each.class_names} for each in (seen, unseen)]
+    assert [len(names) for names in alphabets] == [30, 20] and not set.intersection(*alphabets)
+    assert share_in_the_middle(unseen.images) > 0.95
+
+
+@pytest.fixture(scope="session")
+def unseen_glyphs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("glyphs")
+    return load("glyphs", folder), load_unseen("glyphs", folder)
+
+
+def test_unseen_glyphs_are_200_further_characters(unseen_glyphs):
+    seen, unseen = unseen_glyphs
+    assert unseen.images.shape == (200 * 20, 28, 28) and unseen.images.dtype == torch.uint8
+    assert unseen.labels.bincount().tolist() == [20] * 200
+    assert len(set(unseen.class_names)) == 200
+    assert not set(unseen.class_names) & set(seen.class_names)
+    drawings = [{image.tobytes() for image in each.images.numpy()} for each in unseen_glyphs]
+    assert not set.intersection(*drawings)
+    assert share_in_the_middle(unseen.images) > 0.95
+
+
+def test_unseen_glyphs_follow_those_of_the_set_and_are_centred_unless_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(glyphs, "CHARACTERS", 3)
+    monkeypatch.setattr(sources, "UNSEEN_GLYPHS", 2)
+    drawn = torch.from_numpy(glyphs.draw_glyphs(5)[3:]).flatten(0, 1)
+    for _ in range(2):  # drawn, then from the cache
+        raw = load_unseen("glyphs", tmp_path, centre=False)
+        assert torch.equal(raw.images, drawn)
+        assert raw.labels.tolist() == [0] * 20 + [1] * 20
+        assert raw.class_names == ("glyph003", "glyph004")
+    assert torch.equal(load_unseen("glyphs", tmp_path).images, centre_ink(drawn))
+    monkeypatch.setattr(sources, "UNSEEN_GLYPHS", 1)
+    assert torch.equal(load_unseen("glyphs", tmp_path, centre=False).images, drawn[:20])
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "kmnist", "mnist5k"])
+def test_a_set_without_unseen_characters_says_which_have_them(tmp_path, name):
+    with pytest.raises(DataError, match=f"^{name} has none but its own") as error:
+        load_unseen(name, tmp_path, download=False)
+    assert "omniglot, glyphs" in one_line(error)
+
+
+def test_unseen_characters_that_cannot_be_had_are_named(tmp_path):
+    with pytest.raises(DataError) as error:
+        load_unseen("omniglot", tmp_path, download=False)
+    assert "images_evaluation.zip" in one_line(error)
+    with pytest.raises(DataError, match="no data set"):
+        load_unseen("minst", tmp_path)
 
 
 # Errors

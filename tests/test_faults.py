@@ -142,7 +142,13 @@ def test_a_driver_killed_many_times_ends_in_the_same_tables(tmp_path, twin, seed
     survive_kills(tmp_path, twin, kills=5, seed=seed)
 
 
-@pytest.mark.parametrize("events", [9, 12], ids=["in a trial", "between two trials"])
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param(9, id="in a trial"),
+        pytest.param(12, id="between two trials", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin, events):
     """After 12 events the third trial is being handed to the worker of the second."""
     driver = Driver(tmp_path)
@@ -177,6 +183,7 @@ def test_ctrl_c_stops_cleanly_says_how_to_resume_and_the_rest_follows(tmp_path, 
     assert outcome(driver.folder) == outcome(twin.folder)
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_loses_nothing(tmp_path, twin):
     driver = Driver(tmp_path)
     process = driver.start()

@@ -21,7 +21,6 @@ from models.training import TrainingConfig
 from probes import frechet
 from probes.frechet import (
     _gaussian_distance,
-    _mixture_samples,
     _moments,
     autoencoder_distances,
     classifier_features,
@@ -29,6 +28,7 @@ from probes.frechet import (
     covariance_rank,
     frechet_distance,
     kernel_distance,
+    mixture_samples,
     reference,
 )
 
@@ -431,7 +431,7 @@ def test_weights_that_are_not_finite_are_refused(digits, classifier, autoencoder
 def test_a_mixture_draws_from_the_clusters_of_the_codes(d):
     centres = 20 * gaussian(5, d)
     codes = (centres.repeat(80, 1) + 0.1 * gaussian(400, d, 1)).float()
-    samples = _mixture_samples(codes, 300, seed=0)
+    samples = mixture_samples(codes, 300, seed=0)
     assert samples.shape == (300, d)
     nearest = torch.cdist(samples, centres).min(1).values
     assert float(nearest.max()) < 0.05 * float(torch.pdist(centres).min()) * d**0.5
@@ -439,5 +439,5 @@ def test_a_mixture_draws_from_the_clusters_of_the_codes(d):
 
 def test_a_mixture_knows_no_scale():
     codes = gaussian(400, 4).float()
-    small = _mixture_samples(codes * 2**-10, 50, seed=0)
-    assert torch.allclose(small * 2**10, _mixture_samples(codes, 50, seed=0), rtol=1e-3, atol=1e-3)
+    small = mixture_samples(codes * 2**-10, 50, seed=0)
+    assert torch.allclose(small * 2**10, mixture_samples(codes, 50, seed=0), rtol=1e-3, atol=1e-3)

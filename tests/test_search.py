@@ -139,3 +139,32 @@ def test_twenty_trivial_trials_cost_less_than_eight_seconds(tmp_path):
     start = time.monotonic()
     run_toy(tmp_path / "run", task, num_samples=20)
     assert time.monotonic() - start < 8
+
+
+def test_a_trial_that_takes_longer_than_it_may_is_stopped_and_says_why(tmp_path):
+    task = ToyTask(trouble=("", ""), seconds_per_trial=1e-9)
+    logbook = run_toy(tmp_path / "run", task, num_samples=3)
+    for trial in logbook.state.trials:  # presets too
+        assert (trial.state, trial.epochs) == ("pruned", 1)
+        assert "that a trial may take" in trial.reason
+    assert logbook.best(1) is not None
+
+
+def test_asha_s_reason_is_recorded_too(tmp_path):
+    logbook = run_toy(tmp_path / "run", ToyTask(), num_samples=12)
+    reasons = {trial.reason for trial in logbook.state.trials if trial.state == "pruned"}
+    assert reasons == {"others did better at the same epoch"}
+    assert {trial.reason for trial in logbook.state.trials if trial.state == "complete"} == {""}
+
+
+def test_a_control_trial_runs_to_the_end_and_says_when_it_would_have_been_stopped(tmp_path):
+    logbook = run_toy(tmp_path / "run", ToyTask(), num_samples=16, control_every=2)
+    controls = [trial for trial in logbook.state.trials if trial.control]
+    assert [trial.number for trial in controls] == [2, 3, 6, 7, 10, 11, 14, 15]
+    assert {trial.state for trial in controls} == {"complete"}
+    spared = [trial for trial in controls if trial.spared_at]
+    assert spared and all(1 <= trial.spared_at < ToyTask().max_epochs for trial in spared)
+    held = [(key, epoch) for g in rungs(logbook).values() for epoch, rung in g for key in rung]
+    last = {trial.id: trial.spared_at for trial in spared}
+    assert all(epoch <= last.get(key, epoch) for key, epoch in held)
+    assert all(t.spared_at is None for t in logbook.state.trials if not t.control)

@@ -106,3 +106,43 @@ def test_presets_outside_the_space_and_trials_without_a_value_do_no_harm():
 def test_nearest_moves_a_value_into_its_distribution(value, nearest):
     parameters = {"x": 0.5, "rate": value, "depth": 4, "step": 0.3, "kind": "b"}
     assert SPACE.nearest(parameters)["rate"] == nearest
+
+
+# Families: groups that are not all alike
+
+KNN = Space({"k": IntDistribution(1, 9)}, "model", ("knn-1", "knn-2"), {"views": 1})
+TREES = Space({"leaf": IntDistribution(1, 4)}, "model", ("trees-1", "trees-2"), {})
+PROBES = Space.of_families((KNN, TREES), ("knn-1", "trees-1", "knn-2", "trees-2"), {})
+
+
+def family_trial(number, group, parameters, value):
+    records = [{"epoch": 1, "mse": value}]
+    parameters = {"model": group, **parameters}
+    return TrialRecord(number, "sampled", group, parameters, records, COMPLETE)
+
+
+def test_a_group_is_asked_for_what_its_family_has():
+    for group, names in (("knn-2", {"k"}), ("trees-1", {"leaf"})):
+        assert set(suggest([], PROBES, group, 0, 0, "mse", "min")) == names
+
+
+def test_a_family_learns_from_its_own_groups_and_from_no_other():
+    knn = [
+        family_trial(n, ("knn-1", "knn-2")[n % 2], {"k": 1 + n % 9}, abs(1 + n % 9 - 7))
+        for n in range(40)
+    ]
+    trees = [family_trial(40 + n, "trees-1", {"leaf": 1 + n % 4}, float(n)) for n in range(40)]
+    alone = [suggest(knn, PROBES, "knn-1", 0, n, "mse", "min")["k"] for n in range(80, 110)]
+    beside = [
+        suggest(knn + trees, PROBES, "knn-1", 0, n, "mse", "min")["k"] for n in range(80, 110)
+    ]
+    assert alone == beside
+    assert statistics.fmean(abs(k - 7) <= 2 for k in alone) > 0.6
+
+
+def test_spaces_of_families_are_told_apart():
+    other = Space.of_families((TREES, KNN), PROBES.groups, {})
+    assert PROBES.as_json() == Space.of_families((KNN, TREES), PROBES.groups, {}).as_json()
+    assert PROBES.as_json() != other.as_json()
+    assert set(PROBES.distributions_of("knn-1")) == {"model", "k"}
+    assert PROBES.distributions_of("knn-1")["model"].choices == PROBES.groups

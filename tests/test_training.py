@@ -18,7 +18,7 @@ from models.data import ImageData
 from models.glyphs import draw_glyphs
 from models.images import centre_ink
 from models.prepared import PreparedData, prepare
-from models.reconstruction import autoencoder_run, evaluate
+from models.reconstruction import Reconstruction, autoencoder_run, evaluate
 from models.training import TrainingConfig, TrainingRun
 from probes.closed_form import nearest_mean_accuracy
 
@@ -429,3 +429,20 @@ def test_a_batch_holds_pixels_from_0_to_1():
     batch = data.batch(data.train[:5])
     assert batch.shape == (5, 1, 28, 28) and batch.dtype == torch.float32
     assert torch.allclose(batch.squeeze(1) * 255, data.images[data.train[:5]].float())
+
+
+def test_a_warped_input_is_to_give_back_the_image_as_it_was():
+    """A network that returns its input pays for the warp; one that returns the clean image, as
+    it could if it knew the drawing, pays nothing."""
+    images, generator = glyphs().batch(glyphs().train[:8]), torch.Generator().manual_seed(0)
+    objective = Reconstruction(TrainingConfig(warp=1.0))
+    codes = torch.zeros(8, 1)
+
+    def copies(noised):
+        return noised, codes
+
+    def knows(noised):
+        return images, codes
+
+    assert float(objective.loss(copies, images, None, generator)) > 0.01
+    assert float(objective.loss(knows, images, None, generator)) == 0.0

@@ -23,6 +23,7 @@ class ToyTask:
     trouble: tuple[str, ...] = ()  # one preset for each, in order
     marks: str = ""  # folder where a trouble that strikes once leaves its mark
     checkpoints: bool = True
+    seconds_per_trial: float | None = None
     metric: str = "value"
     mode: str = "min"
     metrics: tuple[str, ...] = ("train_loss", "value")
@@ -64,7 +65,8 @@ class ToyTask:
         return {}
 
     def conclude(self, winners, data, around):
-        return [{"kept": [float(d["kept"][0]) for d in winner.details]} for winner in winners]
+        told = [{"kept": [float(d["kept"][0]) for d in winner.details]} for winner in winners]
+        return told, {"concluded": len(winners)}
 
 
 class ToyRun:

@@ -31,18 +31,21 @@ NO_DATA = ImageData(
 )
 
 
-def open_logbook(path: Path, task: ToyTask, seed: int = 0) -> Logbook:
+def open_logbook(path: Path, task: ToyTask, seed: int = 0, **settings) -> Logbook:
     """The logbook of the toy search in `path`, new or gone on with."""
     folder = RunFolder(path)
     if not path.exists():
         folder.create()
-        Logbook.begin(folder, {"seed": seed, "sampler": "tpe", "data": {}})
+        header = {"seed": seed, "sampler": "tpe", "data": {}, "settings": settings}
+        Logbook.begin(folder, header)
     return Logbook(folder, task)
 
 
-def run_toy(path: Path, task: ToyTask, num_samples: int, **limits) -> Logbook:
+def run_toy(
+    path: Path, task: ToyTask, num_samples: int, control_every: int = 0, **limits
+) -> Logbook:
     """Run the toy search to its end (or to what `limits` allow); needs the `cluster` fixture."""
-    logbook = open_logbook(path, task)
+    logbook = open_logbook(path, task, control_every=control_every)
     defaults = {
         "grace_epochs": 1,
         "max_concurrent": 2,
