@@ -162,7 +162,7 @@ def _draw_errors(axes: Axes, run: Run, chosen: dict[Group, Result]) -> None:
     values = np.array([*errors, *pca, *theirs, mean])
     values = values[np.isfinite(values) & (values > 0)]
     axes.set_yscale("log")
-    room = max(values.max() / values.min(), 4) ** 0.17  # for a number above or below any dot
+    room = max(values.max() / values.min(), 4) ** 0.28  # for a number above or below any dot
     axes.set_ylim(values.min() / room, values.max() * room)
     axes.set_xlim(-0.5, len(sizes) - 0.5)
     axes.set_xticks(places, [str(size) for size in sizes], fontsize=8 if roomy else 7)

@@ -1,14 +1,15 @@
-"""The report's section and tables for a run of `search.autoencoders`."""
+"""What the report says of a run of `search.autoencoders` beside the seed report's autoencoders."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
-from analysis import autoencoder_figures, blocks, figures, frechet
+from analysis import autoencoder_figures, blocks, figures
 from analysis.blocks import Block, Heading, picture
 from analysis.figures import DASHED, DOTTED, ERROR, Level, Panel
 from analysis.runs import (
@@ -19,7 +20,6 @@ from analysis.runs import (
     Result,
     Run,
     RunError,
-    Skipped,
     preset_results,
     read_examples,
     winners,
@@ -32,7 +32,6 @@ from analysis.tables import (
     Table,
     configuration,
     count,
-    escape,
     mse,
     short,
     signed,
@@ -40,36 +39,20 @@ from analysis.tables import (
 )
 
 
-def autoencoder_section(run: Run) -> Iterator[Block]:
-    """What a reader asks of `search.autoencoders`, in that order."""
-    yield Heading(f"## Autoencoders on {escape(run.data['name'])}: {escape(run.name)}")
-    yield from blocks.provenance(run)
+def autoencoder_blocks(run: Run) -> Iterator[Block]:
+    """The winners beside the floors, and the seed report's models beside its numbers."""
     chosen = winners(run)
-    pictures, missing = _examples(run, chosen)
-    yield Heading("### Best configuration per code size")
+    yield Heading("#### Best configuration per code size")
     yield from _best(run, chosen)
     yield picture(
         "overview",
-        autoencoder_figures.overview(run, pictures),
+        autoencoder_figures.overview(run, _examples(run, chosen)),
         "Best configuration per code size: error beside the floors, and pictures.",
     )
-    yield Heading("### The report's models")
+    yield Heading("#### The report's models")
     yield from _presets(run)
-    yield Heading("### Training curves")
-    yield from _curves(run)
-    yield Heading("### Reconstructions")
-    for size, examples in pictures.items():
-        yield picture(
-            f"reconstructions-{size}",
-            autoencoder_figures.reconstructions(chosen[size], examples),
-            f"Code {size}: inputs (of the validation split), noised inputs, and "
-            "reconstructions of the inputs.",
-        )
-    yield from missing
-    yield Heading("### Frechet classifier distance")
-    yield from frechet.distances(run, chosen)
-    yield Heading("### Trials and files")
-    yield from blocks.files(run, "`best/<code size>/` (weights, config, example pictures)")
+    yield Heading("#### The report's training curves")
+    yield _preset_curves(run)
 
 
 def best_per_code_size(run: Run) -> Table:
@@ -93,13 +76,13 @@ def best_per_code_size(run: Run) -> Table:
 
 
 def presets_beside_report(run: Run) -> Table:
-    """Every preset beside the seed report's row, then the floors.
+    """Each of the seed report's models beside its row, then the floors.
 
     `train_loss` is as optimised (noise, dropout and penalties included), `train_mse` is measured
     with noise and dropout off.
     """
-    found = preset_results(run)
     names = [model.preset for model in MODELS]
+    found = [result for result in preset_results(run) if result.preset in names]
     absent = [Result(preset=name) for name in names if name not in {r.preset for r in found}]
     results = sorted(found + absent, key=lambda result: _rank(result.preset))
     states = dict(zip(run.trials["id"], run.trials["state"], strict=True))
@@ -211,10 +194,10 @@ def _presets(run: Run) -> Iterator[Block]:
     yield gap_sentence(table)
 
 
-def _curves(run: Run) -> Iterator[Block]:
-    mean = Level("mean image", run.floor("mean_image").value("validation_mse"), DOTTED)
-    names = sorted({result.preset for result in preset_results(run)}, key=_rank_and_name)
-    yield picture(
+def _preset_curves(run: Run) -> Block:
+    mean = _mean_level(run)
+    names = [model.preset for model in MODELS]
+    return picture(
         "curves-presets",
         figures.preset_curves(
             run,
@@ -226,12 +209,16 @@ def _curves(run: Run) -> Iterator[Block]:
         ),
         "The report's models: loss as optimised, and validation MSE, log-log.",
     )
-    panels = {}
+
+
+def trial_curves(run: Run) -> Block:
+    """The validation error of every trial."""
+    panels, mean = {}, _mean_level(run)
     for size in run.groups:
         pca = _pca(run, size).value("validation_mse")
         levels = (Level("PCA, as many components", pca, DASHED), mean)
         panels[size] = Panel("validation_mse", f"code {size}", ERROR, levels)
-    yield picture(
+    return picture(
         "curves-trials",
         figures.trial_curves(run, panels),
         "Validation MSE of every trial by code size, log-log; what lies above the range "
@@ -239,15 +226,17 @@ def _curves(run: Run) -> Iterator[Block]:
     )
 
 
-def _examples(run: Run, chosen: Iterable[Group]) -> tuple[dict[Group, Examples], list[Skipped]]:
+def _mean_level(run: Run) -> Level:
+    return Level("mean image", run.floor("mean_image").value("validation_mse"), DOTTED)
+
+
+def _examples(run: Run, chosen: Iterable[Group]) -> dict[Group, Examples]:
+    """Of the winners that have them; what is missing is named with the reconstructions."""
     pictures: dict[Group, Examples] = {}
-    missing: list[Skipped] = []
     for size in chosen:
-        try:
+        with suppress(RunError):
             pictures[size] = read_examples(run, size)
-        except RunError as error:
-            missing.append(Skipped(f"reconstructions-{size}.png", str(error)))
-    return pictures, missing
+    return pictures
 
 
 _BEST_KEYS = [
@@ -349,10 +338,6 @@ def _pca(run: Run, size: Group) -> Floor:
 def _rank(preset: str) -> int:
     names = [model.preset for model in MODELS]
     return names.index(preset) if preset in names else len(names)
-
-
-def _rank_and_name(preset: str) -> tuple[int, str]:
-    return _rank(preset), preset
 
 
 def _ratio(value: float, floor: float) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from analysis import tables
-from analysis.runs import Group, Result, Run, Skipped, mapping, number, text
+from analysis.runs import Group, Result, Run, Skipped, column, mapping, number, text
 from analysis.tables import Table, escape
 
 
@@ -41,10 +41,20 @@ def where(run: Run) -> str:
     return f"{escape(data)} (split {escape(split)})" if split else escape(data)
 
 
-def provenance(run: Run) -> Iterator[Block]:
-    data, info = run.data, run.info
-    if note := text(data.get("note")):
+def cautions(run: Run) -> Iterator[str]:
+    """What a reader of any of a run's results must know first; nothing where all is well."""
+    if note := text(run.data.get("note")):
         yield f"**{escape(note)}**"
+    if not run.finished:
+        yield (
+            f"**This search is not finished (it is {known(run.info.get('state'))}): what follows "
+            f"is what it had found.** To go on with it: `{resume_command(run)}`"
+        )
+
+
+def provenance(run: Run) -> Iterator[Block]:
+    """What it takes to repeat a run: data, split, seeds, budget, machine, versions, command."""
+    data, info = run.data, run.info
     sizes = ", ".join(f"{known(data.get(name))} {name}" for name in ("train", "validation", "test"))
     seeds = run.final.seeds if run.final else ()
     retrained = (
@@ -60,18 +70,25 @@ def provenance(run: Run) -> Iterator[Block]:
     yield (
         f"Data set {escape(data['name'])} (split {known(data.get('split'))}: {sizes} images of "
         f"{known(data.get('classes'))} classes{', centred' if data.get('centred') else ''}; "
-        f"sha256 {known(text(data.get('sha256'))[:12])}). "
-        f"Budget {known(info.get('budget'))} on {known(info.get('device'))}, "
-        f"{duration(number(info.get('seconds')))}, started {known(info.get('start'))}; "
+        f"sha256 {known(text(data.get('sha256')))}). "
+        f"Budget {known(info.get('budget'))} on {known(info.get('device'))} "
+        f"({known(info.get('machine'))}), started {known(info.get('start'))}, "
+        f"{duration(number(info.get('seconds')))} of wall time, of which the search's trials "
+        f"took {duration(device_seconds(run))} of {device_word(run)} time; "
         f"search seed {known(info.get('seed'))}, {retrained}; "
-        f"trials: {states or 'none'}. Commit {known(text(info.get('git_commit'))[:12])}; "
+        f"trials: {states or 'none'}. Commit {known(text(info.get('git_commit')))}; "
         f"{versions or 'versions unknown'}."
     )
-    if not run.finished:
-        yield (
-            f"**This search is not finished (it is {known(info.get('state'))}): what follows "
-            f"is what it had found.** To go on with it: `{resume_command(run)}`"
-        )
+    yield f"```\n{command_line(run)}\n```"
+
+
+def device_seconds(run: Run) -> float:
+    """Seconds that trials held their worker, summed over all epochs."""
+    return float(column(run.epochs, "seconds").sum())
+
+
+def device_word(run: Run) -> str:
+    return "CPU" if text(run.info.get("device")) in ("", "cpu") else "GPU"
 
 
 def _refit(run: Run) -> str:
@@ -128,15 +145,13 @@ def bullets(notes: Iterable[str]) -> Iterator[str]:
 
 
 def files(run: Run, best: str) -> Iterator[Block]:
-    """The trials by state, and what is where; `best` names the winners' folders."""
-    yield tables.states(run)
+    """What is where; `best` names the winners' folders."""
     for state in ("diverged", "error"):
         names = list(run.trials.loc[run.trials["state"] == state, "id"])
         if names:
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""
             yield f"Trials that ended as {state}: {escape(', '.join(names[:10]))}{more}."
     yield (
-        f"Command: `{command_line(run)}`.\n\n"
         f"In the run folder `{run.name}`: `run.json` (settings), `trials.csv` (every trial), "
         f"`epochs.csv` (every curve), `final.json` (every seed), {best}."
     )

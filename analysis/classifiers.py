@@ -79,24 +79,20 @@ class Confused:
     of: float
 
 
-def classifier_section(run: Run) -> Iterator[Block]:
-    """What a reader asks of `search.classifiers`, in that order."""
-    yield Heading(f"## Classifiers on {blocks.where(run)}: {escape(run.name)}")
-    yield from blocks.provenance(run)
+def classifier_blocks(run: Run) -> Iterator[Block]:
+    """The winner beside the floors, the seed report's classifiers beside its numbers, and what
+    the winner still mistakes."""
     chosen = winners(run)
     best = next(iter(chosen.values()), Result())  # the search has one group
-    yield Heading("### Best classifier")
+    yield Heading("#### Best classifier")
     yield from _best(run, chosen)
-    yield Heading("### The report's classifiers")
+    yield Heading("#### The report's classifiers")
     yield from _presets(run)
-    yield Heading("### Training curves")
-    yield from _curves(run)
-    yield Heading(f"### Accuracy per {_kind(run)}")
-    yield from _accuracy_by_kind(run, best)
-    yield Heading("### Most confused pairs")
-    yield from _confusions(run, best)
-    yield Heading("### Trials and files")
-    yield from blocks.files(run, "`best/classifier/` (weights, config, pictures of confusions)")
+    yield _preset_curves(run)
+    yield Heading(f"#### Accuracy per {kind_of(run)}")
+    yield from accuracy_blocks(run, best)
+    yield Heading("#### Most confused pairs")
+    yield from confusion_blocks(run, best)
 
 
 def best_classifier(run: Run) -> Table:
@@ -112,7 +108,7 @@ def best_classifier(run: Run) -> Table:
             Column("test accuracy", lambda row: _spread(row, "test", count_seeds=True)),
             Column(
                 "seed report",
-                lambda row: _as_printed(row["seed_report_lowest"], row["seed_report_highest"]),
+                lambda row: as_printed(row["seed_report_lowest"], row["seed_report_highest"]),
             ),
             *(
                 Column(words, lambda row, name=name: accuracy(row[_floor_key(name)]))
@@ -139,7 +135,7 @@ def presets_beside_report(run: Run) -> Table:
             Column("test accuracy, ours (one seed)", lambda row: accuracy(row["test_accuracy"])),
             Column(
                 "test accuracy, theirs",
-                lambda row: _as_printed(*[row["seed_report_test_accuracy"]] * 2),
+                lambda row: as_printed(*[row["seed_report_test_accuracy"]] * 2),
             ),
             Column(
                 "test accuracy, ours, retrained",
@@ -295,33 +291,39 @@ def _presets(run: Run) -> Iterator[Block]:
     yield noise_sentence(run)
 
 
-def _curves(run: Run) -> Iterator[Block]:
+def _accuracy_panel(run: Run) -> Panel:
     looks = zip(("1-nn", "nearest_mean"), (DASHED, DOTTED), strict=True)
     levels = tuple(
         Level(FLOORS[name], run.floor(name).value("validation_accuracy"), look)
         for name, look in looks
     )
-    panels = [
-        Panel("train_loss", "training loss, as optimised", LOSS),
-        Panel("validation_accuracy", "validation accuracy", ACCURACY, levels),
-    ]
+    return Panel("validation_accuracy", "validation accuracy", ACCURACY, levels)
+
+
+def _preset_curves(run: Run) -> Block:
+    panels = [Panel("train_loss", "training loss, as optimised", LOSS), _accuracy_panel(run)]
     names = [model.preset for model in CLASSIFIERS]
-    yield picture(
+    return picture(
         "curves-presets",
         figures.preset_curves(run, names, panels),
         "The report's classifiers: loss as optimised, log-log, and validation accuracy.",
     )
-    yield picture(
+
+
+def trial_curves(run: Run) -> Block:
+    """The validation accuracy of every trial."""
+    return picture(
         "curves-trials",
-        figures.trial_curves(run, dict.fromkeys(run.groups, panels[1])),
+        figures.trial_curves(run, dict.fromkeys(run.groups, _accuracy_panel(run))),
         "Validation accuracy of every trial; what lies below the range is drawn at its lower edge.",
     )
 
 
-def _accuracy_by_kind(run: Run, best: Result) -> Iterator[Block]:
-    kind, found = _kind(run), _by_kind(best)
+def accuracy_blocks(run: Run, best: Result) -> Iterator[Block]:
+    """Accuracy of a winner by class or alphabet, as table and picture."""
+    kind, found = kind_of(run), _by_kind(best)
     if not found:
-        yield _unknown(run)
+        yield unknown(run)
         return
     more = len(found) - SHOWN_KINDS
     shown = f" The {SHOWN_KINDS} worst of {len(found)}; the CSV has all." if more > 0 else ""
@@ -335,9 +337,10 @@ def _accuracy_by_kind(run: Run, best: Result) -> Iterator[Block]:
     )
 
 
-def _confusions(run: Run, best: Result) -> Iterator[Block]:
+def confusion_blocks(run: Run, best: Result) -> Iterator[Block]:
+    """The pairs that a winner confuses most, as table and picture."""
     if not isinstance(best.entry.get("confused"), list):
-        yield _unknown(run)
+        yield unknown(run)
         return
     pairs = _pairs(best)
     if not pairs:
@@ -372,11 +375,13 @@ def _confusion_picture(run: Run, best: Result, pairs: Sequence[Confused]) -> Blo
     )
 
 
-def _unknown(run: Run) -> str:
+def unknown(run: Run) -> str:
+    """What stands where only a finished run has something to show."""
     return f"Not known yet: it takes a retrained winner. `{blocks.resume_command(run)}` makes one."
 
 
-def _kind(run: Run) -> str:
+def kind_of(run: Run) -> str:
+    """What accuracy is told apart by: the first part of a class's name."""
     return "alphabet" if run.data["name"] == "omniglot" else "class"
 
 
@@ -463,10 +468,10 @@ def _loss(value: float) -> str:
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e3 else mse(value) if value else short(value)
 
 
-def _as_printed(lowest: float, highest: float) -> str:
+def as_printed(lowest: float, highest: float) -> str:
     """The report's accuracies with the digits that it prints.
 
-    >>> _as_printed(0.995, 0.995), _as_printed(0.6, 0.65), _as_printed(float("nan"), float("nan"))
+    >>> as_printed(0.995, 0.995), as_printed(0.6, 0.65), as_printed(float("nan"), float("nan"))
     ('0.995', '0.60-0.65', '-')
     """
     if not math.isfinite(lowest):

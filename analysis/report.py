@@ -1,7 +1,8 @@
 """The report: `python -m analysis.report --runs DIR --out DIR`.
 
-Reads run folders, writes `report.md` and, in a folder per run beside it, each table as CSV and
-each figure as PNG. Same run folders, same bytes.
+Reads run folders, writes `report.html`, one page that needs nothing beside it, and the same as
+`report.md`; in a folder per run each table as CSV and LaTeX and each figure as PNG and SVG. Same
+run folders, same bytes.
 """
 
 from __future__ import annotations
@@ -9,94 +10,79 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
-from analysis import blocks, figures
-from analysis.autoencoders import autoencoder_section
-from analysis.blocks import Block, Heading, Picture
-from analysis.classifiers import classifier_section
-from analysis.runs import Run, RunError, Skipped, find_runs, newest, text
-from analysis.tables import Table, escape
-
-SECTIONS: dict[str, Callable[[Run], Iterator[Block]]] = {
-    "autoencoders": autoencoder_section,
-    "classifiers": classifier_section,
-}
-"""The section of each command that a run folder may come from, in the report's order."""
+from analysis import document, html, markdown
+from analysis.autopsy import find_autopsies, without_autopsies
+from analysis.parts import NAMES, Study, parts
+from analysis.runs import Run, RunError, Skipped, find_runs, newest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report; 0 if a run was reported, 2 with one line on stderr if none could be."""
     options = _parser().parse_args(arguments)
     try:
-        return write_report(options.runs, options.out)
+        return write_report(options.runs, options.out, options.compare)
     except (RunError, OSError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
 
 
-def write_report(runs: Path, out: Path) -> int:
-    """Report the newest run of each command, data set and split under `runs` into the folder
-    `out`.
+def write_report(runs: Path, out: Path, compare: bool = False) -> int:
+    """Report the newest run of each command, data set, split and metric under `runs`, and the
+    newest autopsy, into the folder `out`; `compare` sets all runs of each side by side as well.
 
-    Prints a line per thing written or skipped, broken folders on stderr. Returns the exit status.
-    Raises `RunError` if there is nothing to report, `OSError` if `out` cannot be written.
+    Prints what is skipped, broken folders on stderr. Returns the exit status. Raises `RunError` if
+    there is nothing to report, `OSError` if `out` cannot be written.
     """
-    found, skipped = find_runs(runs)
-    skipped += [
-        Skipped(run.name, f"no section for the command {run.command!r} yet")
-        for run in found
-        if run.command not in SECTIONS
-    ]
-    for entry in skipped:
-        print(f"skipped {entry.name}: {entry.reason}", file=sys.stderr)
-    chosen, older = newest(run for run in found if run.command in SECTIONS)
-    if not chosen:
-        raise RunError(f"no run to report in {runs}; `python -m search.autoencoders` makes one")
-    for run in older:
-        print(
-            f"skipped {run.name}: a newer run of the same command, data set and split is reported"
-        )
-    parts = ["# Report\n"]
-    for command, section in SECTIONS.items():
-        for run in chosen:
-            if run.command == command:
-                parts += [_render(block, run, out) for block in section(run)]
-    parts += _others(older, skipped)
-    _write(out / "report.md", "\n".join(parts).encode())
+    study = read_study(runs, compare)
+    for run in study.older:
+        print(f"not reported {run.name}: a newer run of the same question is")
+    written = document.place(parts(study))
+    files = dict(document.files(written))
+    files["report.md"] = markdown.render(written).encode()
+    files["report.html"] = html.render(written, files).encode()
+    for path, content in files.items():
+        _write(out / path, content)
+    size = len(files["report.html"]) / 1e6
+    print(f"wrote {out / 'report.html'} ({size:.1f} MB) and {len(files) - 1} files beside it")
     return 0
 
 
-def _render(block: Block, run: Run, out: Path) -> str:
-    """A block as Markdown; its files are written on the way."""
-    if isinstance(block, Heading):
-        return f"{block.words}\n"
-    if isinstance(block, Table):
-        path = f"{run.name}/{block.name}.csv"
-        _write(out / path, block.csv().encode())
-        return f"{block.markdown()}\n\n([as CSV]({quote(path)}))\n"
-    if isinstance(block, Picture):
-        path = f"{run.name}/{block.name}.png"
-        _write(out / path, figures.png(block.figure))
-        return f"![{block.caption}]({quote(path)})\n"
-    if isinstance(block, Skipped):
-        print(f"skipped {run.name}/{block.name}: {block.reason}")
-        return f"({escape(block.name)} is left out: {escape(block.reason)}.)\n"
-    return f"{block}\n"
-
-
-def _others(older: list[Run], skipped: list[Skipped]) -> Iterator[str]:
-    lines = [
-        f"- {escape(run.name)}: an older run of {escape(run.command)} on "
-        f"{blocks.where(run)}, started {escape(text(run.info.get('start')))}."
-        for run in older
+def read_study(runs: Path, compare: bool = False) -> Study:
+    """All that is found under `runs`. Raises `RunError` if none of it can be reported."""
+    found, skipped = find_runs(runs)
+    autopsies, faults = find_autopsies(runs)
+    skipped = without_autopsies(runs, skipped) + faults
+    skipped += [
+        Skipped(run.name, f"no part of the report is about the command {run.command!r}")
+        for run in found
+        if run.command not in NAMES
     ]
-    lines += [f"- {escape(entry.name)}: skipped, {escape(entry.reason)}." for entry in skipped]
-    if lines:
-        yield "## Folders not reported\n"
-        yield "\n".join(lines) + "\n"
+    for entry in skipped:
+        print(f"skipped {entry.name}: {entry.reason}", file=sys.stderr)
+    found = [run for run in found if run.command in NAMES]
+    chosen, older = newest(found)
+    if not chosen and not autopsies:
+        raise RunError(f"no run to report in {runs}; `python -m search.autoencoders` makes one")
+    skipped += [Skipped(autopsy.name, "a newer autopsy is reported") for autopsy in autopsies[1:]]
+    return Study(
+        tuple(chosen),
+        tuple(older),
+        autopsies[0] if autopsies else None,
+        tuple(skipped),
+        _compared(found) if compare else (),
+    )
+
+
+def _compared(found: Iterable[Run]) -> tuple[tuple[Run, ...], ...]:
+    """Runs of one question, where there are several, oldest first."""
+    by_question: dict[tuple[str, ...], list[Run]] = defaultdict(list)
+    for run in sorted(found, key=lambda run: (run.start, run.name)):
+        by_question[run.question].append(run)
+    return tuple(tuple(runs) for _, runs in sorted(by_question.items()) if len(runs) > 1)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -108,13 +94,13 @@ def _write(path: Path, content: bytes) -> None:
         os.replace(half, path)
     finally:
         half.unlink(missing_ok=True)
-    print(f"wrote {path}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m analysis.report",
-        description="Write a report of run folders: Markdown, CSV and PNG.",
+        description="Write a report of run folders: one HTML page, the same as Markdown, and each "
+        "table and figure as a file.",
     )
     parser.add_argument(
         "--runs",
@@ -129,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("report"),
         metavar="DIR",
         help="where the report goes (default: report)",
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="where a command was run several times, set the runs side by side",
     )
     return parser
 

@@ -24,7 +24,19 @@ STATES = ("complete", "pruned", "diverged", "error", "running")
 PIXELS = 28 * 28
 _LEADING = ("complete", "pruned", "running")  # the full budget first, as the search chooses
 _SIZES = ("latent_size",)  # groups that are numbers; any other is of names
-_NO_PARAMETERS = ("id", "number", "state", "preset", "epochs", "best_epoch", "failures", "seconds")
+NO_PARAMETERS = (
+    "id",
+    "number",
+    "state",
+    "preset",
+    "epochs",
+    "best_epoch",
+    "failures",
+    "reason",
+    "spared_at",
+    "seconds",
+)
+"""Columns of trials.csv that are no parameters, besides best and last values."""
 
 Group = int | str
 """What a search has one winner of: a code size, or the name of a model."""
@@ -96,6 +108,7 @@ class Final:
     floors: Mapping[str, Any]
     winners: tuple[Result, ...]
     presets: tuple[Result, ...]
+    entry: Mapping[str, Any] = field(default_factory=dict)  # all of the file
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,11 @@ class Run:
     def task(self) -> tuple[str, str, str]:
         """Command, data set and split: runs that differ here answer different questions."""
         return self.command, self.data["name"], text(self.data.get("split"))
+
+    @property
+    def question(self) -> tuple[str, str, str, str]:
+        """The task and the metric: of runs that agree here the newest answers best."""
+        return *self.task, self.metric
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -233,11 +251,11 @@ def read_run(folder: Path) -> Run:
 
 
 def newest(runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
-    """The newest run of each command, data set and split, and the others, both in a fixed
+    """The newest run of each command, data set, split and metric, and the others, both in a fixed
     order."""
     by_age = sorted(runs, key=lambda run: (run.start, run.name))
-    chosen = {run.task: run for run in by_age}
-    older = [run for run in by_age if chosen[run.task] is not run]
+    chosen = {run.question: run for run in by_age}
+    older = [run for run in by_age if chosen[run.question] is not run]
     return [chosen[key] for key in sorted(chosen)], older
 
 
@@ -383,9 +401,11 @@ def _read_csv(
 
 
 def _typed(words: pd.Series) -> pd.Series:
-    """Numbers or truth values if all are, else words as they stand: the noise "none" is one."""
-    if len(words) and words.isin(["True", "False"]).all():
-        return words == "True"
+    """Numbers or truth values if all are that are not empty, else words as they stand: the noise
+    "none" is one."""
+    said = words[words != ""]
+    if len(said) and said.isin(["True", "False"]).all():
+        return words.map({"True": True, "False": False})
     numbers = pd.to_numeric(words, errors="coerce").astype(float)
     unread = numbers.isna() & ~words.str.lower().isin(["", "nan"])
     return words if unread.any() else numbers
@@ -419,6 +439,7 @@ def _final(content: Mapping[str, Any], group: str) -> Final:
         floors=mapping(content.get("floors")),
         winners=winners,
         presets=tuple(_result(entry, group) for entry in entries(content, "presets")),
+        entry=content,
     )
 
 
@@ -455,7 +476,7 @@ def _result_of_trial(run: Run, row: Mapping[str, Any]) -> Result:
         {
             name: value
             for name, value in row.items()
-            if name not in _NO_PARAMETERS and not name.startswith(("best_", "last_"))
+            if name not in NO_PARAMETERS and not name.startswith(("best_", "last_"))
         },
         _numbers(best),
     )

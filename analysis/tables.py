@@ -60,6 +60,23 @@ class Table:
         return self.frame.to_csv(index=False, lineterminator="\n", float_format="%.8g")
 
 
+@dataclass(frozen=True)
+class WideTable(Table):
+    """A row per pair of `down` and `across` in the CSV; in the Markdown a row per `down`, with the
+    pairs under "cells" by their `across`, and for the rest what the first pair says."""
+
+    down: str = ""
+    across: str = ""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        found: dict[Any, dict[str, Any]] = {}
+        for row in super().rows:
+            first = found.setdefault(row[self.down], {**row, "cells": {}})
+            first["cells"][row[self.across]] = row
+        return list(found.values())
+
+
 def states(run: Run) -> Table:
     """How many trials ended in each state."""
     rows = [
@@ -204,11 +221,18 @@ def cell(words: str) -> str:
 
 
 _ORDER = (
+    "views",
+    "scaling",
+    "pca",
+    "lda",
+    "shrinkage",
+    "blocks",
     "depth",
     "decoder_depth",
     "width",
     "stem",
     "residual",
+    "input_norm",
     "hidden",
     "hidden_norm",
     "dropout",
@@ -216,23 +240,47 @@ _ORDER = (
     "noise_level",
     "l1",
     "l2",
+    "l2_kind",
+    "l2_later",
     "label_smoothing",
     "affine",
     "elastic",
     "learning_rate",
 )
-_UNSAID = ("activation", "hidden_activation", "latent_size", "model")  # said elsewhere, or by rule
+_UNSAID = ("activation", "hidden_activation", "latent_size", "model", "probe")
+"""Said elsewhere, or by a rule."""
+
 _PARAMETER_WORDS = {
     "l1": "L1",
     "l2": "L2",
+    "l2_kind": "L2",
+    "l2_later": "L2 later",
+    "l2_leaf_reg": "L2 of leaves",
+    "inverse_l2": "inverse L2",
+    "scaling": "units scaled",
+    "pca": "PCA",
+    "lda": "LDA",
+    "lda_shrinkage": "LDA shrinkage",
+    "ranker_lda": "LDA of the ranker",
+    "input_norm": "norm of the input",
+    "min_samples_leaf": "leaves of at least",
     "residual": "residual blocks",
     "hidden": "hidden units",
     "hidden_norm": "norm between the dense layers",
 }
 
 
+def parameter_words(key: str) -> str:
+    """A parameter's column name as words.
+
+    >>> parameter_words("l2"), parameter_words("learning_rate")
+    ('L2', 'learning rate')
+    """
+    return _PARAMETER_WORDS.get(key, key.replace("_", " "))
+
+
 def _part(key: str, value: Any) -> str:
-    words = _PARAMETER_WORDS.get(key, key.replace("_", " "))
+    words = parameter_words(key)
     return words if value is True else f"{words} {short(value)}"
 
 
