@@ -11,8 +11,8 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Collection, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +57,15 @@ class Curves:
 
 
 def load_curves(path: Path) -> Curves:
-    """Read what `record` wrote. Raises UsageError if it is not that."""
+    """Read what `record` wrote. Raises UsageError if it is not that.
+
+    A file from before a parameter was added to the search is replayed in the space that it was
+    recorded in, without that parameter."""
     try:
         with gzip.open(path, "rt", newline="") as file:
             rows = list(csv.DictReader(file))
         sizes = tuple(sorted({int(row[GROUP]) for row in rows}, reverse=True))
-        space = AutoencoderTask(sizes, 1, RECORDED_BUDGET).space()
+        space = _recorded_space(sizes, rows[0].keys())
         configurations, curves = {}, {}
         for row in rows:
             number = int(row["number"])
@@ -71,7 +74,7 @@ def load_curves(path: Path) -> Curves:
         epochs = max(max(curve) for curve in curves.values())
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
+    except (ValueError, LookupError, TypeError, EOFError, zlib.error) as error:
         raise UsageError(
             f"{path} holds no curves of this search space (--record makes a file of "
             f"them from a run folder): {error!r}"
@@ -85,6 +88,15 @@ def load_curves(path: Path) -> Curves:
         np.array([coordinates(space, p) for p in parameters]),
         np.array([p[GROUP] for p in parameters]),
     )
+
+
+def _recorded_space(sizes: tuple[int, ...], columns: Collection[str]) -> Space:
+    """The search's space without what `columns` lack. Raises LookupError if nothing is left."""
+    space = AutoencoderTask(sizes, 1, RECORDED_BUDGET).space()
+    recorded = {name: d for name, d in space.distributions.items() if name in columns}
+    if not recorded:
+        raise LookupError("no column of a hyperparameter")
+    return replace(space, distributions=recorded)
 
 
 def _parse(space: Space, row: dict[str, str]) -> dict:
