@@ -33,7 +33,7 @@ from models.data import DataError, ImageData, load
 from models.prepared import prepare
 from models.reconstruction import autoencoder_run
 from models.training import TrainingConfig
-from probes.autopsy_fits import BOOSTING, FITS, Codes, Fit, fit_perceptron
+from probes.autopsy_fits import BOOSTING, FITS, FOREST_TREES, Codes, Fit, fit_perceptron
 from probes.codes import encode_images
 from probes.projection import ProjectionConfig, fit_projection
 
@@ -49,7 +49,7 @@ AUTOENCODERS: Mapping[str, Mapping[str, float | str]] = {
     "block masking": {"noise": "block", "noise_level": 0.3},
     "affine and masking": {"affine": 1.0, "noise": "block", "noise_level": 0.3},
     "warped input": {"affine": 0.5, "noise": "block", "noise_level": 0.2, "warp": 1.0},
-    "strong L1": {"l1": 0.3},
+    "strong L1": {"l1": 30.0},  # it gives back the mean image: 0.3 and 3 cost nothing
     "untrained": {},
 }
 
@@ -94,7 +94,8 @@ class Plan:
     seeds: int
     classes: int
     epochs: int  # of each autoencoder
-    seconds: float  # of a fit of boosting; forests stop there too
+    seconds: float  # of a fit of boosting
+    forest_seconds: float  # after which a forest stays as large as it is
     formulation_seconds: float
     jobs: int
 
@@ -326,7 +327,8 @@ def _fit(plan: Plan, level: Level, probe: str, codes: Codes, seed: int) -> Fit:
         return BOOSTING[probe](codes, seed, plan.formulation_seconds)
     if level.question == "l2":
         return fit_perceptron(codes, seed, **level.extra)
-    return FITS[probe](codes, seed, plan.seconds, level.setting)
+    seconds = plan.forest_seconds if probe in FOREST_TREES else plan.seconds
+    return FITS[probe](codes, seed, seconds, level.setting)
 
 
 def rows_of(results: Iterable[dict], base: Setting) -> list[dict]:
@@ -507,6 +509,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--classes", type=int, default=200, help="of the baseline (default 200)")
     add("--epochs", type=int, default=6, help="of each autoencoder (default 6)")
     add("--seconds", type=float, default=8.0, help="of a fit of boosting (default 8)")
+    add(
+        "--forest-seconds",
+        type=float,
+        default=180.0,
+        help="after which a forest is left as large as it is, and that is noted (default 180)",
+    )
     add(
         "--formulation-seconds",
         type=float,

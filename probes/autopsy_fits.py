@@ -3,13 +3,16 @@ other words."""
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from catboost import CatBoostClassifier, Pool
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +31,7 @@ MOST_ITERATIONS = 1000  # of boosting; time ends it
 RATE = 0.3
 OUTPUT_CODES = 64
 PERCEPTRON_EPOCHS = 30
+GRACE = 3  # times its seconds that a fit has in which nothing else can end it
 
 
 @dataclass(frozen=True)
@@ -106,12 +110,12 @@ def _forest(codes: Codes, seed: int, seconds: float, trees: _Trees, kind: str) -
     forest = StagedForest(
         FOREST_TREES[kind], 1, kind == "random-forest", share, trees.min_samples_leaf, seed
     )
-    end = time.monotonic() + 4 * seconds  # grown in the order of trees: fewer is a smaller forest
+    end = time.monotonic() + seconds  # grown in the order of trees: fewer is a smaller forest
     for _ in forest.fit_stages(codes.train, codes.labels):
         if time.monotonic() > end:
             break
     short = forest.stage_ < forest.stages
-    return _both(forest, codes, f"{forest.stage_} trees in {4 * seconds:g} s" if short else "")
+    return _both(forest, codes, f"{forest.stage_} trees in {seconds:g} s" if short else "")
 
 
 def _catboost(
@@ -176,7 +180,36 @@ def _all_after_lda(codes: Codes, seed: int, seconds: float) -> Fit:
 
 
 def _embedded(codes: Codes, seed: int, seconds: float) -> Fit:
-    """CatBoost's own features of an embedding: of its nearest neighbours and of its LDA."""
+    """CatBoost's own features of an embedding: of its nearest neighbours and of its LDA.
+
+    With many classes they take minutes to make, before the first iteration and where no callback
+    ends them: a process of its own can be ended, and what it has then is a model of no iteration,
+    which says the most frequent class."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send_embedded, args=(sender, codes, seed, seconds))
+    child.start()
+    sender.close()
+    try:
+        receiver.recv()  # it has started: its imports are not the fit's time
+        if receiver.poll(GRACE * seconds):
+            return receiver.recv()
+    finally:
+        child.kill()
+        child.join()
+    frequent = np.bincount(codes.labels).argmax()
+    parts = (codes.held_labels, codes.labels[: codes.drawings])
+    held, own = (np.full_like(part, frequent) for part in parts)
+    return Fit(held, own, f"0 iterations in {seconds:g} s")
+
+
+def _send_embedded(sender: Connection, codes: Codes, seed: int, seconds: float) -> None:
+    torch.set_num_threads(1)
+    sender.send("started")
+    sender.send(_fit_embedded(codes, seed, seconds))
+
+
+def _fit_embedded(codes: Codes, seed: int, seconds: float) -> Fit:
     names, places = np.unique(codes.labels, return_inverse=True)
     pools = [
         Pool(

@@ -21,7 +21,8 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     os.environ.setdefault("RAY_preload_python_modules", "torch,ray.tune,optuna")
     try:
         ray.init(
-            address=address,
+            # Ray would join a cluster that happens to run on this machine, were it not told "local".
+            address=address or "local",
             num_cpus=num_cpus,
             include_dashboard=None if address else False,
             log_to_driver=False,

@@ -19,7 +19,7 @@ EVERYTHING = 964
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory) -> Plan:
     folder = tmp_path_factory.mktemp("autopsy")
-    return Plan("glyphs", str(folder / "data"), folder / "out", 2, 12, 1, 0.2, 0.2, 1)
+    return Plan("glyphs", str(folder / "data"), folder / "out", 2, 12, 1, 0.2, 9.0, 0.2, 1)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,12 @@ def test_every_formulation_of_boosting_answers_with_known_classes(codes, name):
 def test_boosting_ends_when_its_time_does(codes):
     fit = FITS["catboost"](codes, 0, 0.05, Setting())
     assert int(fit.note.split()[0]) < 1000 and "in 0.05 s" in fit.note
+
+
+def test_features_that_take_too_long_to_make_are_given_up(codes):
+    fit = BOOSTING["nearest-neighbour features"](codes, 0, 1e-6)
+    assert len(set(fit.held)) == 1 and set(fit.held) <= set(codes.labels)
+    assert len(fit.train) == codes.drawings and fit.note.startswith("0 iterations in")
 
 
 def test_rotations_keep_distances_but_for_lda(codes, plan):
