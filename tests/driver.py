@@ -14,6 +14,9 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from search.folder import fetch_run
+from search.storage import bucket_files
+
 ROOT = Path(__file__).parents[1]
 TIMES = {"seconds", "images_per_s", "best_images_per_s", "last_images_per_s"}
 SEARCH = (
@@ -29,8 +32,15 @@ class Driver:
         self.storage, self.name, self.flags = storage, name, flags
         self.folder, self.environment = storage / name, environment
 
+    @property
+    def where(self) -> str:
+        return str(self.storage)
+
+    def has_begun(self) -> bool:
+        return (self.folder / "ledger.log").exists()
+
     def start(self, *more: str) -> subprocess.Popen:
-        resume = ["--resume"] if (self.folder / "ledger.log").exists() else []
+        resume = ["--resume"] if self.has_begun() else []
         arguments = [*([] if resume else self.flags), *resume, *more]
         return subprocess.Popen(
             [
@@ -40,7 +50,7 @@ class Driver:
                 "--name",
                 self.name,
                 "--storage-path",
-                str(self.storage),
+                self.where,
                 "--data-dir",
                 str(self.storage),
                 *arguments,
@@ -77,6 +87,29 @@ class Driver:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         return alive
+
+
+class BucketDriver(Driver):
+    """A search in a bucket; `folder` is where `fetch` puts it."""
+
+    def __init__(self, s3, prefix: str, place, flags=SEARCH, environment=os.environ):
+        super().__init__(place, flags=flags, environment=environment)
+        self.uri = s3.uri(prefix)
+        self.files = bucket_files(s3.uri(f"{prefix}/run"))
+
+    @property
+    def where(self) -> str:
+        return self.uri
+
+    def has_begun(self) -> bool:
+        return self.files.child("ledger").exists()
+
+    def events(self) -> int:
+        return len(self.files.child("ledger").tree())  # fewer than GROUP, so none is joined yet
+
+    def fetch(self) -> None:
+        address, _, query = self.uri.partition("?")
+        fetch_run(f"{address}/run?{query}", self.storage)
 
 
 def table(path: Path) -> list[dict]:

@@ -64,7 +64,7 @@ class Nodes:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.token,
             "OMP_NUM_THREADS": "1",
-            "RAY_raylet_start_wait_time_s": "120",
+            "RAY_raylet_start_wait_time_s": "300",
             # A dead node is known to be after seconds, not half a minute.
             "RAY_health_check_period_ms": "1000",
             "RAY_health_check_failure_threshold": "3",

@@ -6,14 +6,9 @@ says so. The driver runs on the head's machine, which holds no trial.
 
 from __future__ import annotations
 
-import csv
-import subprocess
-import sys
-import time
-
 import pytest
 
-from tests.driver import ROOT, SEARCH, Driver, outcome, table
+from tests.driver import SEARCH, Driver, outcome, table
 from tests.nodes import Nodes
 
 
