@@ -55,7 +55,9 @@ def s3():
         allow_bucket_creation=True,
     )
     fs.create_dir("runs")
-    yield SimpleNamespace(uri=lambda path: f"s3://runs/{path}{query}", fs=fs, query=query)
+    yield SimpleNamespace(
+        uri=lambda path: f"s3://runs/{path}{query}", query=query, keys=keys, fs=fs
+    )
     for key in keys:
         del os.environ[key]
     server.stop()

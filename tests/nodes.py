@@ -20,7 +20,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
 APART = "unshare --mount --pid --fork --kill-child=SIGKILL --mount-proc".split()
 
 
@@ -40,6 +39,7 @@ class Nodes:
         self.port, self.client_port = free_port(), free_port()
         self.dashboard_port = free_port()
         self.address = f"127.0.0.1:{self.port}"
+        self.client = f"127.0.0.1:{self.client_port}"
         self.token = secrets.token_hex(32)  # nobody else's driver can join
         self._alive: list[subprocess.Popen] = []
 
@@ -83,12 +83,12 @@ class Nodes:
             f"--temp-dir={self.temporary}",
         ]
         node = self._start(flags, cpus, 0, sees)
-        ports = [self.port, self.client_port, *([self.dashboard_port] if dashboard else [])]
+        ports = [self.client_port, *([self.dashboard_port] if dashboard else [])]
         self._wait(lambda: all(map(_listens, ports)))
         return node
 
     def add(self, *, cpus: int = 1, gpus: int = 0, sees: tuple[Path, ...] = ()) -> subprocess.Popen:
-        """A worker node; it sees what is hidden only where `sees` says so."""
+        """A worker node, once it has joined; it sees what is hidden only where `sees` says so."""
         return self._start([f"--address={self.address}"], cpus, gpus, sees)
 
     def kill(self, node: subprocess.Popen) -> None:
@@ -99,8 +99,7 @@ class Nodes:
 
     def _start(self, flags: list[str], cpus: int, gpus: int, sees) -> subprocess.Popen:
         start = [
-            str(BIN / "ray"),
-            "start",
+            *(sys.executable, "-m", "ray.scripts.scripts", "start"),
             *flags,
             "--node-ip-address=127.0.0.1",
             f"--num-cpus={cpus}",
@@ -116,7 +115,8 @@ class Nodes:
         hide = [f"mount -t tmpfs tmpfs {path}" for path in hidden]
         script = " && ".join([*hide, "exec " + shlex.join(start)])
         number = len(list(self.temporary.glob("node-*.txt")))
-        with open(self.temporary / f"node-{number}.txt", "w") as log:
+        log_path = self.temporary / f"node-{number}.txt"
+        with open(log_path, "w") as log:
             node = subprocess.Popen(
                 [*APART, "sh", "-c", script],
                 cwd="/",
@@ -126,9 +126,10 @@ class Nodes:
                 start_new_session=True,
             )
         self._alive.append(node)
+        self._wait(lambda: "Ray runtime started" in log_path.read_text())
         return node
 
-    def _wait(self, ready, seconds: float = 90) -> None:
+    def _wait(self, ready, seconds: float = 300) -> None:
         end = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > end or any(node.poll() is not None for node in self._alive):
