@@ -130,8 +130,8 @@ def test_a_submitted_job_is_killed_and_a_second_one_resumes_it(s3, tmp_path, twi
         nodes.add()
         driver = BucketDriver(s3, "job", tmp_path)
         search = [
-            *("python", "-m", "search.autoencoders", "--address", "auto", "--name", "run"),
-            *("--storage-path", driver.uri, "--data-dir", "/tmp/search-data"),
+            *(sys.executable, "-m", "search.autoencoders", "--address", "auto", "--name", "run"),
+            *("--storage-path", driver.uri, "--data-dir", str(tmp_path / "data")),
         ]
         submit(nodes, "first", [*search, *flags], "--no-wait")
         while driver.events() < 14:
