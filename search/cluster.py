@@ -18,9 +18,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 import models
 import probes
 import search
-from search.checkpoints import StorageFailed
+from search.checkpoints import StorageFailed, check_seen
 from search.folder import Storage
-from search.gpu import measured_share
+from search.gpu import UNKNOWN, measured_share
 from search.settings import Settings, UsageError
 from search.storage import Files, one_line
 from search.task import Task, uses_gpu
@@ -205,16 +205,18 @@ def check_room(settings: Settings) -> None:
     print(f"{wants}; waiting for one that has", flush=True)
 
 
-def session_limits(settings: Settings, task: Task, arrays: ray.ObjectRef) -> Limits:
+def session_limits(
+    settings: Settings, task: Task | None = None, arrays: ray.ObjectRef | None = None
+) -> Limits:
     """Fill the cluster: as many trials at a time as its nodes hold, now and when nodes come and go.
-    The part of a GPU that a trial gets is measured where it is not said."""
-    groups = task.space().groups
-    meaning = task.space().meaning
-    part = sum(uses_gpu(task, meaning.get(group, {})) for group in groups) / len(groups)
+    The part of a GPU that a trial gets is measured where it is not said; a quarter without a task
+    to measure."""
+    part = 1.0 if task is None else _gpu_part(task)
     gpus = settings.gpus_per_trial
     if gpus is None:
         has_gpu = part > 0 and any(node.get("GPU", 0) for node in node_resources())
-        gpus = measured_share(task, arrays, settings) if has_gpu else 0.0
+        found = measured_share(task, arrays, settings) if has_gpu and task else 1 / UNKNOWN
+        gpus = found if has_gpu else 0.0
 
     def slots() -> int:
         return capacity(node_resources(), settings.cpus_per_trial, gpus, part)
@@ -230,6 +232,19 @@ def session_limits(settings: Settings, task: Task, arrays: ray.ObjectRef) -> Lim
         time_budget_s=settings.time_budget_s,
         slots=None if settings.max_concurrent else slots,
     )
+
+
+def _gpu_part(task: Task) -> float:
+    """Of the groups of a search, which take turns, how many use a GPU."""
+    space = task.space()
+    using = [uses_gpu(task, space.meaning.get(group, {})) for group in space.groups]
+    return sum(using) / len(using)
+
+
+def where_seen(run: Files, secret: str, work: Callable[..., Key], *arguments: Any) -> Key:
+    """In a task: `work`, on a node that sees the run folder (`checkpoints.check_seen`)."""
+    check_seen(run, secret)
+    return work(*arguments)
 
 
 def finish(

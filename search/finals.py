@@ -19,7 +19,7 @@ import torch
 
 from models.data import ImageData
 from search.checkpoints import CheckpointStore
-from search.cluster import finish
+from search.cluster import finish, where_seen
 from search.device import claim_device
 from search.folder import open_storage, write_atomically, write_json
 from search.logbook import Logbook
@@ -93,13 +93,17 @@ def _retrain(
         print(
             f"retraining the chosen configurations with new seeds: {len(to_do)} to do", flush=True
         )
-    train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(retrain_and_test)
+    train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(where_seen)
+    secret = logbook.folder.begin_session()
     threads = max(1, int(limits.cpus_per_trial))
     jobs = {}
     for trial, seed in to_do:
         gpus = limits.gpus_per_trial if uses_gpu(logbook.task, trial.parameters) else 0
         jobs[_name(trial.id, seed)] = partial(
             train.options(num_gpus=gpus).remote,
+            logbook.folder.files,
+            secret,
+            retrain_and_test,
             logbook.task,
             arrays,
             logbook.folder.finals,

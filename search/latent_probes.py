@@ -30,7 +30,7 @@ from probes.limits import GIGABYTE
 from probes.pixels import pixel_floors
 from search.autoencoders import AutoencoderTask
 from search.checkpoints import CheckpointStore
-from search.cluster import finish
+from search.cluster import finish, where_seen
 from search.device import claim_device
 from search.finals import train_to_end
 from search.folder import (
@@ -431,7 +431,7 @@ def _gather(task: ProbeTask, data: ImageData, folder: RunFolder, settings: Setti
             run = _named_run(source, open_storage(settings.storage_path))
             _copy(run, size, home / str(size))
     elif missing:
-        _train_autoencoders(missing, data, folder.files.child("autoencoders"), settings)
+        _train_autoencoders(missing, data, folder, settings)
         folder.fetch()
     folder.publish()
     networks = {size: load_autoencoder(home / str(size))[0] for size in task.latent_sizes}
@@ -449,7 +449,9 @@ def _copy(source: Path, size: int, place: Path) -> None:
     write_json(place / "config.json", config)
 
 
-def _train_autoencoders(sizes: list[int], data: ImageData, home: Files, settings: Settings) -> None:
+def _train_autoencoders(
+    sizes: list[int], data: ImageData, folder: RunFolder, settings: Settings
+) -> None:
     epochs = {"quick": 5, "full": 40}[settings.budget]
     print(
         f"no run of search.autoencoders on {data.name} in {settings.storage_path}: training the "
@@ -459,9 +461,11 @@ def _train_autoencoders(sizes: list[int], data: ImageData, home: Files, settings
     )
     arrays = ray.put(arrays_from_data(data))
     gpus = 0.25 if ray.cluster_resources().get("GPU", 0) else 0
-    train = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_train_autoencoder)
+    train = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(where_seen)
+    secret, home = folder.begin_session(), folder.files.child("autoencoders")
+    begin = partial(train.remote, folder.files, secret, _train_autoencoder)
     jobs = {
-        f"autoencoder {size}": partial(train.remote, size, epochs, arrays, home, settings)
+        f"autoencoder {size}": partial(begin, size, epochs, arrays, home, settings)
         for size in sizes
     }
     for _ in finish(jobs, settings.max_failures):

@@ -4,6 +4,8 @@ What real nodes do is in test_nodes.py."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from search.cluster import capacity
@@ -113,6 +115,24 @@ def test_crashes_count_whatever_was_lost_before(keeper):
         assert trial.state == "running"
         keeper._failed(trial, OWN)
     assert trial.state == "error" and trial.failures == LIMITS.max_failures + 1
+
+
+def test_the_number_of_trials_at_a_time_follows_the_cluster(tmp_path, monkeypatch):
+    """One node, three, none at all, two: what runs already is let be."""
+    monkeypatch.setattr("search.tuner.FOLLOW_S", 0.0)
+    logbook = open_logbook(tmp_path / "run", ToyTask())
+    sizes = iter((1, 3, 0, 2))
+    limits = replace(LIMITS, num_samples=9, slots=lambda: next(sizes))
+    searcher = LedgerSearch(logbook, limits.num_samples)
+    generator = LedgerGenerator(searcher, 1)
+    keeper = TrialKeeper(logbook, searcher, generator, limits, [])
+    begun, counts = 0, []
+    for _ in range(4):
+        keeper.on_step_begin(0, [])
+        while generator.searcher.suggest(f"ray-{begun}") is not None:
+            begun += 1
+        counts.append(begun)
+    assert counts == [1, 3, 3, 3]
 
 
 def _goes_on():
