@@ -30,6 +30,8 @@ Key = TypeVar("Key")
 Resources = Mapping[str, float]  # of a node, as Ray names them: "CPU", "GPU"
 
 PROBE_S = 120.0  # a node that has not looked at the storage by then is refused
+STARTS = 3
+QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 LOST_TASKS = 20  # nodes that may die under one task before it is held to blame
 
 
@@ -42,20 +44,26 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     # Ray starts its workers while the driver is still getting ready; what takes them longest is
     # to import these, and here they do it in that time.
     os.environ.setdefault("RAY_preload_python_modules", "torch,ray.tune,optuna")
+    if address is None:
+        _start_here(num_cpus)
+        return
     try:
-        ray.init(
-            # Not None: Ray would join whatever cluster was last started on this machine.
-            address=address or "local",
-            num_cpus=num_cpus,
-            include_dashboard=None if address else False,
-            runtime_env=_code() if address else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        ray.init(address=address, runtime_env=_code(), **QUIET)
     except (ConnectionError, RuntimeError, RayError) as error:
-        if not address:
-            raise
         raise UsageError(f"--address {address}: {_why_not(error)}") from error
+
+
+def _start_here(num_cpus: int | None) -> None:
+    """On a busy machine Ray's own processes give up on each other after 15 s: tried again then."""
+    for left in reversed(range(STARTS)):
+        try:
+            # Not None: Ray would join whatever cluster was last started on this machine.
+            ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **QUIET)
+            return
+        except Exception as error:  # Ray raises no narrower class here
+            if "timed out during startup" not in str(error) or not left:
+                raise
+            ray.shutdown()
 
 
 def _code() -> dict:

@@ -323,6 +323,7 @@ def fetch_run(uri: str, place: Path) -> Path:
         raise FolderError(f"{place / name} exists already")
     events, _ = run.read_events()
     _fetch(run.files, place / name, lambda found: not _is_like(found, ("ledger/*", "lock/*")))
+    (place / name).mkdir(parents=True, exist_ok=True)
     ledger = Ledger(place / name / "ledger.log")
     for event in events:
         ledger.append(event)
