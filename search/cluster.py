@@ -92,7 +92,11 @@ def check_storage(storage: Storage, settings: Settings) -> None:
     driver writes there."""
     name = f".probe-{secrets.token_hex(8)}"
     existed = storage.root.exists()
-    storage.files.write(name, lambda file: file.write(name.encode()))
+    try:
+        storage.files.write(name, lambda file: file.write(name.encode()))
+    except OSError as error:
+        reason = f"--storage-path {storage.where} cannot be written ({one_line(error)})"
+        raise UsageError(reason) from error
     try:
         for node, problem in _ask_nodes(storage.files, name, settings):
             raise UsageError(_refusal(storage, node, problem))
