@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import ray
 from ray import tune
@@ -28,7 +29,7 @@ from search.losses import Unclear, is_unclear, was_lost
 from search.scheduler import GroupedASHA
 from search.state import TrialRecord
 from search.study import STUDY_NAME
-from search.task import uses_gpu
+from search.task import Task, uses_gpu
 from search.trainable import EpochTrainable
 
 REDUCTION_FACTOR = 3
@@ -240,16 +241,13 @@ def build_tuner(
     searcher = LedgerSearch(logbook, limits.num_samples)
     generator = LedgerGenerator(searcher, limits.max_concurrent)
 
-    def resources(config: dict) -> dict:
-        """Ray keeps workers for reuse by what they hold, so one of a trial without a GPU is never
-        handed a trial with one."""
-        gpus = limits.gpus_per_trial if uses_gpu(logbook.task, config["parameters"]) else 0
-        return {"cpu": limits.cpus_per_trial, "gpu": gpus}
-
     # A Tuner in a Ray Client moves to the head node, away from the ledger.
     build = LocalTuner if ray.util.client.ray.is_connected() else tune.Tuner
     return build(
-        tune.with_resources(trainable, resources),
+        tune.with_resources(
+            trainable,
+            partial(_resources, logbook.task, limits.cpus_per_trial, limits.gpus_per_trial),
+        ),
         tune_config=tune.TuneConfig(
             metric=logbook.task.metric,
             mode=logbook.task.mode,
@@ -270,6 +268,12 @@ def build_tuner(
             callbacks=[TrialKeeper(logbook, searcher, generator, limits, on_progress)],
         ),
     )
+
+
+def _resources(task: Task, cpus: float, gpus: float, config: dict) -> dict:
+    """What a trial holds. Ray keeps workers for reuse by what they hold, so one of a trial without
+    a GPU is never handed a trial with one. Travels to the workers."""
+    return {"cpu": cpus, "gpu": gpus if uses_gpu(task, config["parameters"]) else 0}
 
 
 def _name(trial) -> str:
