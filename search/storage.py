@@ -289,6 +289,10 @@ class BucketLock:
         self._renewed, self._lost = 0.0, False
         self._stop = threading.Event()
 
+    def __reduce__(self):
+        """A copy holds nothing. Ray pickles all that a Tuner refers to, and nobody reads it."""
+        return BucketLock, (self._files, self._run)
+
     @contextmanager
     def held(self) -> Iterator[BucketLock]:
         """Raises FolderError if another driver holds it; waits out the lease of one that died."""
