@@ -219,6 +219,7 @@ class AutoencoderTask:
         from probes.extractor import find_extractor  # torchmetrics: seconds, for no worker's use
         from probes.frechet import MOST_IMAGES, autoencoder_distances, reference
 
+        around.fetch("*/best/classifier/*")
         extractor = find_extractor(around.runs, around.data_dir)
         print(f"Frechet classifier distance in the features of {extractor.source}", flush=True)
         most = QUICK_DISTANCE_IMAGES if self.budget == "quick" else MOST_IMAGES

@@ -6,9 +6,11 @@ figure flatters it; the retrained ones were not chosen.
 
 from __future__ import annotations
 
+import io
 import math
 import statistics
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,14 @@ import torch
 
 from models.data import ImageData
 from search.checkpoints import CheckpointStore
-from search.folder import RunFolder, write_atomically, write_json
+from search.cluster import finish, where_seen
+from search.device import claim_device
+from search.folder import open_storage, write_atomically, write_json
 from search.logbook import Logbook
 from search.settings import Settings
 from search.state import COMPLETE, TrialRecord
-from search.task import Retrained, Run, Surroundings, Task, data_from_arrays
+from search.storage import Files
+from search.task import Retrained, Run, Surroundings, Task, data_from_arrays, uses_gpu
 from search.tuner import Limits
 
 PRESET_SEEDS = 3  # enough for a deviation; presets are not what a large --final-seeds is for
@@ -44,7 +49,8 @@ def write_finals(
         if trial.origin in logbook.task.retrained_presets:
             wanted.setdefault(trial.number, seeds[:PRESET_SEEDS])
     _retrain(logbook, wanted, arrays, limits, settings.refit_on)
-    around = Surroundings(logbook.folder.path.parent, settings.data_dir)
+    storage = open_storage(settings.storage_path)
+    around = Surroundings(logbook.folder.path.parent, settings.data_dir, storage.fetch)
     concluded, overall = logbook.task.conclude(
         [_retrained(logbook, trial, seeds) for trial in winners], data, around
     )
@@ -65,6 +71,7 @@ def write_finals(
             ],
         },
     )
+    logbook.folder.publish()
 
 
 def _retrain(
@@ -86,32 +93,35 @@ def _retrain(
         print(
             f"retraining the chosen configurations with new seeds: {len(to_do)} to do", flush=True
         )
-    train = ray.remote(num_cpus=limits.cpus_per_trial, num_gpus=limits.gpus_per_trial)(
-        retrain_and_test
-    )
+    train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(where_seen)
+    secret = logbook.folder.begin_session()
     threads = max(1, int(limits.cpus_per_trial))
-    running = {
-        train.remote(
+    jobs = {}
+    for trial, seed in to_do:
+        gpus = limits.gpus_per_trial if uses_gpu(logbook.task, trial.parameters) else 0
+        jobs[_name(trial.id, seed)] = partial(
+            train.options(num_gpus=gpus).remote,
+            logbook.folder.files,
+            secret,
+            retrain_and_test,
             logbook.task,
             arrays,
-            logbook.folder,
+            logbook.folder.finals,
             trial.id,
             trial.parameters,
             seed,
             threads,
             _chosen_epoch(logbook, trial) if refit_on == "train+validation" else None,
-        ): (trial, seed)
-        for trial, seed in to_do
-    }
-    while running:
-        (done,), _ = ray.wait(list(running))
-        trial, seed = running.pop(done)
-        logbook.final(trial, seed, ray.get(done))
-        CheckpointStore(logbook.folder.finals).delete(_name(trial.id, seed))
+        )
+    of_job = {_name(trial.id, seed): (trial, seed) for trial, seed in to_do}
+    for number, (job, metrics) in enumerate(finish(jobs, limits.max_failures), 1):
+        trial, seed = of_job[job]
+        logbook.final(trial, seed, metrics)
+        CheckpointStore(logbook.folder.finals).delete(job)
         what = trial.origin if trial.is_preset else trial.id
         print(
             f"  {logbook.space.group.replace('_', ' ')} {trial.group}, {what}, seed {seed}: done, "
-            f"{len(running)} left",
+            f"{len(to_do) - number} left",
             flush=True,
         )
 
@@ -119,7 +129,7 @@ def _retrain(
 def retrain_and_test(
     task: Task,
     arrays: dict,
-    folder: RunFolder,
+    finals: Files,
     trial_id: str,
     parameters: dict,
     seed: int,
@@ -127,20 +137,20 @@ def retrain_and_test(
     epochs: int | None = None,
 ) -> dict:
     """Train to the full budget; the metrics, test split included, of the weights at the epoch
-    that validation likes best. What the task keeps of it in detail goes to `finals/`.
+    that validation likes best. What the task keeps of it in detail goes to `finals`.
 
     With `epochs`, train so long on the training and the validation split; there are no
     validation metrics then."""
     torch.set_num_threads(threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = claim_device()
     data = data_from_arrays(arrays)
     data = _with_validation(data) if epochs else data
     run = task.start(parameters, seed, task.prepare(data, device))
     name = _name(trial_id, seed)
-    chosen, weights = train_to_end(task, run, CheckpointStore(folder.finals), name, epochs)
+    chosen, weights = train_to_end(task, run, CheckpointStore(finals), name, epochs)
     metrics, details = task.test(weights, parameters, data, device)
     if details:
-        _write_arrays(folder.finals / f"{name}.npz", details)
+        finals.write(f"{name}.npz", lambda file: np.savez_compressed(file, **details))
     if epochs:
         metrics = {key: v for key, v in metrics.items() if not key.startswith("validation_")}
     return {"epochs": chosen["epoch"], **{key: chosen[key] for key in task.kept}, **metrics}
@@ -176,7 +186,7 @@ def train_to_end(
         )
         if _is_done(chosen, epochs):
             break
-    return chosen, _load_weights(store.weights_path(name))
+    return chosen, store.load_weights(name)
 
 
 def _is_done(chosen: dict | None, epochs: int | None) -> bool:
@@ -194,11 +204,11 @@ def _name(trial_id: str, seed: int) -> str:
 
 def _retrained(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> Retrained:
     place = logbook.folder.best / str(trial.group)
-    paths = [logbook.folder.finals / f"{_name(trial.id, seed)}.npz" for seed in seeds]
+    kept = [logbook.folder.finals.read(f"{_name(trial.id, seed)}.npz") for seed in seeds]
     return Retrained(
         parameters=trial.parameters,
         weights=_load_weights(place / "weights.pt"),
-        details=[dict(np.load(path)) for path in paths if path.exists()],
+        details=[dict(np.load(io.BytesIO(raw))) for raw in kept if raw is not None],
         place=place,
     )
 
@@ -252,11 +262,7 @@ def _write_examples(logbook: Logbook, trial: TrialRecord, data: ImageData) -> No
     place = logbook.folder.best / str(trial.group)
     arrays = logbook.task.examples(_load_weights(place / "weights.pt"), trial.parameters, data)
     if arrays:
-        _write_arrays(place / "examples.npz", arrays)
-
-
-def _write_arrays(path: Path, arrays: dict) -> None:
-    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+        write_atomically(place / "examples.npz", lambda file: np.savez_compressed(file, **arrays))
 
 
 def _load_weights(path: Path) -> dict:

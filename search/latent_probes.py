@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,17 @@ from probes.limits import GIGABYTE
 from probes.pixels import pixel_floors
 from search.autoencoders import AutoencoderTask
 from search.checkpoints import CheckpointStore
+from search.cluster import finish, where_seen
+from search.device import claim_device
 from search.finals import train_to_end
-from search.folder import RunFolder, write_atomically, write_json
+from search.folder import (
+    RunFolder,
+    Storage,
+    json_bytes,
+    open_storage,
+    write_atomically,
+    write_json,
+)
 from search.mistakes import conclude_mistakes
 from search.run import Command, main
 from search.settings import (
@@ -41,6 +52,7 @@ from search.settings import (
     positive_int,
 )
 from search.space import Preset, Space
+from search.storage import Files
 from search.task import Retrained, Surroundings, arrays_from_data, data_from_arrays
 
 SIZES = (1024, 128, 32)  # where autoencoders are trained for this
@@ -239,6 +251,10 @@ class ProbeTask:
         about = {"model": group(probe, size), "probe": probe, "latent_size": size}
         return {**about, **(values or DEFAULTS[probe])}
 
+    def uses_gpu(self, parameters: dict) -> bool:
+        """Perceptrons only: the other probes train on CPUs and would let a GPU idle."""
+        return parameters["probe"] == "mlp"
+
     def prepare(self, data: CodedData, device: str) -> CodedData:
         return data
 
@@ -343,7 +359,7 @@ def about_autoencoder(place: Path) -> dict:
 def _complete(settings: Settings, data: ImageData) -> Settings:
     """Find the run to take autoencoders from, and the code sizes that it has."""
     options = dict(settings.options)
-    storage = Path(settings.storage_path)
+    storage = open_storage(settings.storage_path)
     if options["autoencoders"]:
         run = _named_run(options["autoencoders"], storage)
         sizes = _usable_sizes(run, data)
@@ -359,21 +375,25 @@ def _complete(settings: Settings, data: ImageData) -> Settings:
     missing = [str(size) for size in wanted if run and size not in sizes]
     if missing:
         raise UsageError(f"--latent-sizes {' '.join(missing)}: {run} has only {sizes}")
-    options.update(autoencoders=str(run) if run else None, latent_sizes=tuple(wanted))
+    # A driver's copy of a run in a bucket has another path in the next session.
+    named = run.name if run and "://" in storage.where else str(run) if run else None
+    options.update(autoencoders=named, latent_sizes=tuple(wanted))
     return replace(settings, options=options)
 
 
-def _named_run(name: str, storage: Path) -> Path:
-    for path in (Path(name).expanduser(), storage / name):
+def _named_run(name: str, storage: Storage) -> Path:
+    storage.fetch(f"{name}/best/*")
+    for path in (Path(name).expanduser(), storage.root / name):
         if (path / "best").is_dir():
             return path.resolve()
     raise UsageError(f"--autoencoders {name} is no folder of a run of search.autoencoders")
 
 
-def _newest_run(storage: Path, data: ImageData) -> tuple[Path | None, list[int]]:
+def _newest_run(storage: Storage, data: ImageData) -> tuple[Path | None, list[int]]:
+    storage.fetch("*/best/[0-9]*")
     found = [
         (path.stat().st_mtime, path.parent, sizes)
-        for path in storage.glob("*/best")
+        for path in storage.root.glob("*/best")
         if not path.parent.name.startswith(".") and (sizes := _usable_sizes(path.parent, data))
     ]
     return max(found)[1:] if found else (None, [])
@@ -408,22 +428,30 @@ def _gather(task: ProbeTask, data: ImageData, folder: RunFolder, settings: Setti
     if source:
         print(f"autoencoders: the best of {source}", flush=True)
         for size in missing:
-            _copy(Path(source), size, home / str(size))
+            run = _named_run(source, open_storage(settings.storage_path))
+            _copy(run, size, home / str(size))
     elif missing:
-        _train_autoencoders(missing, data, home, settings)
+        _train_autoencoders(missing, data, folder, settings)
+        folder.fetch()
+    folder.publish()
     networks = {size: load_autoencoder(home / str(size))[0] for size in task.latent_sizes}
-    torch.set_num_threads(max(1, int(ray.cluster_resources().get("CPU", 1))))
+    cores = min(os.cpu_count() or 1, int(ray.cluster_resources().get("CPU", 1)))
+    torch.set_num_threads(max(1, cores))
     return attach_codes(
-        data, networks, task.most_views, Path(settings.storage_path) / CODES, task.scale.device
+        data, networks, task.most_views, folder.path.parent / CODES, task.scale.device
     )
 
 
 def _copy(source: Path, size: int, place: Path) -> None:
     network, config = load_autoencoder(source / "best" / str(size))
-    _write_autoencoder(place, network.state_dict(), {**config, "source": source.name})
+    config = {**config, "source": source.name}
+    write_atomically(place / "weights.pt", lambda file: torch.save(network.state_dict(), file))
+    write_json(place / "config.json", config)
 
 
-def _train_autoencoders(sizes: list[int], data: ImageData, home: Path, settings: Settings) -> None:
+def _train_autoencoders(
+    sizes: list[int], data: ImageData, folder: RunFolder, settings: Settings
+) -> None:
     epochs = {"quick": 5, "full": 40}[settings.budget]
     print(
         f"no run of search.autoencoders on {data.name} in {settings.storage_path}: training the "
@@ -433,18 +461,25 @@ def _train_autoencoders(sizes: list[int], data: ImageData, home: Path, settings:
     )
     arrays = ray.put(arrays_from_data(data))
     gpus = 0.25 if ray.cluster_resources().get("GPU", 0) else 0
-    train = ray.remote(num_cpus=1, num_gpus=gpus)(_train_autoencoder)
-    ray.get([train.remote(size, epochs, arrays, home, settings) for size in sizes])
+    train = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(where_seen)
+    secret, home = folder.begin_session(), folder.files.child("autoencoders")
+    begin = partial(train.remote, folder.files, secret, _train_autoencoder)
+    jobs = {
+        f"autoencoder {size}": partial(begin, size, epochs, arrays, home, settings)
+        for size in sizes
+    }
+    for _ in finish(jobs, settings.max_failures):
+        pass
 
 
 def _train_autoencoder(
-    size: int, epochs: int, arrays: dict, home: Path, settings: Settings
+    size: int, epochs: int, arrays: dict, home: Files, settings: Settings
 ) -> None:
     torch.set_num_threads(1)
     data = data_from_arrays(arrays)
     task = AutoencoderTask((size,), epochs, settings.budget)
     parameters = {**AUTOENCODER_PRESETS[AUTOENCODER], "latent_size": size}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = claim_device()
     run = task.start(parameters, settings.seed, task.prepare(data, device))
     store = CheckpointStore(home)
     chosen, weights = train_to_end(task, run, store, str(size), None)
@@ -456,13 +491,10 @@ def _train_autoencoder(
         **task.describe(parameters, settings.seed),
         "data": data.summary(),
     }
-    _write_autoencoder(home / str(size), weights, config)
+    place = home.child(str(size))
+    place.write("weights.pt", lambda file: torch.save(weights, file))
+    place.write("config.json", lambda file: file.write(json_bytes(config)))
     store.delete(str(size))
-
-
-def _write_autoencoder(place: Path, weights: dict, config: dict) -> None:
-    write_atomically(place / "weights.pt", lambda file: torch.save(weights, file))
-    write_json(place / "config.json", config)
 
 
 def _budgets(dataset: str) -> Mapping[str, Mapping[str, Any]]:

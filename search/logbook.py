@@ -8,7 +8,6 @@ to date by calls that may be repeated, so on resume the same calls mend whatever
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ import optuna
 
 from search.checkpoints import CheckpointStore
 from search.folder import RunFolder, write_atomically, write_json
-from search.ledger import Ledger, read_ledger
 from search.state import COMPLETE, DIVERGED, PRUNED, RUNNING, SAMPLED, SearchState, TrialRecord
 from search.study import StudyMirror
 from search.suggestion import suggest
@@ -42,15 +40,15 @@ class Logbook:
         Raises LedgerError or FolderError, with nothing written, for a damaged ledger or a
         checkpoint that is missing, damaged or too old.
         """
-        events, whole = read_ledger(folder.ledger)
+        events, end = folder.read_events()
         self.folder, self.task, self.state = folder, task, SearchState.from_events(events)
         self.space, self.presets = task.space(), task.presets()
         self.store = CheckpointStore(folder.checkpoints)
         for trial in self.state.unfinished():
             if task.checkpoints and trial.epochs:
                 self.store.check(trial.id, trial.epochs)
-        os.truncate(folder.ledger, whole)
-        self._ledger = Ledger(folder.ledger)
+        self._ledger = folder.open_ledger(end)
+        folder.fetch()
         self._mirror = StudyMirror(folder.study, self.space, task.metric, task.mode)
         self._crowned: dict[str, str] = {}  # folder under best/ -> trial whose weights it holds
         self._catch_up()
@@ -59,7 +57,7 @@ class Logbook:
     def begin(folder: RunFolder, header: dict) -> None:
         """Write the first event of a new search: its seed, its sampler, and what makes it the
         search it is."""
-        ledger = Ledger(folder.ledger)
+        ledger = folder.open_ledger()
         ledger.append({"event": "search", **header, "time": time.time()})
         ledger.close()
 
@@ -150,15 +148,17 @@ class Logbook:
         """Whether the scheduler has a say after this epoch: a value to rank, epochs to come."""
         return self.is_finite(record) and record["epoch"] < self.task.max_epochs
 
-    def failure(self, trial: TrialRecord, text: str, final: bool) -> None:
-        """Record that a trial failed, with its traceback in `errors/`; `final`: for good."""
+    def failure(self, trial: TrialRecord, text: str, final: bool, lost: bool = False) -> None:
+        """Record that a trial failed, with its traceback in `errors/`; `final`: for good, `lost`:
+        with its node."""
         path = self.folder.errors / f"{trial.id}.txt"
         path.parent.mkdir(exist_ok=True)
+        what = "node lost" if lost else f"failure {trial.failures + 1}"
         with open(path, "a") as file:
-            file.write(f"failure {trial.failures + 1} after epoch {trial.epochs}\n{text}\n")
+            file.write(f"{what} after epoch {trial.epochs}\n{text}\n")
         reason = text.strip().rpartition("\n")[2]
         event = {"event": "failure", "number": trial.number, "final": final, "reason": reason}
-        self._record(event)
+        self._record({**event, "lost": True} if lost else event)
         self._follow(trial)
 
     def final(self, trial: TrialRecord, seed: int, metrics: dict) -> None:
@@ -194,14 +194,14 @@ class Logbook:
     def _crown(self, trial: TrialRecord, place: Path) -> None:
         """Put weights and config in `place`. Repeated after a crash it ends in the same files:
         weights come first, and the config that names their trial is written last."""
-        weights = self.store.weights_path(trial.id)
-        if weights.exists():
+        weights = self.store.weights(trial.id)
+        if weights is not None:
             place.mkdir(parents=True, exist_ok=True)
             # A copy, for a preset may also be the best of its group.
-            write_atomically(place / "weights.pt", lambda file: file.write(weights.read_bytes()))
+            write_atomically(place / "weights.pt", lambda file: file.write(weights))
         elif not (place / "weights.pt").exists():
             return
-        if self._crowned.get(place.name) != trial.id or weights.exists():
+        if self._crowned.get(place.name) != trial.id or weights is not None:
             best = trial.best_record(self.task.metric, self.task.mode)
             write_json(
                 place / "config.json",
@@ -216,4 +216,5 @@ class Logbook:
                     "data": self.state.header["data"],
                 },
             )
+            self.folder.publish()  # before the trial's own weights are deleted
             self._crowned[place.name] = trial.id

@@ -65,6 +65,7 @@ class RunRecord:
                 "seconds": round(self._earlier + now - self._begin, 1),
             },
         )
+        logbook.folder.publish()
 
 
 def _earlier_record(folder: RunFolder) -> dict:

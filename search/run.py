@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import shlex
 import sys
 import time
 import traceback
@@ -13,7 +14,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -21,10 +21,10 @@ import ray
 import torch
 
 from models.data import DataError, ImageData, load
-from search.cluster import session_limits, start_ray
+from search.cluster import check_room, check_storage, session_limits, start_ray
 from search.finals import best_table, write_finals
-from search.folder import FolderError, RunFolder
-from search.ledger import LedgerError, read_ledger
+from search.folder import FolderError, RunFolder, Storage, open_storage
+from search.ledger import LedgerError
 from search.logbook import Logbook
 from search.record import RunRecord
 from search.settings import BUDGETS, Settings, UsageError, refuse_changes, resolve
@@ -108,15 +108,14 @@ def main(command: Command, argv: list[str] | None = None) -> int:
 
 def _prepare(command: Command, given: dict) -> Session:
     """Check everything that can be checked before Ray starts and before a file is written."""
-    # Absolute, for the workers write there too and are elsewhere.
-    storage = Path(given.get("storage_path", Settings.storage_path)).expanduser().resolve()
+    storage = open_storage(given.get("storage_path", Settings.storage_path))
     if given.get("resume"):
         folder = _folder_to_resume(storage, given.get("name"), command)
-        events, _ = read_ledger(folder.ledger)
+        events, _ = folder.read_events()
         recorded = events[0]["settings"]
         if events[0]["command"] != command.name:
             raise UsageError(
-                f"{folder.path} is a search of {events[0]['command']}: resume it "
+                f"{folder.where} is a search of {events[0]['command']}: resume it "
                 f"with python -m search.{events[0]['command']}"
             )
         settings = resolve(given, recorded, {}, {})
@@ -125,17 +124,17 @@ def _prepare(command: Command, given: dict) -> Session:
         budget = given.get("budget") or _default_budget(given)
         sizes = command.budgets(given.get("dataset") or command.default_dataset)[budget]
         settings = resolve(given, None, {**sizes, "budget": budget}, command.options)
-        if settings.name and (storage / settings.name).exists():
+        if settings.name and (taken := storage.run(settings.name)).exists():
             raise FolderError(
-                f"{storage / settings.name} exists already: add --resume to go on "
+                f"{taken.where} exists already: add --resume to go on "
                 "with that search, or give another --name"
             )
     data, note = _load(command, settings)
     settings = replace(settings, dataset=data.name, split=data.split)
     if folder is None:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        folder = RunFolder(storage / (settings.name or f"{command.name}-{data.name}-{stamp}"))
-    settings = replace(settings, name=folder.name, storage_path=str(storage))
+        folder = storage.run(settings.name or f"{command.name}-{data.name}-{stamp}")
+    settings = replace(settings, name=folder.name, storage_path=storage.where)
     if events is None:
         settings = command.complete(settings, data)
     session = Session(command, settings, command.task(settings, data), data, note, folder)
@@ -147,21 +146,25 @@ def _prepare(command: Command, given: dict) -> Session:
 def _resume_command(session: Session) -> str:
     return (
         f"python -m search.{session.command.name} --resume --name {session.folder.name} "
-        f"--storage-path {session.settings.storage_path}"
+        f"--storage-path {shlex.quote(session.settings.storage_path)}"
     )
 
 
-def _folder_to_resume(storage: Path, name: str | None, command: Command) -> RunFolder:
+def _uri(session: Session) -> str:
+    """The run's place in a bucket, as search.fetch takes it."""
+    address, mark, query = session.settings.storage_path.partition("?")
+    return f"{address.rstrip('/')}/{session.folder.name}{mark}{query}"
+
+
+def _folder_to_resume(storage: Storage, name: str | None, command: Command) -> RunFolder:
     if name is None:
-        found = sorted(path.parent.name for path in storage.glob("*/ledger.log"))
-        raise UsageError(
-            f"--resume needs --name; searches in {storage}: {', '.join(found) or 'none'}"
-        )
-    folder = RunFolder(storage / name)
-    if not folder.path.is_dir():
-        raise FolderError(f"{folder.path} does not exist: there is no such search to resume")
-    if not folder.ledger.exists():
-        raise FolderError(f"{folder.path} holds no ledger.log: it is not the folder of a search")
+        found = ", ".join(storage.searches()) or "none"
+        raise UsageError(f"--resume needs --name; searches in {storage.where}: {found}")
+    folder = storage.run(name)
+    if not folder.exists():
+        raise FolderError(f"{folder.where} does not exist: there is no such search to resume")
+    if not folder.is_search():
+        raise FolderError(f"{folder.where} holds no ledger.log: it is not the folder of a search")
     return folder
 
 
@@ -216,7 +219,7 @@ def _refuse_another_search(session: Session, events: list[dict]) -> None:
     recorded, now = events[0], _header(session)
     if recorded["version"] != LEDGER_VERSION:
         raise FolderError(
-            f"{session.folder.ledger} was written by another version of this "
+            f"{session.folder.where} was written by another version of this "
             "project: resume it with that version"
         )
     refuse_changes(
@@ -231,19 +234,23 @@ def _refuse_another_search(session: Session, events: list[dict]) -> None:
         if now[part] != recorded[part]:
             raise FolderError(
                 f"the {part} of search.{session.command.name} changed since "
-                f"{session.folder.path} began: start another search, or go back "
+                f"{session.folder.where} began: start another search, or go back "
                 "to the code of that time"
             )
     trials = sum(event["event"] == "trial" for event in events)
     if session.settings.num_samples < trials:
         raise UsageError(
             f"--num-samples {session.settings.num_samples} is fewer than the "
-            f"{trials} trials that {session.folder.path} has already"
+            f"{trials} trials that {session.folder.where} has already"
         )
 
 
 def _run(session: Session, resumed: bool) -> int:
     folder = session.folder
+    if session.settings.address:  # what a cluster cannot do is said before a file is written
+        start_ray(session.settings.address)
+        check_room(session.settings)
+        check_storage(open_storage(session.settings.storage_path), session.settings)
     if not resumed:
         folder.create()
     with folder.locked():
@@ -258,14 +265,16 @@ def _run(session: Session, resumed: bool) -> int:
 def _search(session: Session, logbook: Logbook) -> int:
     settings = session.settings
     start_ray(settings.address)
-    limits = session_limits(settings)
+    if not settings.address:
+        check_room(settings)
     tables, record = TableWriter(logbook), RunRecord(logbook, settings)
-    status = StatusBlock(logbook, limits)
     record.write("running")
     state = "interrupted"
     try:
         data = session.command.gather(session.task, session.data, session.folder, settings)
         arrays = ray.put(arrays_from_data(data))
+        limits = session_limits(settings, session.task, arrays)
+        status = StatusBlock(logbook, limits)
         tuned = _tune(logbook, limits, arrays, [tables.write_if_due, status.print_if_due])
         status.print()
         if not tuned:
@@ -331,16 +340,18 @@ def _announce(session: Session, logbook: Logbook) -> None:
         print(
             f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
         )
-    print(f"run folder: {session.folder.path}", flush=True)
+    print(f"run folder: {session.folder.where}", flush=True)
 
 
 def _conclude(session: Session, logbook: Logbook) -> int:
     """Say what was found and where it lies; the exit status."""
     print(best_table(logbook))
-    print(
-        f"everything is in {session.folder.path}; for tables and pictures:\n"
-        f"  python -m analysis.report --runs {session.folder.path} --out report"
-    )
+    where, place = session.folder.where, str(session.folder.path)
+    print(f"everything is in {where}; for tables and pictures:")
+    if "://" in where:
+        place = f"runs/{session.folder.name}"
+        print(f"  python -m search.fetch {shlex.quote(_uri(session))} runs")
+    print(f"  python -m analysis.report --runs {place} --out report")
     left = session.settings.num_samples - len(logbook.state.trials)
     if left > 0 or logbook.state.unfinished():
         print(f"the time budget ended the search early; to go on:\n  {_resume_command(session)}")

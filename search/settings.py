@@ -35,7 +35,7 @@ class Settings:
     storage_path: str = "runs"
     address: str | None = None
     cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = None  # None: a quarter of one where the cluster has any
+    gpus_per_trial: float | None = None  # None: as measured, where the cluster has any
     max_concurrent: int | None = None  # None: as many as the cluster holds
     time_budget_s: float | None = None
     seed: int = 0
@@ -115,16 +115,28 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     add("--max-epochs", type=positive_int, help="epochs of a trial that is not stopped early")
     add("--grace-epochs", type=positive_int, help="epochs before a trial may be stopped")
     add("--name", help="the run folder's name (default <command>-<dataset>-<time>)")
-    add("--storage-path", help="where run folders are made (default runs)")
+    add(
+        "--storage-path",
+        help="where run folders are made: a folder, on a cluster one that every node mounts, or "
+        "s3://bucket/prefix (default runs)",
+    )
     add("--resume", action="store_true", help="go on with the search called --name")
-    add("--address", help="a Ray cluster to join: auto, or ray://host:port (default: this machine)")
+    add(
+        "--address",
+        help="a Ray cluster to join: auto, host:port, or ray://host:port (default: this machine)",
+    )
     add("--cpus-per-trial", type=positive_float, help="CPU cores per trial (default 1)")
     add(
         "--gpus-per-trial",
         type=fraction,
-        help="GPUs per trial, fractions too (default 0.25 where there are any)",
+        help="GPUs per trial, fractions too (default: what the largest preset is seen to need)",
     )
-    add("--max-concurrent", type=positive_int, help="trials at a time (default: all that fit)")
+    add(
+        "--max-concurrent",
+        type=positive_int,
+        help="trials at a time (default: all that fit, also as nodes come and go; on a cluster "
+        "that grows on demand, how far it is to grow)",
+    )
     add(
         "--time-budget-s",
         type=positive_float,
@@ -203,6 +215,8 @@ def fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number of GPUs")
+    if value > 1 and value != int(value):
+        raise argparse.ArgumentTypeError(f"{text}: more than one GPU must be whole GPUs")
     return value
 
 

@@ -25,6 +25,7 @@ class TrialRecord:
     records: list[dict] = field(default_factory=list)
     state: str = RUNNING
     failures: int = 0
+    losses: int = 0  # times its node died since its last new epoch
     reason: str = ""  # why it was stopped or failed, in one line
     control: bool = False  # never stopped for its rank, to see what stopping would have cost
     spared_at: int | None = None  # epoch after which it would have been stopped
@@ -112,6 +113,7 @@ class SearchState:
     def _apply_epoch(self, event: dict) -> None:
         trial = self.trials[event["number"]]
         trial.records.append(event["record"])
+        trial.losses = 0
         if event.get("spared"):
             trial.spared_at = event["record"]["epoch"]
         trial.state, trial.reason = event["state"], event.get("reason", "")
@@ -120,7 +122,10 @@ class SearchState:
 
     def _apply_failure(self, event: dict) -> None:
         trial = self.trials[event["number"]]
-        trial.failures += 1
+        if event.get("lost"):
+            trial.losses += 1
+        else:
+            trial.failures += 1
         if event["final"]:
             trial.reason = event.get("reason", "")
             trial.state, trial.ended = ERROR, event["time"]

@@ -42,6 +42,7 @@ class TableWriter:
                 for record in trial.records
             ],
         )
+        folder.publish()
 
 
 def trial_row(trial: TrialRecord, task: Task, names: Iterable[str]) -> dict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +41,8 @@ class Surroundings:
 
     runs: Path  # the folder of run folders
     data_dir: str
+    fetch: Callable[[str], None] = lambda pattern: None
+    """Has files at hand in `runs` that are of a pattern, where runs are kept in a bucket."""
 
 
 class Task(Protocol):
@@ -83,6 +85,13 @@ class Task(Protocol):
         self, winners: list[Retrained], data: ImageData, around: Surroundings
     ) -> tuple[list[dict], dict]:
         """What final.json says of each winner beside its metrics, and of the whole."""
+
+
+def uses_gpu(task: Task, parameters: dict) -> bool:
+    """Whether a trial of those parameters should hold a GPU where there are any; a task whose
+    trials differ in that has a method of this name."""
+    chosen = getattr(task, "uses_gpu", None)
+    return True if chosen is None else chosen(parameters)
 
 
 def arrays_from_data(data: ImageData) -> dict:

@@ -13,7 +13,9 @@ import time
 import torch
 from ray import tune
 
-from search.checkpoints import CheckpointStore
+from search.checkpoints import CheckpointStore, check_seen
+from search.device import claim_device
+from search.storage import Files
 from search.task import Task, data_from_arrays
 
 
@@ -21,11 +23,19 @@ class EpochTrainable(tune.Trainable):
     """One epoch of `task` a step. A config holds `id`, `number`, `seed` and `parameters`."""
 
     def setup(
-        self, config: dict, task: Task, arrays: dict, store: CheckpointStore, threads: int
+        self,
+        config: dict,
+        task: Task,
+        arrays: dict,
+        run: Files,
+        store: CheckpointStore,
+        secret: str,
+        threads: int,
     ) -> None:
+        check_seen(run, secret)
         torch.set_num_threads(threads)
         self._task, self._store = task, store
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = claim_device()
         # Once per actor: the next trials of a reused actor find the data on the device.
         self._data = task.prepare(data_from_arrays(arrays), device)
         self._epochs = None

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import ray
 from ray import tune
@@ -21,14 +22,19 @@ from ray.tune.search import ConcurrencyLimiter, SearchGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 from probes.limits import ProbeTooLarge
-from search.checkpoints import StorageFull
+from search.checkpoints import StorageFailed
+from search.client import LocalTuner
 from search.logbook import Logbook
+from search.losses import Unclear, is_unclear, was_lost
 from search.scheduler import GroupedASHA
 from search.state import TrialRecord
 from search.study import STUDY_NAME
+from search.task import Task, uses_gpu
 from search.trainable import EpochTrainable
 
 REDUCTION_FACTOR = 3
+LOSSES = 5  # of a trial's node in a row, without a new epoch, before the trial is held to blame
+FOLLOW_S = 2.0  # how often the number of trials at a time follows the cluster
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Limits:
     max_failures: int
     trial_timeout_s: float
     time_budget_s: float | None
+    slots: Callable[[], int] | None = None
+    """How many trials the cluster holds now, where `max_concurrent` is to follow it."""
 
 
 class SearchStopped(Exception):
@@ -67,19 +75,27 @@ class LedgerSearch(OptunaSearch):
         )
         self._logbook, self._num_samples = logbook, num_samples
         self._unfinished = deque(logbook.state.unfinished())
+        self.unclear = Unclear()
 
     @property
     def is_exhausted(self) -> bool:
         """Whether there is nothing to hand out now; a failure may change that."""
-        enough = len(self._logbook.state.trials) >= self._num_samples
-        return enough and not self._unfinished
+        return self._is_full and not self._unfinished and not self.unclear
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._logbook.state.trials) >= self._num_samples
 
     def try_again(self, trial: TrialRecord) -> None:
         """Hand out a trial that failed once more; it goes on from its checkpoint."""
         self._unfinished.append(trial)
 
-    def suggest(self, trial_id: str) -> dict:
-        """A trial that is unfinished and not running, or a new one."""
+    def suggest(self, trial_id: str) -> dict | None:
+        """A trial that is unfinished and not running, or a new one; None where there is neither
+        until it is clear what became of a trial's worker."""
+        self.unclear.settle()  # Ray waits in a loop around this where no trial is left running
+        if self._is_full and not self._unfinished:
+            return None
         trial = self._unfinished.popleft() if self._unfinished else self._logbook.new_trial()
         return {
             "id": trial.id,
@@ -108,8 +124,13 @@ class LedgerGenerator(SearchGenerator):
     it made for Ray, and to Ray a trial that is tried again is a new one."""
 
     def __init__(self, searcher: LedgerSearch, max_concurrent: int):
-        super().__init__(ConcurrencyLimiter(searcher, max_concurrent))
+        self._limiter = ConcurrencyLimiter(searcher, max_concurrent)
+        super().__init__(self._limiter)
         self._ledger_search = searcher
+
+    def set_max_concurrent(self, trials: int) -> None:
+        """From now on; trials that run already are let be."""
+        self._limiter.max_concurrent = trials
 
     def is_finished(self) -> bool:
         return self._finished or self._ledger_search.is_exhausted
@@ -121,6 +142,9 @@ class TrialKeeper(tune.Callback):
     Ray's own retries are off. They lose a trial whose worker dies while it is handed from one
     trial to the next: Ray 2.60 handles that death twice, and the second time for good.
 
+    A trial that was lost with its node is tried again and not held to blame, until it was lost
+    LOSSES times without a new epoch: it may be what kills them.
+
     `on_progress` is called several times a second.
     """
 
@@ -128,18 +152,26 @@ class TrialKeeper(tune.Callback):
         self,
         logbook: Logbook,
         searcher: LedgerSearch,
+        generator: LedgerGenerator,
         limits: Limits,
         on_progress: list[Callable[[], None]],
     ):
-        self._logbook, self._searcher = logbook, searcher
+        self._logbook, self._searcher, self._generator = logbook, searcher, generator
         self._limits, self._on_progress = limits, on_progress
         self._last_sign: dict = {}  # running Ray trial -> when it last showed life
+        self._actors: dict = {}  # running Ray trial -> its worker
         self._killed: set[str] = set()
+        self._follow_due = 0.0
 
     def on_step_begin(self, iteration, trials, **info) -> None:
         for call in self._on_progress:
             call()
+        self._searcher.unclear.settle()
         now = time.monotonic()
+        if self._limits.slots and now >= self._follow_due:
+            # Never none: a trial that waits is how a cluster learns that nodes are wanted.
+            self._generator.set_max_concurrent(max(1, self._limits.slots()))
+            self._follow_due = now + FOLLOW_S
         for trial, seen in list(self._last_sign.items()):
             actor = trial.temporary_state.ray_actor
             if now - seen > self._limits.trial_timeout_s and actor is not None:
@@ -149,26 +181,39 @@ class TrialKeeper(tune.Callback):
 
     def on_trial_start(self, iteration, trials, trial, **info) -> None:
         self._last_sign[trial] = time.monotonic()
+        self._actors[trial] = trial.temporary_state.ray_actor
 
     def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
         self._last_sign[trial] = time.monotonic()
 
     def on_trial_complete(self, iteration, trials, trial, **info) -> None:
         self._last_sign.pop(trial, None)
+        self._actors.pop(trial, None)
         self._killed.discard(trial.config["id"])
 
     def on_trial_error(self, iteration, trials, trial, **info) -> None:
         self._last_sign.pop(trial, None)
+        actor = self._actors.pop(trial, None)
         record = self._logbook.state.trials[trial.config["number"]]
         text = _last_error(trial)
-        if StorageFull.__name__ in text:
-            raise SearchStopped("no room left for checkpoints")
+        if StorageFailed.__name__ in text:
+            raise SearchStopped(_said_by(StorageFailed, text))
         if record.id in self._killed:
             self._killed.discard(record.id)
             text = f"no progress for {self._limits.trial_timeout_s:g} s; its worker was killed"
-        hopeless = ProbeTooLarge.__name__ in text
-        final = hopeless or record.failures >= self._limits.max_failures
-        self._logbook.failure(record, text, final)
+        if is_unclear(text) and actor is not None:
+            self._searcher.unclear.add(actor, lambda more: self._failed(record, more))
+        else:
+            self._failed(record, text)
+
+    def _failed(self, record: TrialRecord, text: str) -> None:
+        lost = was_lost(text)
+        if lost:
+            final = record.losses + 1 >= LOSSES
+        else:
+            hopeless = ProbeTooLarge.__name__ in text
+            final = hopeless or record.failures >= self._limits.max_failures
+        self._logbook.failure(record, text, final, lost)
         if not final:
             self._searcher.try_again(record)
 
@@ -188,17 +233,25 @@ def build_tuner(
         EpochTrainable,
         task=logbook.task,
         arrays=arrays,
+        run=logbook.folder.files,
         store=logbook.store,
+        secret=logbook.folder.begin_session(),
         threads=max(1, int(limits.cpus_per_trial)),
     )
     searcher = LedgerSearch(logbook, limits.num_samples)
-    resources = {"cpu": limits.cpus_per_trial, "gpu": limits.gpus_per_trial}
-    return tune.Tuner(
-        tune.with_resources(trainable, resources),
+    generator = LedgerGenerator(searcher, limits.max_concurrent)
+
+    # A Tuner in a Ray Client moves to the head node, away from the ledger.
+    build = LocalTuner if ray.util.client.ray.is_connected() else tune.Tuner
+    return build(
+        tune.with_resources(
+            trainable,
+            partial(_resources, logbook.task, limits.cpus_per_trial, limits.gpus_per_trial),
+        ),
         tune_config=tune.TuneConfig(
             metric=logbook.task.metric,
             mode=logbook.task.mode,
-            search_alg=LedgerGenerator(searcher, limits.max_concurrent),
+            search_alg=generator,
             scheduler=GroupedASHA(logbook, limits.grace_epochs, REDUCTION_FACTOR),
             num_samples=left,
             reuse_actors=True,
@@ -212,9 +265,15 @@ def build_tuner(
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[TrialKeeper(logbook, searcher, limits, on_progress)],
+            callbacks=[TrialKeeper(logbook, searcher, generator, limits, on_progress)],
         ),
     )
+
+
+def _resources(task: Task, cpus: float, gpus: float, config: dict) -> dict:
+    """What a trial holds. Ray keeps workers for reuse by what they hold, so one of a trial without
+    a GPU is never handed a trial with one. Travels to the workers."""
+    return {"cpu": cpus, "gpu": gpus if uses_gpu(task, config["parameters"]) else 0}
 
 
 def _name(trial) -> str:
@@ -226,6 +285,11 @@ def _last_error(trial) -> str:
     path = trial.error_file
     text = open(path).read() if path and os.path.exists(path) else "no traceback was left"
     return text.split("Failure # ")[-1].partition("\n")[2] or text
+
+
+def _said_by(kind: type[Exception], text: str) -> str:
+    """The line that an exception of that kind left in a traceback."""
+    return text.rpartition(f"{kind.__name__}: ")[2].partition("\n")[0]
 
 
 def _quiet_ray() -> None:

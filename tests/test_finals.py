@@ -69,7 +69,7 @@ def test_a_killed_retraining_goes_on_from_its_last_epoch(tmp_path):
     task = ToyTask(marks=str(tmp_path))
     folder = open_logbook(tmp_path / "run", task).folder
     parameters = {"size": 1, "x": 0.25, "trouble": "kill-once"}  # dies in its second epoch
-    arguments = (task, arrays_from_data(NO_DATA), folder, "trial_00000", parameters, 1, 1)
+    arguments = (task, arrays_from_data(NO_DATA), folder.finals, "trial_00000", parameters, 1, 1)
     found = ray.get(ray.remote(retrain_and_test).remote(*arguments))
     assert (tmp_path / "kill-once").exists()
     assert found["epochs"] == found["tested_epoch"] == task.max_epochs
@@ -88,7 +88,7 @@ def test_with_validation_images_training_ends_at_the_chosen_epoch(tmp_path, trou
         validation=torch.tensor([0, 3]),
         test=torch.tensor([2, 5]),
     )
-    arguments = (task, arrays_from_data(data), folder, "trial_00000", parameters, 1, 1, 3)
+    arguments = (task, arrays_from_data(data), folder.finals, "trial_00000", parameters, 1, 1, 3)
     found = ray.get(ray.remote(retrain_and_test).remote(*arguments))
     assert found["epochs"] == found["tested_epoch"] == 3
     assert found["trained_on"] == 4
@@ -100,6 +100,6 @@ def test_the_epoch_that_validation_likes_best_is_tested(tmp_path):
     folder = open_logbook(tmp_path / "run", task).folder
     parameters = {"size": 1, "x": 0.25, "trouble": ""}
     found = retrain_and_test(
-        task, arrays_from_data(NO_DATA), folder, "trial_00000", parameters, 1, 1
+        task, arrays_from_data(NO_DATA), folder.finals, "trial_00000", parameters, 1, 1
     )
     assert found["epochs"] == found["tested_epoch"] == 1

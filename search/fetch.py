@@ -1,0 +1,28 @@
+"""`python -m search.fetch s3://bucket/prefix/NAME FOLDER`: a run folder, out of its bucket."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from search.folder import FolderError, fetch_run
+from search.ledger import LedgerError
+from search.settings import OneLineParser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Fetch a run; return the exit status: 0, or 2 where it cannot be had."""
+    parser = OneLineParser(prog="python -m search.fetch", description=__doc__)
+    parser.add_argument("run", help="s3://bucket/prefix/NAME, as --storage-path and --name gave it")
+    parser.add_argument("folder", type=Path, help="where the run folder NAME is made")
+    given = parser.parse_args(argv)
+    try:
+        print(fetch_run(given.run, given.folder))
+    except (FolderError, LedgerError, OSError) as error:
+        print(f"search.fetch: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""What became of a worker: whether it died of its own doing, or its node with it.
+
+Ray 2.60 tells the two apart, but not at once. A worker that crashes or is killed is reported by its
+node within milliseconds (`ActorDiedError`: "its worker process has died"). When the node goes too,
+nobody reports; after a second the driver hears that the actor is unavailable, which a network that
+hiccups also gives, and only when the node has missed its heartbeats, half a minute later, that "its
+node has died". Until then the trial is not begun elsewhere: its worker may be alive and writing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ray
+from ray.exceptions import ActorUnavailableError, GetTimeoutError
+
+LONGEST_S = 120.0  # an actor that nobody reaches for so long has died with its node
+PERIOD_S = 2.0
+UNREACHABLE = f"its node has died: its worker was out of reach for {LONGEST_S:g} s"
+
+_LOST = re.compile(r"\bnode has died|node died\b|NodeDiedError|preempt", re.IGNORECASE)
+_OWN = re.compile(r"worker process has died|creation task|killed by `?ray\.kill|RayTaskError")
+
+
+def was_lost(text: str) -> bool:
+    """Whether an error of a trial, as text, says that its node died."""
+    return bool(_LOST.search(text)) and not _OWN.search(text)
+
+
+def is_unclear(text: str) -> bool:
+    """Whether it only says that the worker is out of reach."""
+    return ActorUnavailableError.__name__ in text
+
+
+@dataclass
+class _Case:
+    actor: object
+    tell: Callable[[str], None]
+    since: float
+    due: float
+    asked: ray.ObjectRef | None = None
+
+
+class Unclear:
+    """Actors of which nobody knows yet what became of them."""
+
+    def __init__(self):
+        self._cases: list[_Case] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._cases)
+
+    def add(self, actor: object, tell: Callable[[str], None]) -> None:
+        """Call `tell` with an error as text, once it is known what became of the actor."""
+        now = time.monotonic()
+        self._cases.append(_Case(actor, tell, now, now))
+
+    def settle(self) -> None:
+        """Tell what has become known. Never waits for an answer."""
+        cases, self._cases = self._cases, []
+        for case in cases:
+            text = self._ask(case)
+            if text is None:
+                self._cases.append(case)
+            else:
+                case.tell(text)
+
+    def _ask(self, case: _Case) -> str | None:
+        now = time.monotonic()
+        if now - case.since > LONGEST_S:
+            return UNREACHABLE
+        if case.asked is None:
+            if now >= case.due:
+                case.asked, case.due = case.actor.__ray_ready__.remote(), now + PERIOD_S
+            return None
+        if not ray.wait([case.asked], timeout=0)[0]:
+            return None
+        answer, case.asked = case.asked, None
+        try:
+            ray.get(answer, timeout=1)
+        except (ActorUnavailableError, GetTimeoutError):
+            return None
+        except ray.exceptions.RayError as error:
+            return f"{type(error).__name__}: {error}"
+        # Alive again: a break of the network. Ray has given it up, and so it is ended.
+        ray.kill(case.actor)
+        return "its node has died, to the driver: the network between them broke"
