@@ -14,7 +14,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,19 +122,30 @@ def stock(trials: int, folder: Path, reuse_actors: bool = False) -> Outcome:
     """The same through Ray's own, as its documentation puts it together."""
     start, cpu = time.perf_counter(), time.process_time()
     search = OptunaSearch(SPACE.all_distributions(), metric="value", mode="min", seed=0)
-    tune.Tuner(
-        tune.with_resources(_trivial_trainable, {"cpu": 1}),
-        tune_config=tune.TuneConfig(
-            metric="value",
-            mode="min",
-            search_alg=search,
-            scheduler=ASHAScheduler(),
-            num_samples=trials,
-            reuse_actors=reuse_actors,
-        ),
-        run_config=tune.RunConfig(storage_path=str(folder), name="stock", verbose=0),
-    ).fit()
+    fit_stock(
+        tune.Tuner(
+            tune.with_resources(_trivial_trainable, {"cpu": 1}),
+            tune_config=tune.TuneConfig(
+                metric="value",
+                mode="min",
+                search_alg=search,
+                scheduler=ASHAScheduler(),
+                num_samples=trials,
+                reuse_actors=reuse_actors,
+            ),
+            run_config=tune.RunConfig(storage_path=str(folder), name="stock", verbose=0),
+        )
+    )
     return Outcome(trials, time.perf_counter() - start, time.process_time() - cpu)
+
+
+def fit_stock(tuner: tune.Tuner) -> None:
+    """Run a Tuner of Ray's own to its end, without what it prints. Raises RuntimeError where a
+    trial of it failed: what it measured would be worth nothing."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        results = tuner.fit()
+    if results.errors:
+        raise RuntimeError(f"a trial of stock Ray Tune failed: {results.errors[0]}")
 
 
 def _trivial_trainable(config: dict) -> None:
