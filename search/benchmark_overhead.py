@@ -26,6 +26,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from models.data import ImageData
+from search import benchmark_driver
 from search.benchmark_figures import Spread, said, table
 from search.cluster import session_limits
 from search.folder import RunFolder
@@ -176,6 +177,7 @@ def measure(
         found["stock / ours"] = _ratios(runs["stock"], runs["ours"])
         found["aim_s"] = AIM_S
         if large:
+            found["driver"] = benchmark_driver.measure(LARGE, root / "driver")
             found["large"] = measure_large(LARGE, root / "large")
     return found
 
@@ -301,7 +303,9 @@ def as_text(found: dict) -> list[str]:
     head = ["seconds of", *(f"{size} trials" for size in sizes), "one more", "driver CPU each"]
     lines = table(head, rows)
     lines.append(f"one more: the slope of the last two sizes run; aim {found['aim_s']} s for ours")
-    return lines + (_large_text(found["large"]) if "large" in found else [])
+    if "large" in found:
+        lines += [*_large_text(found["large"]), "", *benchmark_driver.as_text(found["driver"])]
+    return lines
 
 
 def _total(spread: dict) -> str:

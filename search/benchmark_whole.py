@@ -152,7 +152,7 @@ def _tutorial(task: AutoencoderTask, parameters: dict, data: ImageData, device: 
 
 
 def ray_space(space: Space) -> dict:
-    """The same distributions as Ray names them."""
+    """The same distributions, as Ray names them."""
     return {name: _ray_domain(each) for name, each in space.distributions.items()}
 
 
@@ -160,8 +160,9 @@ def _ray_domain(distribution: BaseDistribution):
     if isinstance(distribution, CategoricalDistribution):
         return tune.choice(list(distribution.choices))
     low, high, step = distribution.low, distribution.high, distribution.step
-    if step:  # Ray's own steps leave the grid by a rounding error
-        return tune.choice([low + step * n for n in range(round((high - low) / step) + 1)])
+    if step:  # Ray's own steps leave the range by a rounding error
+        steps = range(round((high - low) / step) + 1)
+        return tune.choice([min(low + step * n, high) for n in steps])
     return tune.loguniform(low, high) if distribution.log else tune.uniform(low, high)
 
 
