@@ -66,7 +66,8 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, inputs, H, W) -> (B, outputs, H', W')
         out = self.dropout(self.activation(self.norm(self.conv(x))))
-        return x + out if self.has_shortcut else out
+        # In this order: a sum is laid out as its first term, and the convolution's is the fast one.
+        return out + x if self.has_shortcut else out
 
 
 def block_sides(depth: int) -> list[int]:

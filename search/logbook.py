@@ -19,7 +19,7 @@ from search.checkpoints import CheckpointStore
 from search.folder import RunFolder, write_atomically, write_json
 from search.state import COMPLETE, DIVERGED, PRUNED, RUNNING, SAMPLED, SearchState, TrialRecord
 from search.study import StudyMirror
-from search.suggestion import suggest
+from search.suggestion import Suggester
 from search.task import Task
 
 
@@ -50,6 +50,8 @@ class Logbook:
         self._ledger = folder.open_ledger(end)
         folder.fetch()
         self._mirror = StudyMirror(folder.study, self.space, task.metric, task.mode)
+        sampler = self.state.header["sampler"]
+        self._suggester = Suggester(self.space, task.metric, task.mode, sampler)
         self._crowned: dict[str, str] = {}  # folder under best/ -> trial whose weights it holds
         self._catch_up()
 
@@ -65,6 +67,7 @@ class Logbook:
         """Bring the study and the weight files up to the ledger."""
         for trial in self.state.trials:
             self._mirror.update(trial)
+            self._suggester.update(trial)
         running = {trial.id for trial in self.state.unfinished()}
         for trial in self.state.trials:
             if trial.id not in running:
@@ -82,16 +85,7 @@ class Logbook:
         else:
             turn = (number - len(self.presets)) % len(self.space.groups)
             origin, group = SAMPLED, self.space.groups[turn]
-            sampled = suggest(
-                self.state.trials,
-                self.space,
-                group,
-                seed,
-                number,
-                self.task.metric,
-                self.task.mode,
-                self.state.header["sampler"],
-            )
+            sampled = self._suggester.suggest(group, seed, number)
             parameters = {
                 self.space.group: group,
                 **self.space.meaning.get(group, {}),
@@ -108,7 +102,7 @@ class Logbook:
                 **({"control": True} if self._is_control(number) else {}),
             }
         )
-        self._mirror.update(self.state.trials[number])
+        self._follow(self.state.trials[number])
         return self.state.trials[number]
 
     def _is_control(self, number: int) -> bool:
@@ -180,6 +174,7 @@ class Logbook:
 
     def _follow(self, trial: TrialRecord) -> None:
         self._mirror.update(trial)
+        self._suggester.update(trial)
         if trial.state != RUNNING:
             self._keep_if_best(trial)
             self.store.delete(trial.id)

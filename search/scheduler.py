@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from search.logbook import Decision, Logbook
@@ -59,6 +60,13 @@ class GroupedASHA(FIFOScheduler):
         metrics = {key: result[key] for key in ("epoch", *self._logbook.task.metrics, "seconds")}
         state = self._logbook.epoch(record, metrics, lambda: self._decide(record, metrics))
         return TrialScheduler.CONTINUE if state == RUNNING else TrialScheduler.STOP
+
+    def choose_trial_to_run(self, tune_controller) -> Trial | None:
+        """The waiting trial of the lowest number. Ray's own looks for it among all trials that
+        ever were, at every step."""
+        live = tune_controller.get_live_trials()
+        waiting = (trial for trial in live if trial.status == Trial.PENDING)
+        return min(waiting, key=lambda trial: trial.config["number"], default=None)
 
     def on_trial_complete(self, tune_controller, trial, result: dict) -> None:
         """Nothing to do: the decision that ended it was recorded with its epoch."""

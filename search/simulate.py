@@ -284,13 +284,13 @@ def regrets(
     grace_epochs: int = 1,
 ) -> list[float]:
     """Log regrets of one search after each number of epochs in `at` (rising)."""
-    with tempfile.TemporaryDirectory(prefix="simulate-", dir=_fast_folder()) as folder:
+    with tempfile.TemporaryDirectory(prefix="simulate-", dir=fast_folder()) as folder:
         pair = SEARCHERS[searcher](curves, seed, grace_epochs, Path(folder) / "run")
         searches = simulate(curves, pair, at[-1], workers)
         return [log_regret(replays) for replays in searches if replays.epochs in at]
 
 
-def _fast_folder() -> Path | None:
+def fast_folder() -> Path | None:
     """Memory where the system offers it: each epoch waits for the ledger and the study to be on
     disk, which on a disk takes longer than all the rest."""
     memory = Path("/dev/shm")
@@ -444,7 +444,7 @@ def _parser() -> OneLineParser:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Optuna and Ray tell of every trial, and stock OptunaSearch of every nan."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
@@ -477,7 +477,7 @@ def _compare(given) -> int:
             f"--grace-epochs {given.grace_epochs} is more than the "
             f"{curves.max_epochs} epochs that were recorded"
         )
-    with _quiet():
+    with quiet():
         found = compare(
             curves,
             list(dict.fromkeys(given.searchers)),

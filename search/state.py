@@ -51,6 +51,19 @@ class TrialRecord:
         return min(finite, key=lambda record: sign * record[metric], default=None)
 
 
+@dataclass
+class _Leader:
+    """The best trial of a group among the first `seen` that ended there."""
+
+    seen: int = 0
+    trial: TrialRecord | None = None
+    rank: tuple = ()
+
+    def meet(self, trial: TrialRecord, rank: tuple) -> None:
+        if self.trial is None or rank < self.rank:
+            self.trial, self.rank = trial, rank
+
+
 class SearchState:
     """All trials of a search, in order of number, and the retrained winners."""
 
@@ -58,6 +71,8 @@ class SearchState:
         self.header = header
         self.trials: list[TrialRecord] = []
         self.finals: dict[tuple[int, int], dict] = {}  # (trial number, seed) -> metrics
+        self._rankable: dict[object, list[TrialRecord]] = {}  # by group, in order of their end
+        self._leaders: dict[tuple, _Leader] = {}
 
     @classmethod
     def from_events(cls, events: list[dict]) -> SearchState:
@@ -83,20 +98,19 @@ class SearchState:
 
     def best(self, group: object, metric: str, mode: str) -> TrialRecord | None:
         """The trial to choose in a group: by its best epoch, among those that had the full
-        budget; only where there is none, among the pruned."""
+        budget; only where there is none, among the pruned.
 
-        def rank(trial: TrialRecord) -> tuple:
-            value = trial.best_record(metric, mode)[metric]
-            return trial.state != COMPLETE, value if mode == "min" else -value, trial.number
-
-        able = [
-            trial
-            for trial in self.trials
-            if trial.group == group
-            and trial.state in (COMPLETE, PRUNED)
-            and trial.best_record(metric, mode)
-        ]
-        return min(able, key=rank, default=None)
+        What has ended does not change, so each trial is looked at once, however often the best is
+        asked for."""
+        leader = self._leaders.setdefault((group, metric, mode), _Leader())
+        ended = self._rankable.get(group, [])
+        for trial in ended[leader.seen :]:
+            best = trial.best_record(metric, mode)
+            if best is not None:
+                value = best[metric] if mode == "min" else -best[metric]
+                leader.meet(trial, (trial.state != COMPLETE, value, trial.number))
+        leader.seen = len(ended)
+        return leader.trial
 
     def _apply_trial(self, event: dict) -> None:
         self.trials.append(
@@ -119,6 +133,8 @@ class SearchState:
         trial.state, trial.reason = event["state"], event.get("reason", "")
         if trial.state != RUNNING:
             trial.ended = event["time"]
+        if trial.state in (COMPLETE, PRUNED):
+            self._rankable.setdefault(trial.group, []).append(trial)
 
     def _apply_failure(self, event: dict) -> None:
         trial = self.trials[event["number"]]

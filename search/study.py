@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from datetime import UTC, datetime
@@ -29,14 +30,29 @@ def _open_storage(path: Path) -> JournalStorage:
 
     The caller holds the run folder's lock, so a lock file or a half-written last line can only
     be what a killed driver left, and is removed: Optuna would wait for the one and fail on the
-    other. What the line said is written again from the ledger.
+    other. What the line said is written again from the ledger, and so is a whole journal that
+    cannot be read.
     """
     for leftover in path.parent.glob(path.name + ".lock*"):
         leftover.unlink()
     if path.exists():
         raw = path.read_bytes()
         os.truncate(path, raw.rfind(b"\n") + 1)
-    return JournalStorage(JournalFileBackend(str(path)))
+    try:
+        return JournalStorage(_Journal(str(path)))
+    except Exception:  # whatever Optuna makes of a damaged file
+        path.unlink()
+        return JournalStorage(_Journal(str(path)))
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's journal without its waits: for the disk, since the ledger has everything that a
+    power loss may take from here, and for other writers, since the run folder has one."""
+
+    def append_logs(self, logs: list[dict]) -> None:
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with open(self._file_path, "ab") as file:
+            file.write(lines.encode())
 
 
 class StudyMirror:

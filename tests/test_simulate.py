@@ -26,7 +26,7 @@ EPOCHS = 9
 
 @pytest.fixture(autouse=True)
 def quiet():
-    with simulate._quiet():
+    with simulate.quiet():
         yield
 
 

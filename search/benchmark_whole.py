@@ -1,0 +1,292 @@
+"""Whole searches: this project's against the two patterns that tutorials teach.
+
+All three search the space of `search.autoencoders` at one code size, with the same trials, epochs
+and images, and none begins with a preset:
+- ours: a search as the command runs it, without the retraining of its winners;
+- Ray's pattern (ray/tune/examples/mnist_pytorch.py): a function trainable that makes a DataLoader
+  for its trial, random samples, AsyncHyperBandScheduler with our rungs, an actor for each trial;
+- Optuna's (optuna-examples/pytorch/pytorch_simple.py): one process with all cores, TPE and
+  MedianPruner, a DataLoader for each trial.
+
+Trials per hour count what a search was asked for, stopped early or not; time counts from a running
+Ray to the last trial's end. The goal is the validation error that the report gives of its best.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+import ray
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from ray import tune
+from ray.tune.schedulers import AsyncHyperBandScheduler
+
+from models.data import ImageData
+from search.autoencoders import AutoencoderTask
+from search.benchmark_figures import Spread, said, table
+from search.benchmark_overhead import environment_kept, fit_stock
+from search.benchmark_tutorials import Tutorial, tutorial
+from search.cluster import session_limits
+from search.folder import RunFolder
+from search.ledger import read_ledger
+from search.logbook import Logbook
+from search.settings import Settings
+from search.space import Preset, Space
+from search.tables import TableWriter
+from search.task import arrays_from_data, data_from_arrays
+from search.tuner import REDUCTION_FACTOR, build_tuner
+
+GOAL_MSE = 0.02097  # test error of the report's best, its `sae`
+AIM_CPU, AIM_GPU = 5.0, 50.0  # times the trials per hour of Ray's pattern
+GPU_SHARES = (1.0, 0.5, 0.25, 0.125)
+LATENT_SIZE = 128
+
+
+@dataclass(frozen=True)
+class UnbegunTask(AutoencoderTask):
+    """A search of autoencoders that begins with nobody's setting."""
+
+    def presets(self) -> tuple[Preset, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is searched, by all three."""
+
+    trials: int
+    max_epochs: int
+    data: ImageData
+    device: str
+
+    @property
+    def task(self) -> UnbegunTask:
+        return UnbegunTask((LATENT_SIZE,), self.max_epochs, "quick")
+
+
+@dataclass
+class Course:
+    """What a search measured, and when, in seconds from its beginning."""
+
+    seconds: float = 0.0
+    values: list[tuple[float, float]] = field(default_factory=list)  # (when, validation MSE)
+
+    def goal_s(self) -> float | None:
+        """When the goal was reached first; None if never."""
+        return min((when for when, value in self.values if value < GOAL_MSE), default=None)
+
+
+def ours(size: Size, folder: Path, gpus_per_trial: float = 0.0) -> Course:
+    begin, start = time.time(), time.perf_counter()
+    run = RunFolder(folder)
+    run.create()
+    Logbook.begin(run, {"seed": 0, "sampler": "tpe", "data": {}})
+    logbook = Logbook(run, size.task)
+    tables = TableWriter(logbook)
+    settings = Settings(num_samples=size.trials, gpus_per_trial=gpus_per_trial)
+    with environment_kept():
+        arrays = ray.put(arrays_from_data(size.data))
+        build_tuner(logbook, session_limits(settings), arrays, [tables.write_if_due]).fit()
+    tables.write()
+    seconds = time.perf_counter() - start
+    events, _ = read_ledger(run.ledger)
+    epochs = [event for event in events if event["event"] == "epoch"]
+    return Course(seconds, [(e["time"] - begin, e["record"]["validation_mse"]) for e in epochs])
+
+
+class _Listener(tune.Callback):
+    """Notes every result of a stock Tuner."""
+
+    def __init__(self):
+        self.start, self.values = time.perf_counter(), []
+
+    def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+        self.values.append((time.perf_counter() - self.start, result["validation_mse"]))
+
+
+def ray_pattern(size: Size, folder: Path) -> Course:
+    listener = _Listener()
+    arrays = ray.put(arrays_from_data(size.data))
+    trainable = tune.with_parameters(_train, size_of=(size.max_epochs, size.device), arrays=arrays)
+    gpus = 1 if size.device == "cuda" else 0
+    fit_stock(
+        tune.Tuner(
+            tune.with_resources(trainable, {"cpu": 1, "gpu": gpus}),
+            param_space=ray_space(size.task.space()),
+            tune_config=tune.TuneConfig(
+                metric="validation_mse",
+                mode="min",
+                num_samples=size.trials,
+                scheduler=AsyncHyperBandScheduler(
+                    max_t=size.max_epochs, grace_period=1, reduction_factor=REDUCTION_FACTOR
+                ),
+            ),
+            run_config=tune.RunConfig(
+                storage_path=str(folder), name="ray", verbose=0, callbacks=[listener]
+            ),
+        )
+    )
+    return Course(time.perf_counter() - listener.start, listener.values)
+
+
+def _train(config: dict, size_of: tuple[int, str], arrays: dict) -> None:
+    max_epochs, device = size_of
+    task = UnbegunTask((LATENT_SIZE,), max_epochs, "quick")
+    network = _tutorial(task, config, data_from_arrays(arrays), device)
+    for _ in range(max_epochs):
+        network.train_epoch()
+        tune.report({"validation_mse": network.validation_mse()})
+
+
+def _tutorial(task: AutoencoderTask, parameters: dict, data: ImageData, device: str) -> Tutorial:
+    everything = {**parameters, task.space().group: LATENT_SIZE, **task.space().constants}
+    return tutorial(*task.configs(everything, seed=0), data, device)
+
+
+def ray_space(space: Space) -> dict:
+    """The same distributions, as Ray names them."""
+    return {name: _ray_domain(each) for name, each in space.distributions.items()}
+
+
+def _ray_domain(distribution: BaseDistribution):
+    if isinstance(distribution, CategoricalDistribution):
+        return tune.choice(list(distribution.choices))
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if step:  # Ray's own steps leave the range by a rounding error
+        steps = range(round((high - low) / step) + 1)
+        return tune.choice([min(low + step * n, high) for n in steps])
+    return tune.loguniform(low, high) if distribution.log else tune.uniform(low, high)
+
+
+def optuna_pattern(size: Size, folder: Path) -> Course:
+    course, start = Course(), time.perf_counter()
+    space = size.task.space()
+
+    def objective(trial: optuna.Trial) -> float:
+        parameters = {name: _suggest(trial, name, d) for name, d in space.distributions.items()}
+        network = _tutorial(size.task, parameters, size.data, size.device)
+        for epoch in range(1, size.max_epochs + 1):
+            network.train_epoch()
+            value = network.validation_mse()
+            course.values.append((time.perf_counter() - start, value))
+            trial.report(value, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    with _all_cores():
+        pruner = optuna.pruners.MedianPruner()
+        optuna.create_study(direction="minimize", pruner=pruner).optimize(objective, size.trials)
+    course.seconds = time.perf_counter() - start
+    return course
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution):
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    ask = trial.suggest_int if isinstance(distribution, IntDistribution) else trial.suggest_float
+    low, high = distribution.low, distribution.high
+    return ask(name, low, high, step=distribution.step, log=distribution.log)
+
+
+@contextmanager
+def _all_cores():
+    """PyTorch's own number of threads: all cores, which one process has to itself here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+RIVALS: dict[str, Callable[[Size, Path], Course]] = {
+    "Ray's pattern": ray_pattern,
+    "Optuna's pattern": optuna_pattern,
+}
+
+
+def measure(size: Size, repetitions: int = 3) -> dict:
+    """Everything that is printed of this part, JSON-ready; Ray is up."""
+    searches = {**_our_searches(size), **RIVALS}
+    courses: dict[str, list[Course]] = {name: [] for name in searches}
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as root:
+        ours(Size(2, 1, size.data, size.device), Path(root, "warm"))  # workers import, once
+        for repetition in range(repetitions):
+            for place, (name, search) in enumerate(searches.items()):
+                courses[name].append(search(size, Path(root, f"{repetition}-{place}")))
+    first = next(iter(searches))
+    return {
+        "trials": size.trials,
+        "max_epochs": size.max_epochs,
+        "images": len(size.data.train),
+        "dataset": size.data.name,
+        "device": size.device,
+        "goal_mse": GOAL_MSE,
+        "aim": AIM_GPU if size.device == "cuda" else AIM_CPU,
+        "searches": {name: _summary(size, each) for name, each in courses.items()},
+        f"{first} / other": {
+            name: Spread.of_ratios(
+                [course.seconds for course in each], [course.seconds for course in courses[first]]
+            ).as_json()
+            for name, each in courses.items()
+            if name != first
+        },
+    }
+
+
+def _our_searches(size: Size) -> dict[str, Callable[[Size, Path], Course]]:
+    """On a GPU one for each share of it that a trial may take; the default share first."""
+    if size.device != "cuda":
+        return {"ours": ours}
+    shares = sorted(GPU_SHARES, key=lambda share: share != 0.25)
+    return {
+        f"ours, {share:g} GPU a trial": lambda size, folder, share=share: ours(size, folder, share)
+        for share in shares
+    }
+
+
+def _summary(size: Size, courses: list[Course]) -> dict:
+    reached = [when for course in courses if (when := course.goal_s()) is not None]
+    return {
+        "seconds": Spread.of([course.seconds for course in courses]).as_json(),
+        "trials_per_hour": Spread.of(
+            [3600 * size.trials / course.seconds for course in courses]
+        ).as_json(),
+        "epochs": Spread.of([len(course.values) for course in courses]).as_json(),
+        "best_mse": Spread.of(
+            [min(value for _, value in course.values) for course in courses]
+        ).as_json(),
+        "goal_reached": len(reached),
+        "goal_s": Spread.of(reached).as_json() if reached else None,
+    }
+
+
+def as_text(found: dict) -> list[str]:
+    key, ratios = next((k, v) for k, v in found.items() if k.endswith(" / other"))
+    rows = [
+        [
+            name,
+            said(each["trials_per_hour"]),
+            said(ratios[name]) if name in ratios else "",
+            said(each["epochs"]),
+            said(each["best_mse"]),
+            f"{said(each['goal_s'])}, {each['goal_reached']} times" if each["goal_s"] else "never",
+        ]
+        for name, each in found["searches"].items()
+    ]
+    head = ["whole searches", "trials an hour", key.replace("other", "it"), "epochs", "best MSE"]
+    return [
+        *table([*head, f"s to MSE {found['goal_mse']}"], rows),
+        f"{found['trials']} trials of at most {found['max_epochs']} epochs of {found['images']} "
+        f"images of {found['dataset']} on {found['device']}; aim: {found['aim']:g} times Ray's "
+        "pattern",
+    ]
