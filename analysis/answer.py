@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -40,6 +39,7 @@ _TASKS = {
 """Words for what a command searches, in the order of the table's rows."""
 
 _TOLD_SPLITS = ("drawers", "decathlon")
+_ROOM = 56  # letters of a configuration's settings in the table
 _SHARED = ("num_samples", "final_seeds")  # what a resumed search may have been given anew
 
 
@@ -101,13 +101,14 @@ def answer_blocks(chosen: Sequence[Run]) -> Iterator[Block]:
         "Nothing has been measured yet."
     )
     yield answer_table(found)
-    yield from blocks.bullets([*_reading_notes(found), *_run_notes(runs, found)])
+    yield from blocks.bullets(_run_notes(runs, found))
     yield picture(
         "overview",
         answer_figures.answer_figure(_points(found), _dots(found)),
         _caption(found),
     )
     yield from _commands(runs)
+    yield from blocks.bullets(_reading_notes(found))
 
 
 def answers(run: Run) -> list[Answer]:
@@ -130,51 +131,54 @@ def answer_table(found: Sequence[Answer]) -> Table:
             Column("task", lambda row: row["task"], numeric=False),
             Column("data", _data, numeric=False),
             Column("code size", lambda row: count(row["latent_size"])),
-            Column("best configuration", lambda row: row["configuration"] or "-", numeric=False),
             Column("test", _tested),
             Column("seed report", _theirs),
             Column("without a network", _floors, numeric=False),
             Column("test / PCA", lambda row: short(row["test_over_pca"])),
+            Column("best configuration", _configuration, numeric=False),
         ),
     )
 
 
 def repeat_command(run: Run) -> str:
-    """The command that made a run, and flags for what it left to the machine it ran on, or what a
-    later session changed; the last of two equal flags counts. Empty if it is not recorded."""
+    """The command that made a run, with flags for what it left to the machine it ran on, and with
+    what a later session changed. Empty if it is not recorded."""
     argv = run.info.get("argv")
     if not isinstance(argv, list):
         return ""
-    given = _flags([str(word) for word in argv])
+    words = [str(word) for word in argv]
     settled = {"--dataset": run.data["name"], "--budget": text(run.info.get("budget"))}
     if source := text(run.settings.get("autoencoders")):
         settled["--autoencoders"] = PurePath(source).name
-    added = [
-        word
-        for flag, value in settled.items()
-        if value and flag not in given
-        for word in (flag, value)
-    ]
+    for flag, value in settled.items():
+        if value and not _given(words, flag):
+            words += [flag, value]
     if run.settings.get("resume") is True:
         for name in _SHARED:
-            flag, value = f"--{name.replace('_', '-')}", number(run.settings.get(name))
-            if math.isfinite(value) and given.get(flag) != count(value):
-                added += [flag, count(value)]
-    return " ".join([blocks.command_line(run), *([shlex.join(added)] if added else [])])
+            if math.isfinite(value := number(run.settings.get(name))):
+                words = _with_flag(words, f"--{name.replace('_', '-')}", count(value))
+    return blocks.command_line(replace(run, info={**run.info, "argv": words}))
 
 
-def _flags(argv: Sequence[str]) -> dict[str, str]:
-    """The flags of a command line, each with the word that follows it.
+def _with_flag(words: Sequence[str], flag: str, value: str) -> list[str]:
+    """A command line in which a flag has a value, in its old place if it had another.
 
-    >>> _flags(["--seed", "3", "--budget=full", "--resume"])
-    {'--seed': '3', '--budget': 'full', '--resume': ''}
+    >>> _with_flag(["--seed", "3", "--name", "a"], "--seed", "4")
+    ['--seed', '4', '--name', 'a']
+    >>> _with_flag(["--seed=3"], "--seed", "4"), _with_flag([], "--seed", "4")
+    (['--seed=4'], ['--seed', '4'])
     """
-    found = {}
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if word.startswith("--"):
-            flag, equals, value = word.partition("=")
-            found[flag] = value if equals else following
-    return found
+    changed = list(words)
+    for place, word in enumerate(words):
+        if word.startswith(f"{flag}="):
+            changed[place] = f"{flag}={value}"
+        elif word == flag and place + 1 < len(words):
+            changed[place + 1] = value
+    return changed if _given(words, flag) else [*changed, flag, value]
+
+
+def _given(words: Sequence[str], flag: str) -> bool:
+    return any(word == flag or word.startswith(f"{flag}=") for word in words)
 
 
 def _in_order(runs: Iterable[Run]) -> list[Run]:
@@ -275,6 +279,15 @@ def _tested(row: Row) -> str:
         shown += f"; probe {probe}"
     marks = "†" * row["short_of_budget"] + "‡" * (not row["finished"])
     return f"{shown} {marks}".rstrip() if shown != "-" else shown
+
+
+def _configuration(row: Row) -> str:
+    """What there is room for on one screen; the part on each run, and the CSV, have all."""
+    name, colon, settings = row["configuration"].partition(": ")
+    parts = settings.split(", ")
+    kept = [part for place, part in enumerate(parts) if len(", ".join(parts[: place + 1])) <= _ROOM]
+    more = ", …" if len(kept) < len(parts) else ""
+    return f"{name}{colon}{', '.join(kept)}{more}" or "-"
 
 
 def _theirs(row: Row) -> str:
@@ -433,8 +446,7 @@ def _run_notes(runs: Sequence[Run], found: Sequence[Answer]) -> Iterator[str]:
             state = blocks.known(run.info.get("state"))
             yield (
                 f"‡ **{_named(run)}: the search is not finished** (it is {state}, "
-                f"{len(run.trials)} of {wanted} trials begun); `{blocks.resume_command(run)}` "
-                "goes on with it."
+                f"{len(run.trials)} of {wanted} trials begun)."
             )
     for one in found:
         full = blocks.known(one.run.settings.get("max_epochs"))
@@ -532,9 +544,9 @@ def _caption(found: Sequence[Answer]) -> str:
 
 def _commands(runs: Sequence[Run]) -> Iterator[Block]:
     yield (
-        "Each of these commands repeats a search, its choice and its test, in a place where no run "
-        "folder of its name is yet. The seed is the same; where trials run side by side, or a time "
-        "budget ends them, another machine may sample others."
+        "Each of these commands repeats the search behind its rows, with its choice and its test, "
+        "in a place where no run folder of its name is yet. The seed is the same; where trials run "
+        "side by side, or a time budget ends them, another machine may sample others."
     )
     for run in runs:
         yield _command(run)
