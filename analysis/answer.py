@@ -169,11 +169,11 @@ def _with_flag(words: Sequence[str], flag: str, value: str) -> list[str]:
     (['--seed=4'], ['--seed', '4'])
     """
     changed = list(words)
-    for place, word in enumerate(words):
+    for turn, word in enumerate(words):
         if word.startswith(f"{flag}="):
-            changed[place] = f"{flag}={value}"
-        elif word == flag and place + 1 < len(words):
-            changed[place + 1] = value
+            changed[turn] = f"{flag}={value}"
+        elif word == flag and turn + 1 < len(words):
+            changed[turn + 1] = value
     return changed if _given(words, flag) else [*changed, flag, value]
 
 
@@ -285,7 +285,7 @@ def _configuration(row: Row) -> str:
     """What there is room for on one screen; the part on each run, and the CSV, have all."""
     name, colon, settings = row["configuration"].partition(": ")
     parts = settings.split(", ")
-    kept = [part for place, part in enumerate(parts) if len(", ".join(parts[: place + 1])) <= _ROOM]
+    kept = [part for turn, part in enumerate(parts) if len(", ".join(parts[: turn + 1])) <= _ROOM]
     more = ", …" if len(kept) < len(parts) else ""
     return f"{name}{colon}{', '.join(kept)}{more}" or "-"
 

@@ -113,7 +113,10 @@ def choice(run: Run) -> str:
 
 def deviations(chosen: Iterable[Result]) -> str:
     """What ± and (search) mean in a table of winners, as a sentence."""
-    if all(winner.seeds for winner in chosen):
+    listed = list(chosen)
+    if not listed:
+        return "Nothing has been measured yet."
+    if all(winner.seeds for winner in listed):
         return "± is the standard deviation over the seeds of the retrained networks."
     return (
         "Where no winner was retrained there is no test figure; (search) marks a figure of "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -61,6 +61,7 @@ _STYLE = {
     "text.parse_math": False,  # words from a run folder are no formulas
 }
 _BAD = ("diverged", "error")
+_FEW_DECADES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ def png(figure: Figure) -> bytes:
     """The figure as a PNG of 256 colours, a third of the bytes; equal figures give equal bytes."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     with matplotlib.style.context(_STYLE, after_reset=True):
+        _lay_out(figure)
         figure.savefig(drawn, format="png", dpi=DPI)
     # Undithered: a flat colour stays flat.
     palette = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -145,8 +147,17 @@ def svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     style = {**_STYLE, "svg.hashsalt": "autoencoder-search", "svg.fonttype": "none"}
     with matplotlib.style.context(style, after_reset=True):
+        _lay_out(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Let the layout engine do its work once: it takes as long as drawing, and would do it for
+    each file."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
 
 
 @styled
@@ -229,7 +240,9 @@ def trial_curves(run: Run, panels: Mapping[Group, Panel]) -> Figure | None:
     for axes in grid.flat:
         _set_axes(axes, scale, curves["epoch"].max(), limits)
     seen = [level for level in levels if level.within(limits)]
-    legend = _trial_legend(curves, bool(set(panels) & set(chosen)), seen)
+    drawn = curves[curves[run.group].isin(set(panels))]
+    won = {winner.trial for group, winner in chosen.items() if group in panels}
+    legend = _trial_legend(drawn, won, seen)
     figure.legend(handles=legend, loc="outside lower center", ncols=3)
     return figure
 
@@ -270,9 +283,11 @@ def draw_level(axes: Axes, value: float, look: Mapping[str, Any], label: str = "
 
 
 def plain_log_ticks(axis: Any, low: float, high: float) -> None:
-    """Ticks at 1, 2 and 5 of each decade, or at the decades alone where many are spanned."""
-    many = math.log10(max(high, 1e-30) / max(low, 1e-30)) > 2.6
-    axis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0)))
+    """Ticks at 1, 2 and 5 of each decade; at the decades alone where many are spanned, and at more
+    numbers where less than one is."""
+    decades = math.log10(max(high, 1e-30) / max(low, 1e-30))
+    subs = (1.0,) if decades > 2.6 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=_FEW_DECADES if decades < 0.75 else subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -330,16 +345,35 @@ def _ends(axes: Axes, curves: list[np.ndarray], marker: str, colour: str, alpha:
         axes.plot(ends[:, 0], ends[:, 1], marker, color=colour, alpha=alpha, markersize=4)
 
 
-def _trial_legend(curves: pd.DataFrame, won: bool, levels: Iterable[Level]) -> list[Line2D]:
+def not_to_the_end(states: Iterable[str]) -> str:
+    """What a legend calls trials without the last epoch, by the states that there are; empty if
+    there are none.
+
+    >>> not_to_the_end(["complete", "pruned"]), not_to_the_end(["running"]), not_to_the_end([])
+    ('stopped early', 'not finished', '')
+    """
+    words = {"pruned": "stopped early", "running": "not finished"}
+    found = set(states)
+    return " or ".join(said for state, said in words.items() if state in found)
+
+
+def _trial_legend(
+    curves: pd.DataFrame, won: Collection[str], levels: Iterable[Level]
+) -> list[Line2D]:
     """Entries for what the panels really hold; colours differ by panel, so these are grey."""
-    states = set(curves["state"])
+    others = curves[~curves["id"].isin(won)]
+    states = set(others["state"])
     looks = [
-        ("winner", {"color": "#000000", "linewidth": 2.4, "marker": MARKERS[0]}, won),
+        (
+            "winner",
+            {"color": "#000000", "linewidth": 2.4, "marker": MARKERS[0]},
+            len(others) < len(curves),
+        ),
         ("complete", {"color": "#000000", "linewidth": 0.8}, "complete" in states),
         (
-            "stopped early",
+            not_to_the_end(states),
             {"color": FAINT, "linewidth": 0.8, "marker": "."},
-            bool(states & {"pruned", "running"}),
+            bool(not_to_the_end(states)),
         ),
         (
             "diverged or failed",

@@ -22,6 +22,7 @@ from analysis.tables import accuracy, spread
 AGREES = "ours **agrees**"
 DIFFERS = "ours **differs**"
 NEITHER = "ours shows **neither**, for seeds of one configuration differ as much"
+WITHIN_CHANCE = "ours shows **neither**, for seeds and so few test images leave as much to chance"
 APART = 2 * math.sqrt(2)
 """Standard deviations over seeds by which two networks differ that are told apart: twice the
 deviation of a difference of two."""
@@ -101,10 +102,11 @@ def judgements(claims: Mapping[str, Iterator[str]], gap: Callable[[str], str]) -
         yield gap(f"Not judged yet ({', '.join(left)})")
 
 
-def agreement(gain: float, least: float) -> str:
-    """By how much ours goes the way the report says, and the least that counts (nan: any)."""
+def agreement(gain: float, least: float, neither: str = NEITHER) -> str:
+    """By how much ours goes the way the report says, the least that counts (nan: any), and what
+    is said of less."""
     if abs(gain) < or_zero(least) or gain == 0:
-        return NEITHER
+        return neither
     return AGREES if gain > 0 else DIFFERS
 
 

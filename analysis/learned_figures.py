@@ -24,6 +24,7 @@ from analysis.figures import (
     MARKERS,
     ZOOM,
     mosaic,
+    not_to_the_end,
     plain_log_ticks,
     show_mosaic,
     styled,
@@ -159,8 +160,8 @@ def maps(found: Mapping[Group, CodeMap]) -> Figure | None:
 
 @styled
 def error_and_accuracy(trials: pd.DataFrame, sizes: Sequence[Group]) -> Figure | None:
-    """Trials with `size`, `error`, `accuracy`, `complete`, `won`: complete ones filled, others
-    hollow, winners ringed."""
+    """Trials with `size`, `error`, `accuracy`, `state`, `complete`, `won`: complete ones filled,
+    others hollow, winners ringed."""
     if trials.empty:
         return None
     figure = Figure(figsize=(6.6, 4.2), layout="constrained")
@@ -227,7 +228,7 @@ def _legend(trials: pd.DataFrame, sizes: Sequence[Group]) -> list[Line2D]:
     ]
     states = [
         ("complete", FAINT, trials["complete"].any()),
-        ("stopped early", "none", not trials["complete"].all()),
+        (not_to_the_end(trials["state"]), "none", not trials["complete"].all()),
     ]
     entries += [
         Line2D(

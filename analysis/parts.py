@@ -30,8 +30,9 @@ from analysis.findings_probes import probe_findings
 from analysis.frechet import distances
 from analysis.learned import learned_blocks
 from analysis.probe_perceptrons import perceptrons_blocks
-from analysis.runs import Run, Skipped, text, winners
+from analysis.runs import Run, Skipped, preset_results, text, winners
 from analysis.search_course import course_blocks
+from analysis.seed_report import MODELS
 from analysis.study import study_blocks
 from analysis.tables import escape
 
@@ -114,6 +115,14 @@ def _reproduced(study: Study) -> Content:
 
 def _autoencoders_reproduced(run: Run) -> Iterator[Block]:
     yield from autoencoders.autoencoder_blocks(run)
+    names = {model.preset for model in MODELS}
+    if not names & {result.preset for result in preset_results(run)}:
+        yield (
+            "This run has none of the report's models, so nothing is reproduced here: a search "
+            f"for the lowest error trains them, as `{FILLED_BY[AUTOENCODERS]}` does."
+        )
+        return
+    yield from autoencoders.report_blocks(run)
     caption = "Training loss of the sparse autoencoder and of the deeper one, by step, log-log."
     yield picture("sae-by-step", sae_by_step(run), caption)
     yield from _findings(autoencoder_findings(run))

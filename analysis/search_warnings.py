@@ -95,7 +95,12 @@ def warning_blocks(run: Run, chosen: dict[Group, Result]) -> Iterator[Block]:
             "what was searched."
         )
     if not notes:
-        yield "None: no winner sits on an edge, is tied, or short."
+        hand = [group_name(run, group) for group in chosen if group not in sampled]
+        yield "None: no winner sits on an edge, is tied, or short." + (
+            f" {_presets(hand)} a preset, which has no edge, for it was not sampled."
+            if hand
+            else ""
+        )
     yield from blocks.bullets(notes)
     sets = {group: near for group in chosen if (near := tied(run, chosen[group])) is not None}
     sets = {group: near for group, near in sets.items() if len(near) > 1}
@@ -303,6 +308,11 @@ def _settings(run: Run, trial: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's parameters: what stands between its preset and its epochs in trials.csv."""
     names = [name for name in run.trials.columns if not name.startswith(("best_", "last_"))]
     return {name: trial[name] for name in names if name not in NO_PARAMETERS}
+
+
+def _presets(names: Sequence[str]) -> str:
+    """Groups whose winner is a preset as the start of a sentence, named where they are few."""
+    return f"Of {len(names) if len(names) > MOST_GROUPS else enumerated(names)} the winner is"
 
 
 def _winners(names: Sequence[str]) -> str:
