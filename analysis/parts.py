@@ -20,6 +20,7 @@ from analysis.blocks import (
     metric_words,
     picture,
     provenance,
+    resume_command,
     where,
 )
 from analysis.compare import compare_blocks
@@ -30,7 +31,7 @@ from analysis.findings_probes import probe_findings
 from analysis.frechet import distances
 from analysis.learned import learned_blocks
 from analysis.probe_perceptrons import perceptrons_blocks
-from analysis.runs import Run, Skipped, preset_results, text, winners
+from analysis.runs import Run, Skipped, mapping, preset_results, text, winners
 from analysis.search_course import course_blocks
 from analysis.seed_report import MODELS
 from analysis.study import study_blocks
@@ -115,17 +116,24 @@ def _reproduced(study: Study) -> Content:
 
 def _autoencoders_reproduced(run: Run) -> Iterator[Block]:
     yield from autoencoders.autoencoder_blocks(run)
-    names = {model.preset for model in MODELS}
-    if not names & {result.preset for result in preset_results(run)}:
-        yield (
-            "This run has none of the report's models, so nothing is reproduced here: a search "
-            f"for the lowest error trains them, as `{FILLED_BY[AUTOENCODERS]}` does."
-        )
+    names = [model.preset for model in MODELS]
+    if run.finished and not {result.preset for result in preset_results(run)} & {*names}:
+        yield _without_presets(run, names)
         return
     yield from autoencoders.report_blocks(run)
     caption = "Training loss of the sparse autoencoder and of the deeper one, by step, log-log."
     yield picture("sae-by-step", sae_by_step(run), caption)
     yield from _findings(autoencoder_findings(run))
+
+
+def _without_presets(run: Run, names: Sequence[str]) -> str:
+    """What stands for the report's models where a search ended before their turn."""
+    turns = [turn for turn, name in enumerate(mapping(run.info.get("presets")), 1) if name in names]
+    command = f"{resume_command(run)} --num-samples {max(turns)}" if turns else None
+    return (
+        "None of the report's models was trained in this run, so nothing of it is reproduced here; "
+        f"`{command or FILLED_BY[AUTOENCODERS]}` trains them."
+    )
 
 
 def _classifiers_reproduced(run: Run) -> Iterator[Block]:
