@@ -16,6 +16,7 @@ from analysis.blocks import Block, picture
 from analysis.classifiers import as_printed
 from analysis.latent_probes import best_on_validation, configurations, place
 from analysis.runs import Floor, Group, Result, Run, number, text, winners
+from analysis.search_words import enumerated
 from analysis.seed_report import BEST_TEST_LOSS, PROBE_ACCURACY, TEST_ACCURACY
 from analysis.tables import (
     Column,
@@ -321,7 +322,8 @@ def _error_sentence(found: Sequence[Answer]) -> Iterator[str]:
     if not known:
         return
     parts = [
-        f"{_listed([_error(one) for one in mine])} on {_where(run)}" for run, mine in _by_run(known)
+        f"{enumerated([_error(one) for one in mine])} on {_where(run)}"
+        for run, mine in _by_run(known)
     ]
     sentence = f"**Autoencoders** reach a mean squared error per pixel of {'; and of '.join(parts)}"
     beside = [one for one in known if math.isfinite(one.theirs[0])]
@@ -351,10 +353,10 @@ def _accuracy_sentence(found: Sequence[Answer]) -> Iterator[str]:
     known = [one for one in found if not one.of_images and math.isfinite(one.value)]
     images = [one for one in known if one.run.command == "classifiers"]
     if images:
-        yield f"**Classifiers** reach an accuracy of {_listed([_share(one) for one in images])}."
+        yield f"**Classifiers** reach an accuracy of {enumerated([_share(one) for one in images])}."
     codes = [_best_code(mine) for _, mine in _by_run(known) if mine[0] not in images]
     if codes:
-        yield f"**From codes alone** the best reaches {_listed([_share(one) for one in codes])}."
+        yield f"**From codes alone** the best reaches {enumerated([_share(one) for one in codes])}."
 
 
 def _best_code(mine: Sequence[Answer]) -> Answer:
@@ -372,15 +374,6 @@ def _share(one: Answer) -> str:
     code = "" if one.size is None else f" at code {one.size}"
     told = f" ({', '.join(beside)})" if beside else ""
     return f"{accuracy(one.value)} on {_where(one.run)}{code}{told}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """Parts as a list in a sentence.
-
-    >>> _listed(["a", "b", "c"]), _listed(["a"])
-    ('a, b and c', 'a')
-    """
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _by_run(found: Iterable[Answer]) -> list[tuple[Run, list[Answer]]]:

@@ -12,8 +12,15 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from analysis import tables
-from analysis.runs import Group, Result, Run, Skipped, column, mapping, number, text
+from analysis.runs import FAILED, Group, Result, Run, Skipped, column, mapping, number, text
 from analysis.tables import Table, escape
+
+COMMANDS = {
+    "autoencoders": "Autoencoders",
+    "classifiers": "Classifiers",
+    "latent_probes": "Classifiers of codes",
+}
+"""Of each command that a run folder may come from, in the report's order, its heading."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,7 @@ def bullets(notes: Iterable[str]) -> Iterator[str]:
 
 def files(run: Run, best: str) -> Iterator[Block]:
     """What is where; `best` names the winners' folders."""
-    for state in ("diverged", "error"):
+    for state in FAILED:
         names = list(run.trials.loc[run.trials["state"] == state, "id"])
         if names:
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""

@@ -24,7 +24,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
-from analysis.runs import Group, Run, column, preset_results, winners
+from analysis.runs import FAILED, Group, Run, column, preset_results, winners
 
 DPI = 150
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -60,7 +60,6 @@ _STYLE = {
     "lines.markersize": 4.5,
     "text.parse_math": False,  # words from a run folder are no formulas
 }
-_BAD = ("diverged", "error")
 _FEW_DECADES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
@@ -181,7 +180,7 @@ def preset_curves(run: Run, names: Sequence[str], panels: Sequence[Panel]) -> Fi
                 values.where(panel.scale.drawn(values)),
                 **_look(place),
                 label=_once(name, said),
-                markevery=_marks(curve),
+                markevery=marks(len(curve)),
                 markerfacecolor="white",
             )
         for level in panel.levels:
@@ -214,7 +213,7 @@ def trial_curves(run: Run, panels: Mapping[Group, Panel]) -> Figure | None:
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(8 if columns > 1 else 6, 1 + 3.1 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    sound = curves.loc[~curves["state"].isin(_BAD), "value"]
+    sound = curves.loc[~curves["state"].isin(FAILED), "value"]
     levels = [level for panel in panels.values() for level in panel.levels]
     limits = scale.limits(
         curves["value"] if sound.empty else sound, [level.value for level in levels]
@@ -320,7 +319,7 @@ def _draw_trials(axes: Axes, curves: pd.DataFrame, winner: str, colour: str) -> 
     for _, curve in curves.groupby("id", sort=True):
         points = curve[["epoch", "value"]].to_numpy()
         state = curve["state"].iloc[0]
-        (complete if state == "complete" else bad if state in _BAD else stopped).append(points)
+        (complete if state == "complete" else bad if state in FAILED else stopped).append(points)
     faint = float(np.clip(12 / max(len(stopped), 1), 0.25, 0.7))
     axes.add_collection(LineCollection(stopped, colors=FAINT, linewidths=0.7, alpha=faint))
     _ends(axes, stopped, ".", FAINT, faint)
@@ -334,7 +333,7 @@ def _draw_trials(axes: Axes, curves: pd.DataFrame, winner: str, colour: str) -> 
         color=colour,
         linewidth=2.4,
         marker=MARKERS[0],
-        markevery=_marks(best),
+        markevery=marks(len(best)),
         zorder=4,
     )
 
@@ -378,7 +377,7 @@ def _trial_legend(
         (
             "diverged or failed",
             {"color": "#000000", "linestyle": "", "marker": "x"},
-            bool(states & set(_BAD)),
+            bool(states & set(FAILED)),
         ),
     ]
     distinct = {level.label: level for level in levels}.values()
@@ -402,12 +401,15 @@ def _colour(place: int) -> str:
     return COLOURS[place % len(COLOURS)]
 
 
-def _marks(curve: pd.DataFrame) -> list[int]:
-    """Where to set markers: at most some eight, evenly apart on a log scale, and the last."""
-    if curve.empty:
+def marks(points: int) -> list[int]:
+    """Where to set the markers of a line: at most eight, evenly apart on a log scale, and the last.
+
+    >>> marks(20), marks(0)
+    ([0, 1, 3, 5, 7, 12, 19], [])
+    """
+    if not points:
         return []
-    last = len(curve) - 1
-    return sorted({int(round(place)) for place in np.geomspace(1, last + 1, 8) - 1})
+    return sorted({int(round(place)) for place in np.geomspace(1, points, 8) - 1})
 
 
 def _log_limits(values: np.ndarray, levels: Sequence[float]) -> tuple[float, float]:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import blocks
-from analysis.runs import Result, Run, column, mapping, preset_results
+from analysis.runs import FAILED, Result, Run, column, mapping, preset_results
 from analysis.seed_report import MODELS
 from analysis.tables import accuracy, spread
 
@@ -70,7 +70,7 @@ class Presets:
     def gap(self, claim: str, names: Iterable[str]) -> str:
         """What cannot be judged, why, and the command that changes that."""
         missing = [name for name in names if not self.known(name)]
-        bad = [name for name in missing if self._state(name) in ("diverged", "error")]
+        bad = [name for name in missing if self._state(name) in FAILED]
         rest = [name for name in missing if name not in bad]
         why = [f"{_listed(bad)} diverged or failed"] if bad else []
         why += [f"{_listed(rest)} not trained to the end"] if rest else []

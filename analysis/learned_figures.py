@@ -23,6 +23,7 @@ from analysis.figures import (
     GAP,
     MARKERS,
     ZOOM,
+    marks,
     mosaic,
     not_to_the_end,
     plain_log_ticks,
@@ -107,7 +108,7 @@ def spread(found: Mapping[Group, np.ndarray]) -> Figure | None:
             color=COLOURS[turn],
             linestyle=DASHES[turn],
             marker=MARKERS[turn],
-            markevery=_marks(len(units)),
+            markevery=marks(len(units)),
             markerfacecolor="white",
             label=f"code {size}",
         )
@@ -315,8 +316,3 @@ def _kind_look(place: int) -> dict[str, Any]:
 def _short(name: str) -> str:
     words = name.replace("_", " ")
     return words if len(words) <= NAME else f"{words[: NAME - 1]}…"
-
-
-def _marks(length: int) -> list[int]:
-    """Where to set markers: at most some eight, evenly apart on a log scale, and the last."""
-    return sorted({int(round(place)) for place in np.geomspace(1, length, 8) - 1})

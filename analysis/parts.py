@@ -12,6 +12,7 @@ from analysis.autopsy import provenance as autopsy_provenance
 from analysis.autopsy import where as where_of_autopsy
 from analysis.autopsy_section import autopsy_blocks
 from analysis.blocks import (
+    COMMANDS,
     Block,
     Heading,
     bullets,
@@ -37,14 +38,7 @@ from analysis.seed_report import MODELS
 from analysis.study import study_blocks
 from analysis.tables import escape
 
-AUTOENCODERS, CLASSIFIERS, PROBES = "autoencoders", "classifiers", "latent_probes"
-
-NAMES = {
-    AUTOENCODERS: "Autoencoders",
-    CLASSIFIERS: "Classifiers",
-    PROBES: "Classifiers of codes",
-}
-"""Of each command that a run folder may come from, in the report's order, its heading."""
+AUTOENCODERS, CLASSIFIERS, PROBES = COMMANDS
 
 FILLED_BY = {
     AUTOENCODERS: "python -m search.autoencoders --num-samples 50",
@@ -94,7 +88,7 @@ def parts(study: Study) -> list[tuple[str, Content]]:
 
 def title(run: Run) -> str:
     """What a heading calls a run."""
-    return f"{NAMES[run.command]} on {where(run)}{_goal(run)}: {escape(run.name)}"
+    return f"{COMMANDS[run.command]} on {where(run)}{_goal(run)}: {escape(run.name)}"
 
 
 def _goal(run: Run) -> str:
@@ -153,7 +147,7 @@ def _findings(found: Iterable[str]) -> Iterator[Block]:
 
 
 def _searches(study: Study) -> Content:
-    for command in NAMES:
+    for command in COMMANDS:
         yield from _each(study, command, _search)
 
 
@@ -188,7 +182,7 @@ def _distances(study: Study) -> Content:
 
 
 def _provenance(study: Study) -> Content:
-    for command in NAMES:
+    for command in COMMANDS:
         for run in study.of(command):
             yield run.name, Heading(f"### {title(run)}")
             for block in (*provenance(run), *files(run, BEST[command])):
@@ -222,7 +216,7 @@ def _each(study: Study, command: str, write: Callable[[Run], Iterator[Block]]) -
     """What is written of each run of a command, below its heading; else how to make one."""
     runs: Sequence[Run] = study.of(command)
     if not runs:
-        yield "", Heading(f"### {NAMES[command]}")
+        yield "", Heading(f"### {COMMANDS[command]}")
         yield "", f"No run of it was found; this makes one:\n\n```\n{FILLED_BY[command]}\n```"
     for run in runs:
         yield run.name, Heading(f"### {title(run)}")
