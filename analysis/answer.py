@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -17,6 +16,7 @@ from analysis.blocks import Block, picture
 from analysis.classifiers import as_printed
 from analysis.latent_probes import best_on_validation, configurations, place
 from analysis.runs import Floor, Group, Result, Run, number, text, winners
+from analysis.search_words import enumerated
 from analysis.seed_report import BEST_TEST_LOSS, PROBE_ACCURACY, TEST_ACCURACY
 from analysis.tables import (
     Column,
@@ -40,6 +40,7 @@ _TASKS = {
 """Words for what a command searches, in the order of the table's rows."""
 
 _TOLD_SPLITS = ("drawers", "decathlon")
+_ROOM = 56  # letters of a configuration's settings in the table
 _SHARED = ("num_samples", "final_seeds")  # what a resumed search may have been given anew
 
 
@@ -101,13 +102,14 @@ def answer_blocks(chosen: Sequence[Run]) -> Iterator[Block]:
         "Nothing has been measured yet."
     )
     yield answer_table(found)
-    yield from blocks.bullets([*_reading_notes(found), *_run_notes(runs, found)])
+    yield from blocks.bullets(_run_notes(runs, found))
     yield picture(
         "overview",
         answer_figures.answer_figure(_points(found), _dots(found)),
         _caption(found),
     )
     yield from _commands(runs)
+    yield from blocks.bullets(_reading_notes(found))
 
 
 def answers(run: Run) -> list[Answer]:
@@ -130,51 +132,54 @@ def answer_table(found: Sequence[Answer]) -> Table:
             Column("task", lambda row: row["task"], numeric=False),
             Column("data", _data, numeric=False),
             Column("code size", lambda row: count(row["latent_size"])),
-            Column("best configuration", lambda row: row["configuration"] or "-", numeric=False),
             Column("test", _tested),
             Column("seed report", _theirs),
             Column("without a network", _floors, numeric=False),
             Column("test / PCA", lambda row: short(row["test_over_pca"])),
+            Column("best configuration", _configuration, numeric=False),
         ),
     )
 
 
 def repeat_command(run: Run) -> str:
-    """The command that made a run, and flags for what it left to the machine it ran on, or what a
-    later session changed; the last of two equal flags counts. Empty if it is not recorded."""
+    """The command that made a run, with flags for what it left to the machine it ran on, and with
+    what a later session changed. Empty if it is not recorded."""
     argv = run.info.get("argv")
     if not isinstance(argv, list):
         return ""
-    given = _flags([str(word) for word in argv])
+    words = [str(word) for word in argv]
     settled = {"--dataset": run.data["name"], "--budget": text(run.info.get("budget"))}
     if source := text(run.settings.get("autoencoders")):
         settled["--autoencoders"] = PurePath(source).name
-    added = [
-        word
-        for flag, value in settled.items()
-        if value and flag not in given
-        for word in (flag, value)
-    ]
+    for flag, value in settled.items():
+        if value and not _given(words, flag):
+            words += [flag, value]
     if run.settings.get("resume") is True:
         for name in _SHARED:
-            flag, value = f"--{name.replace('_', '-')}", number(run.settings.get(name))
-            if math.isfinite(value) and given.get(flag) != count(value):
-                added += [flag, count(value)]
-    return " ".join([blocks.command_line(run), *([shlex.join(added)] if added else [])])
+            if math.isfinite(value := number(run.settings.get(name))):
+                words = _with_flag(words, f"--{name.replace('_', '-')}", count(value))
+    return blocks.command_line(replace(run, info={**run.info, "argv": words}))
 
 
-def _flags(argv: Sequence[str]) -> dict[str, str]:
-    """The flags of a command line, each with the word that follows it.
+def _with_flag(words: Sequence[str], flag: str, value: str) -> list[str]:
+    """A command line in which a flag has a value, in its old place if it had another.
 
-    >>> _flags(["--seed", "3", "--budget=full", "--resume"])
-    {'--seed': '3', '--budget': 'full', '--resume': ''}
+    >>> _with_flag(["--seed", "3", "--name", "a"], "--seed", "4")
+    ['--seed', '4', '--name', 'a']
+    >>> _with_flag(["--seed=3"], "--seed", "4"), _with_flag([], "--seed", "4")
+    (['--seed=4'], ['--seed', '4'])
     """
-    found = {}
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if word.startswith("--"):
-            flag, equals, value = word.partition("=")
-            found[flag] = value if equals else following
-    return found
+    changed = list(words)
+    for turn, word in enumerate(words):
+        if word.startswith(f"{flag}="):
+            changed[turn] = f"{flag}={value}"
+        elif word == flag and turn + 1 < len(words):
+            changed[turn + 1] = value
+    return changed if _given(words, flag) else [*changed, flag, value]
+
+
+def _given(words: Sequence[str], flag: str) -> bool:
+    return any(word == flag or word.startswith(f"{flag}=") for word in words)
 
 
 def _in_order(runs: Iterable[Run]) -> list[Run]:
@@ -277,6 +282,15 @@ def _tested(row: Row) -> str:
     return f"{shown} {marks}".rstrip() if shown != "-" else shown
 
 
+def _configuration(row: Row) -> str:
+    """What there is room for on one screen; the part on each run, and the CSV, have all."""
+    name, colon, settings = row["configuration"].partition(": ")
+    parts = settings.split(", ")
+    kept = [part for turn, part in enumerate(parts) if len(", ".join(parts[: turn + 1])) <= _ROOM]
+    more = ", …" if len(kept) < len(parts) else ""
+    return f"{name}{colon}{', '.join(kept)}{more}" or "-"
+
+
 def _theirs(row: Row) -> str:
     lowest, highest = row["seed_report_lowest"], row["seed_report_highest"]
     return mse(lowest) if _of_images(row) else as_printed(lowest, highest)
@@ -308,7 +322,8 @@ def _error_sentence(found: Sequence[Answer]) -> Iterator[str]:
     if not known:
         return
     parts = [
-        f"{_listed([_error(one) for one in mine])} on {_where(run)}" for run, mine in _by_run(known)
+        f"{enumerated([_error(one) for one in mine])} on {_where(run)}"
+        for run, mine in _by_run(known)
     ]
     sentence = f"**Autoencoders** reach a mean squared error per pixel of {'; and of '.join(parts)}"
     beside = [one for one in known if math.isfinite(one.theirs[0])]
@@ -338,10 +353,10 @@ def _accuracy_sentence(found: Sequence[Answer]) -> Iterator[str]:
     known = [one for one in found if not one.of_images and math.isfinite(one.value)]
     images = [one for one in known if one.run.command == "classifiers"]
     if images:
-        yield f"**Classifiers** reach an accuracy of {_listed([_share(one) for one in images])}."
+        yield f"**Classifiers** reach an accuracy of {enumerated([_share(one) for one in images])}."
     codes = [_best_code(mine) for _, mine in _by_run(known) if mine[0] not in images]
     if codes:
-        yield f"**From codes alone** the best reaches {_listed([_share(one) for one in codes])}."
+        yield f"**From codes alone** the best reaches {enumerated([_share(one) for one in codes])}."
 
 
 def _best_code(mine: Sequence[Answer]) -> Answer:
@@ -359,15 +374,6 @@ def _share(one: Answer) -> str:
     code = "" if one.size is None else f" at code {one.size}"
     told = f" ({', '.join(beside)})" if beside else ""
     return f"{accuracy(one.value)} on {_where(one.run)}{code}{told}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """Parts as a list in a sentence.
-
-    >>> _listed(["a", "b", "c"]), _listed(["a"])
-    ('a, b and c', 'a')
-    """
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _by_run(found: Iterable[Answer]) -> list[tuple[Run, list[Answer]]]:
@@ -433,8 +439,7 @@ def _run_notes(runs: Sequence[Run], found: Sequence[Answer]) -> Iterator[str]:
             state = blocks.known(run.info.get("state"))
             yield (
                 f"‡ **{_named(run)}: the search is not finished** (it is {state}, "
-                f"{len(run.trials)} of {wanted} trials begun); `{blocks.resume_command(run)}` "
-                "goes on with it."
+                f"{len(run.trials)} of {wanted} trials begun)."
             )
     for one in found:
         full = blocks.known(one.run.settings.get("max_epochs"))
@@ -532,9 +537,9 @@ def _caption(found: Sequence[Answer]) -> str:
 
 def _commands(runs: Sequence[Run]) -> Iterator[Block]:
     yield (
-        "Each of these commands repeats a search, its choice and its test, in a place where no run "
-        "folder of its name is yet. The seed is the same; where trials run side by side, or a time "
-        "budget ends them, another machine may sample others."
+        "Each of these commands repeats the search behind its rows, with its choice and its test, "
+        "in a place where no run folder of its name is yet. The seed is the same; where trials run "
+        "side by side, or a time budget ends them, another machine may sample others."
     )
     for run in runs:
         yield _command(run)

@@ -65,9 +65,7 @@ def overview(run: Run, examples: dict[Group, Examples]) -> Figure | None:
 def reconstructions(winner: Result, examples: Examples) -> Figure:
     """Twelve inputs, what the training noise leaves of them, and the inputs as reconstructed."""
     noised = "noised\ninputs"
-    if winner.parameters.get("noise") in ("none", "", None) or np.array_equal(
-        examples.inputs, examples.noised
-    ):
+    if np.array_equal(examples.inputs, examples.noised):
         noised = "noised inputs\n(no noise: as\nabove)"
     rows = [
         ("inputs", examples.inputs),

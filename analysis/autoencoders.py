@@ -30,6 +30,7 @@ from analysis.tables import (
     Column,
     Row,
     Table,
+    accuracy,
     configuration,
     count,
     mse,
@@ -40,7 +41,7 @@ from analysis.tables import (
 
 
 def autoencoder_blocks(run: Run) -> Iterator[Block]:
-    """The winners beside the floors, and the seed report's models beside its numbers."""
+    """The winners beside the floors, and what they draw."""
     chosen = winners(run)
     yield Heading("#### Best configuration per code size")
     yield from _best(run, chosen)
@@ -49,6 +50,10 @@ def autoencoder_blocks(run: Run) -> Iterator[Block]:
         autoencoder_figures.overview(run, _examples(run, chosen)),
         "Best configuration per code size: error beside the floors, and pictures.",
     )
+
+
+def report_blocks(run: Run) -> Iterator[Block]:
+    """The seed report's models beside its numbers, and its training curves."""
     yield Heading("#### The report's models")
     yield from _presets(run)
     yield Heading("#### The report's training curves")
@@ -65,6 +70,7 @@ def best_per_code_size(run: Run) -> Table:
         (
             Column("code size", lambda row: str(row["latent_size"])),
             CONFIGURATION,
+            *_probe_column(run),
             Column("validation MSE", lambda row: _spread(row, "validation")),
             Column("test MSE", lambda row: _spread(row, "test", count_seeds=True)),
             Column("PCA, as many components", lambda row: mse(row["pca_test_mse"])),
@@ -73,6 +79,20 @@ def best_per_code_size(run: Run) -> Table:
             Column("test / PCA", lambda row: short(row["test_over_pca"])),
         ),
     )
+
+
+def _probe_column(run: Run) -> list[Column]:
+    """What was searched for, where that is the accuracy of a probe."""
+    if run.metric != "probe_accuracy":
+        return []
+    return [
+        Column(
+            "probe accuracy",
+            lambda row: spread(
+                row["probe_accuracy"], row["probe_accuracy_std"], row["seeds"], accuracy
+            ),
+        )
+    ]
 
 
 def presets_beside_report(run: Run) -> Table:
@@ -248,6 +268,8 @@ _BEST_KEYS = [
     "epochs",
     "validation_mse",
     "validation_std",
+    "probe_accuracy",
+    "probe_accuracy_std",
     "test_mse",
     "test_std",
     "seeds",
@@ -272,6 +294,8 @@ def _best_row(run: Run, size: Group, winner: Result | None) -> dict[str, Any]:
         "seed_report_test_loss": BEST_TEST_LOSS.get(size, math.nan),
         "validation_mse": reached.value("validation_mse"),
         "validation_std": reached.deviation("validation_mse"),
+        "probe_accuracy": reached.value("probe_accuracy"),
+        "probe_accuracy_std": reached.deviation("probe_accuracy"),
         "test_mse": test,
         "test_std": reached.deviation("test_mse"),
         "test_over_pca": math.nan if pca.exact else _ratio(test, pca.value("test_mse")),

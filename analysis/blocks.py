@@ -12,8 +12,15 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from analysis import tables
-from analysis.runs import Group, Result, Run, Skipped, column, mapping, number, text
+from analysis.runs import FAILED, Group, Result, Run, Skipped, column, mapping, number, text
 from analysis.tables import Table, escape
+
+COMMANDS = {
+    "autoencoders": "Autoencoders",
+    "classifiers": "Classifiers",
+    "latent_probes": "Classifiers of codes",
+}
+"""Of each command that a run folder may come from, in the report's order, its heading."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,8 @@ def provenance(run: Run) -> Iterator[Block]:
         f"sha256 {known(text(data.get('sha256')))}). "
         f"Budget {known(info.get('budget'))} on {known(info.get('device'))} "
         f"({known(info.get('machine'))}), started {known(info.get('start'))}, "
-        f"{duration(number(info.get('seconds')))} of wall time, of which the search's trials "
-        f"took {duration(device_seconds(run))} of {device_word(run)} time; "
+        f"{duration(number(info.get('seconds')))} of wall time, the search's trials "
+        f"{duration(device_seconds(run))} of {device_word(run)} time; "
         f"search seed {known(info.get('seed'))}, {retrained}; "
         f"trials: {states or 'none'}. Commit {known(text(info.get('git_commit')))}; "
         f"{versions or 'versions unknown'}."
@@ -113,7 +120,10 @@ def choice(run: Run) -> str:
 
 def deviations(chosen: Iterable[Result]) -> str:
     """What ± and (search) mean in a table of winners, as a sentence."""
-    if all(winner.seeds for winner in chosen):
+    listed = list(chosen)
+    if not listed:
+        return "Nothing has been measured yet."
+    if all(winner.seeds for winner in listed):
         return "± is the standard deviation over the seeds of the retrained networks."
     return (
         "Where no winner was retrained there is no test figure; (search) marks a figure of "
@@ -146,7 +156,7 @@ def bullets(notes: Iterable[str]) -> Iterator[str]:
 
 def files(run: Run, best: str) -> Iterator[Block]:
     """What is where; `best` names the winners' folders."""
-    for state in ("diverged", "error"):
+    for state in FAILED:
         names = list(run.trials.loc[run.trials["state"] == state, "id"])
         if names:
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""

@@ -170,9 +170,18 @@ def activation_sentence(run: Run) -> str:
         "Putting the missing activation between the fully connected layers back "
         f"changes test accuracy by {points(mean)} points [{points(low)}, {points(high)}] over "
         f"{len(gains)} seeds "
-        f"(`{CORRECTED}` minus `{NAIVE}`, paired by seed, 95 % t-interval); the "
+        f"(`{CORRECTED}` minus `{NAIVE}`, paired by seed, 95 % t-interval{_length(run)}); the "
         f"interval {verdict}."
     )
+
+
+def _length(run: Run) -> str:
+    """How long both were trained: one that learns more slowly is behind for as long as that is
+    short."""
+    found = _report_presets(run)
+    epochs = {found[name].epochs for name in (NAIVE, CORRECTED) if name in found}
+    told = sorted(count(one) for one in epochs if math.isfinite(one))
+    return f", after {' and '.join(told)} epochs" if told else ""
 
 
 def noise_sentence(run: Run) -> str:

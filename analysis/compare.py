@@ -18,7 +18,18 @@ from analysis import blocks
 from analysis.blocks import Block, Heading, picture
 from analysis.figures import COLOURS, DASHES, MARKERS, plain_log_ticks, styled
 from analysis.latent_probes import said
-from analysis.runs import STATES, Group, Result, Run, column, mapping, number, text, winners
+from analysis.runs import (
+    FAILED,
+    STATES,
+    Group,
+    Result,
+    Run,
+    column,
+    mapping,
+    number,
+    text,
+    winners,
+)
 from analysis.tables import (
     Column,
     Row,
@@ -36,15 +47,8 @@ MOST_RUNS = 5  # columns of a table that can be read, and lines of a panel
 MOST_PANELS = 6
 _NAME = 24  # letters of a column's title
 
-_COMMANDS = {
-    "autoencoders": "Autoencoders",
-    "classifiers": "Classifiers",
-    "latent_probes": "Classifiers of codes",
-}
 _UNTOLD = ("name", "resume", "storage_path", "seed", "budget")
 """Settings that say where a run is, or that have a row of their own."""
-
-_BAD = ("diverged", "error")
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ def progress(run: Run, group: Group, name: str) -> Progress | None:
         trained=column(run.trials, "epochs").fillna(0),
     )
     mine = trials[trials[run.group] == group].sort_values("number", kind="stable")
-    usable = np.isfinite(mine["value"]) & ~mine["state"].isin(_BAD)
+    usable = np.isfinite(mine["value"]) & ~mine["state"].isin(FAILED)
     if not usable.any():
         return None
     worst = -math.inf if _goes_up(run) else math.inf
@@ -191,7 +195,7 @@ def _compared(runs: Sequence[Run]) -> Iterator[Block]:
 
 
 def _title(run: Run) -> str:
-    command = _COMMANDS.get(run.command) or escape(run.command)
+    command = blocks.COMMANDS.get(run.command) or escape(run.command)
     return f"{command} on {blocks.where(run)}, by {blocks.metric_words(run.metric) or 'no metric'}"
 
 

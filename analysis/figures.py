@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -24,7 +24,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
-from analysis.runs import Group, Run, column, preset_results, winners
+from analysis.runs import FAILED, Group, Run, column, preset_results, winners
 
 DPI = 150
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -60,7 +60,7 @@ _STYLE = {
     "lines.markersize": 4.5,
     "text.parse_math": False,  # words from a run folder are no formulas
 }
-_BAD = ("diverged", "error")
+_FEW_DECADES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,7 @@ def png(figure: Figure) -> bytes:
     """The figure as a PNG of 256 colours, a third of the bytes; equal figures give equal bytes."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     with matplotlib.style.context(_STYLE, after_reset=True):
+        _lay_out(figure)
         figure.savefig(drawn, format="png", dpi=DPI)
     # Undithered: a flat colour stays flat.
     palette = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -145,8 +146,17 @@ def svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     style = {**_STYLE, "svg.hashsalt": "autoencoder-search", "svg.fonttype": "none"}
     with matplotlib.style.context(style, after_reset=True):
+        _lay_out(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Let the layout engine do its work once: it takes as long as drawing, and would do it for
+    each file."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
 
 
 @styled
@@ -170,7 +180,7 @@ def preset_curves(run: Run, names: Sequence[str], panels: Sequence[Panel]) -> Fi
                 values.where(panel.scale.drawn(values)),
                 **_look(place),
                 label=_once(name, said),
-                markevery=_marks(curve),
+                markevery=marks(len(curve)),
                 markerfacecolor="white",
             )
         for level in panel.levels:
@@ -203,7 +213,7 @@ def trial_curves(run: Run, panels: Mapping[Group, Panel]) -> Figure | None:
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(8 if columns > 1 else 6, 1 + 3.1 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    sound = curves.loc[~curves["state"].isin(_BAD), "value"]
+    sound = curves.loc[~curves["state"].isin(FAILED), "value"]
     levels = [level for panel in panels.values() for level in panel.levels]
     limits = scale.limits(
         curves["value"] if sound.empty else sound, [level.value for level in levels]
@@ -229,7 +239,9 @@ def trial_curves(run: Run, panels: Mapping[Group, Panel]) -> Figure | None:
     for axes in grid.flat:
         _set_axes(axes, scale, curves["epoch"].max(), limits)
     seen = [level for level in levels if level.within(limits)]
-    legend = _trial_legend(curves, bool(set(panels) & set(chosen)), seen)
+    drawn = curves[curves[run.group].isin(set(panels))]
+    won = {winner.trial for group, winner in chosen.items() if group in panels}
+    legend = _trial_legend(drawn, won, seen)
     figure.legend(handles=legend, loc="outside lower center", ncols=3)
     return figure
 
@@ -270,9 +282,11 @@ def draw_level(axes: Axes, value: float, look: Mapping[str, Any], label: str = "
 
 
 def plain_log_ticks(axis: Any, low: float, high: float) -> None:
-    """Ticks at 1, 2 and 5 of each decade, or at the decades alone where many are spanned."""
-    many = math.log10(max(high, 1e-30) / max(low, 1e-30)) > 2.6
-    axis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0)))
+    """Ticks at 1, 2 and 5 of each decade; at the decades alone where many are spanned, and at more
+    numbers where less than one is."""
+    decades = math.log10(max(high, 1e-30) / max(low, 1e-30))
+    subs = (1.0,) if decades > 2.6 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=_FEW_DECADES if decades < 0.75 else subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -305,7 +319,7 @@ def _draw_trials(axes: Axes, curves: pd.DataFrame, winner: str, colour: str) -> 
     for _, curve in curves.groupby("id", sort=True):
         points = curve[["epoch", "value"]].to_numpy()
         state = curve["state"].iloc[0]
-        (complete if state == "complete" else bad if state in _BAD else stopped).append(points)
+        (complete if state == "complete" else bad if state in FAILED else stopped).append(points)
     faint = float(np.clip(12 / max(len(stopped), 1), 0.25, 0.7))
     axes.add_collection(LineCollection(stopped, colors=FAINT, linewidths=0.7, alpha=faint))
     _ends(axes, stopped, ".", FAINT, faint)
@@ -319,7 +333,7 @@ def _draw_trials(axes: Axes, curves: pd.DataFrame, winner: str, colour: str) -> 
         color=colour,
         linewidth=2.4,
         marker=MARKERS[0],
-        markevery=_marks(best),
+        markevery=marks(len(best)),
         zorder=4,
     )
 
@@ -330,21 +344,40 @@ def _ends(axes: Axes, curves: list[np.ndarray], marker: str, colour: str, alpha:
         axes.plot(ends[:, 0], ends[:, 1], marker, color=colour, alpha=alpha, markersize=4)
 
 
-def _trial_legend(curves: pd.DataFrame, won: bool, levels: Iterable[Level]) -> list[Line2D]:
+def not_to_the_end(states: Iterable[str]) -> str:
+    """What a legend calls trials without the last epoch, by the states that there are; empty if
+    there are none.
+
+    >>> not_to_the_end(["complete", "pruned"]), not_to_the_end(["running"]), not_to_the_end([])
+    ('stopped early', 'not finished', '')
+    """
+    words = {"pruned": "stopped early", "running": "not finished"}
+    found = set(states)
+    return " or ".join(said for state, said in words.items() if state in found)
+
+
+def _trial_legend(
+    curves: pd.DataFrame, won: Collection[str], levels: Iterable[Level]
+) -> list[Line2D]:
     """Entries for what the panels really hold; colours differ by panel, so these are grey."""
-    states = set(curves["state"])
+    others = curves[~curves["id"].isin(won)]
+    states = set(others["state"])
     looks = [
-        ("winner", {"color": "#000000", "linewidth": 2.4, "marker": MARKERS[0]}, won),
+        (
+            "winner",
+            {"color": "#000000", "linewidth": 2.4, "marker": MARKERS[0]},
+            len(others) < len(curves),
+        ),
         ("complete", {"color": "#000000", "linewidth": 0.8}, "complete" in states),
         (
-            "stopped early",
+            not_to_the_end(states),
             {"color": FAINT, "linewidth": 0.8, "marker": "."},
-            bool(states & {"pruned", "running"}),
+            bool(not_to_the_end(states)),
         ),
         (
             "diverged or failed",
             {"color": "#000000", "linestyle": "", "marker": "x"},
-            bool(states & set(_BAD)),
+            bool(states & set(FAILED)),
         ),
     ]
     distinct = {level.label: level for level in levels}.values()
@@ -368,12 +401,15 @@ def _colour(place: int) -> str:
     return COLOURS[place % len(COLOURS)]
 
 
-def _marks(curve: pd.DataFrame) -> list[int]:
-    """Where to set markers: at most some eight, evenly apart on a log scale, and the last."""
-    if curve.empty:
+def marks(points: int) -> list[int]:
+    """Where to set the markers of a line: at most eight, evenly apart on a log scale, and the last.
+
+    >>> marks(20), marks(0)
+    ([0, 1, 3, 5, 7, 12, 19], [])
+    """
+    if not points:
         return []
-    last = len(curve) - 1
-    return sorted({int(round(place)) for place in np.geomspace(1, last + 1, 8) - 1})
+    return sorted({int(round(place)) for place in np.geomspace(1, points, 8) - 1})
 
 
 def _log_limits(values: np.ndarray, levels: Sequence[float]) -> tuple[float, float]:

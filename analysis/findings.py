@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 
 from analysis import blocks
-from analysis.runs import Result, Run, column, mapping, preset_results
+from analysis.runs import FAILED, Result, Run, column, mapping, preset_results
 from analysis.seed_report import MODELS
 from analysis.tables import accuracy, spread
 
 AGREES = "ours **agrees**"
 DIFFERS = "ours **differs**"
 NEITHER = "ours shows **neither**, for seeds of one configuration differ as much"
+WITHIN_CHANCE = "ours shows **neither**, for seeds and so few test images leave as much to chance"
 APART = 2 * math.sqrt(2)
 """Standard deviations over seeds by which two networks differ that are told apart: twice the
 deviation of a difference of two."""
@@ -69,7 +70,7 @@ class Presets:
     def gap(self, claim: str, names: Iterable[str]) -> str:
         """What cannot be judged, why, and the command that changes that."""
         missing = [name for name in names if not self.known(name)]
-        bad = [name for name in missing if self._state(name) in ("diverged", "error")]
+        bad = [name for name in missing if self._state(name) in FAILED]
         rest = [name for name in missing if name not in bad]
         why = [f"{_listed(bad)} diverged or failed"] if bad else []
         why += [f"{_listed(rest)} not trained to the end"] if rest else []
@@ -101,10 +102,11 @@ def judgements(claims: Mapping[str, Iterator[str]], gap: Callable[[str], str]) -
         yield gap(f"Not judged yet ({', '.join(left)})")
 
 
-def agreement(gain: float, least: float) -> str:
-    """By how much ours goes the way the report says, and the least that counts (nan: any)."""
+def agreement(gain: float, least: float, neither: str = NEITHER) -> str:
+    """By how much ours goes the way the report says, the least that counts (nan: any), and what
+    is said of less."""
     if abs(gain) < or_zero(least) or gain == 0:
-        return NEITHER
+        return neither
     return AGREES if gain > 0 else DIFFERS
 
 

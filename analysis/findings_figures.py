@@ -20,6 +20,7 @@ from analysis.figures import (
     ERROR,
     MARKERS,
     draw_level,
+    marks,
     plain_log_ticks,
     styled,
 )
@@ -29,7 +30,6 @@ from analysis.tables import mse
 
 NAMES = ("sae", "deeper-sae")
 _LEVELS = (DASHED, DOTTED)
-_MARKS = 8
 
 
 @styled
@@ -96,15 +96,9 @@ def _draw(axes: Axes, steps: pd.Series, losses: pd.Series, place: int) -> None:
         marker=MARKERS[place],
         linestyle=DASHES[place],
         label=f"our {NAMES[place]}, {mse(losses.iloc[-1])} at its end",
-        markevery=_marks(len(steps)),
+        markevery=marks(len(steps)),
         markerfacecolor="white",
     )
-
-
-def _marks(points: int) -> list[int]:
-    """At most eight places, evenly apart on a log scale, and the last."""
-    last = points - 1
-    return sorted({min(last, round(points ** (turn / _MARKS)) - 1) for turn in range(_MARKS + 1)})
 
 
 def _set_axes(axes: Axes, low: float, high: float, limits: Sequence[float]) -> None:

@@ -12,17 +12,19 @@ from analysis.findings import (
     AGREES,
     APART,
     DIFFERS,
+    WITHIN_CHANCE,
     accuracy_of,
     agreement,
     differs_to,
     judgements,
+    or_zero,
     percent,
     seed_scatter,
     to_go_on,
 )
 from analysis.latent_probes import best_on_validation, place, said
 from analysis.probe_perceptrons import TWO_STAGE, perceptrons
-from analysis.runs import Group, Result, Run, column, winners
+from analysis.runs import Group, Result, Run, column, number, winners
 from analysis.seed_report import PROBE_ACCURACY, PROBE_WORDS
 from analysis.tables import Row, accuracy, escape, points, short
 
@@ -39,7 +41,7 @@ def probe_findings(run: Run) -> Iterator[str]:
     chosen = winners(run)
     sizes = _by_size(chosen)
     table = {row["model"]: row for row in perceptrons(run).rows}
-    least = APART * seed_scatter([one for one in chosen.values() if one.seeds > 1], "test_accuracy")
+    least = _least(run, sizes.get("mlp", {}))
     claims = {
         "the best perceptron": _best_perceptron(run, table, sizes.get("mlp", {})),
         "the number of blocks": _blocks(table, least),
@@ -50,6 +52,17 @@ def probe_findings(run: Run) -> Iterator[str]:
     }
     yield from judgements(claims, lambda left: f"{left}: figures are missing. {to_go_on(run)}")
     yield from _tuning(run, chosen)
+
+
+def _least(run: Run, perceptrons: Mapping[int, Result]) -> float:
+    """What two perceptrons' test accuracies must differ by to be told apart: by seeds, and by the
+    deviation, twice, that chance leaves of so many test images; nan if neither is known."""
+    tested = [one for one in perceptrons.values() if one.value("test_accuracy") >= 0]
+    seeds = APART * seed_scatter([one for one in tested if one.seeds > 1], "test_accuracy")
+    images = number(run.data.get("test"))
+    share = max((one.value("test_accuracy") for one in tested), default=math.nan)
+    chance = 2 * math.sqrt(share * (1 - share) / images) if images > 0 else math.nan
+    return max(or_zero(seeds), or_zero(chance)) or math.nan
 
 
 def _best_perceptron(
@@ -90,11 +103,12 @@ def _blocks(table: Mapping[str, Row], least: float) -> Iterator[str]:
     told = ", ".join(f"{accuracy(value)} with {blocks}" for blocks, value in found.items())
     rivals = [value for blocks, value in found.items() if blocks != 2]
     first, last = min(found), max(found)
+    ahead = f", by {points(found[best] - found[2])} points over 2" if best != 2 else ""
     yield (
         f"{claim}; ours on test, each fitted once: {told}, so depth from {first} to {last} "
         f"{'helps' if found[last] > found[first] else 'does not help'} "
-        f"({points(found[last] - found[first])} points) and {best} is best: "
-        f"{agreement(found[2] - max(rivals), least)}."
+        f"({points(found[last] - found[first])} points) and {best} is best{ahead}: "
+        f"{agreement(found[2] - max(rivals), least, WITHIN_CHANCE)}."
     )
 
 
@@ -113,7 +127,8 @@ def _l2(table: Mapping[str, Row], least: float) -> Iterator[str]:
     yield (
         f"{claim}; ours goes from {accuracy(none)} at L2 {short(rising[0])} to "
         f"{accuracy(strongest)} at {short(rising[-1])} ({points(strongest - none)} points) and is "
-        f"highest at {short(best)}: {agreement(none - strongest, least)}."
+        f"highest at {short(best)} ({points(found[best] - none)}): "
+        f"{agreement(none - strongest, least, WITHIN_CHANCE)}."
     )
 
 
@@ -152,13 +167,14 @@ def _tuning(run: Run, chosen: Mapping[Group, Result]) -> Iterator[str]:
     if not gains:
         return
     most = max(gains, key=gains.__getitem__)
+    tried = sum(int((run.trials[run.group] == group).sum()) for group in gains)
     told = f"the most is {points(gains[most])} points, {said(most)}"
     if gains[most] == 0:
         told = "no trial of theirs is better on validation than the default setting"
     yield (
-        "Normalising and tuning bring forests and boosting nearly nothing; ours, the best of all "
-        f"trials of each against its default setting in validation accuracy: {told} (nothing is "
-        f"less than {100 * NEARLY_NOTHING:g} points): "
+        "Normalising and tuning bring forests and boosting nearly nothing; ours, the best of the "
+        f"trials of each ({tried} in all, defaults among them) against its default setting in "
+        f"validation accuracy: {told} (nothing is less than {100 * NEARLY_NOTHING:g} points): "
         f"{AGREES if gains[most] < NEARLY_NOTHING else DIFFERS}."
     )
 

@@ -109,6 +109,8 @@ def _interval(row: Row, name: str) -> str:
 
 
 def _rank(row: Row) -> str:
+    if not math.isfinite(row["rank"]):
+        return "-"
     return f"{count(row['rank'])} of {count(row['dimensions'])}"
 
 

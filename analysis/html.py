@@ -24,6 +24,7 @@ _LONG_NUMBER, _LONG_TEXT, _SHORT_TEXT = 20, 48, 14  # characters of a cell
 _SHOWN = 0.8  # of a picture's pixels on a page as wide as a desk's screen
 _NUMBER = re.compile(r"(?:± )?[-+]?[\d.,]*\d(?:e[-+]?\d+)?")
 _MEASURED = re.compile(rf"{_NUMBER.pattern}(?: ± {_NUMBER.pattern})?")
+_SEEDS = re.compile(r"\(<span><span>(\d+)</span></span>( seeds?)\)")
 _PARAGRAPHS = MarkdownIt("commonmark", {"html": False})
 
 
@@ -130,7 +131,8 @@ def _unbroken(cell: Markup) -> Markup:
     its hyphen."""
     if "<" in cell:
         return cell
-    return Markup(_MEASURED.sub(lambda found: f"<span>{_spans(found[0])}</span>", cell))
+    marked = _MEASURED.sub(lambda found: f"<span>{_spans(found[0])}</span>", cell)
+    return Markup(_SEEDS.sub(r"<span>(\1\2)</span>", marked))
 
 
 def _spans(words: str) -> str:

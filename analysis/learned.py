@@ -129,14 +129,15 @@ def correlations(run: Run) -> Table:
 
 
 def measured_trials(run: Run, chosen: dict[Group, Result]) -> pd.DataFrame:
-    """`size`, `error` (validation MSE), `accuracy` (of the probe), `complete` and `won` of the
-    trials that have both figures and neither diverged nor failed."""
+    """`size`, `error` (validation MSE), `accuracy` (of the probe), `state`, `complete` and `won` of
+    the trials that have both figures and neither diverged nor failed."""
     won = {winner.trial for winner in chosen.values()}
     trials = pd.DataFrame(
         {
             "size": run.trials[run.group],
             "error": column(run.trials, "best_validation_mse"),
             "accuracy": column(run.trials, "best_probe_accuracy"),
+            "state": run.trials["state"],
             "complete": run.trials["state"] == "complete",
             "won": run.trials["id"].isin(won),
         }
@@ -275,8 +276,8 @@ def _error_and_accuracy(run: Run, chosen: dict[Group, Result]) -> Iterator[Block
         "from complete trials. The search chose what to try by what had gone well, so trials are "
         "no independent draws and the intervals are rather too narrow."
         + (
-            f" {plural(left, 'trial')} that diverged, failed or lack a figure "
-            f"{'is' if left == 1 else 'are'} left out."
+            f" Left out: {plural(left, 'trial')} that diverged, failed or "
+            f"{'lacks' if left == 1 else 'lack'} a figure."
             if left
             else ""
         )
@@ -310,17 +311,20 @@ def _overall(rows: list[Row]) -> str:
     """The verdicts as one."""
     better = sum(row["complete_high"] < 0 for row in rows)
     worse = sum(row["complete_low"] > 0 for row in rows)
+    verdicts = (
+        (better, "the lower error goes with better codes"),
+        (worse, "the lower error goes with worse codes"),
+        (len(rows) - better - worse, "neither goes with the other"),
+    )
+    if len(rows) == 1:
+        word, said = ("Yes", "No", "Not shown"), [what for number, what in verdicts if number]
+        at = f"at code {rows[0]['latent_size']}, the only one that can be judged"
+        return f"{word[[number for number, _ in verdicts].index(1)]}: {at}, {said[0]}."
     listed = [
-        f"{number} of {plural(len(rows), 'code size')} {what}"
-        for number, what in (
-            (better, "the lower error goes with better codes"),
-            (worse, "it goes with worse codes"),
-            (len(rows) - better - worse, "neither shows"),
-        )
-        if number
+        f"at {number} of {len(rows)} code sizes {what}" for number, what in verdicts if number
     ]
     word = "Yes" if better == len(rows) else "Not always" if better else "No"
-    return f"{word}: at {', at '.join(listed)}."
+    return f"{word}: {', '.join(listed)}."
 
 
 def _verdict(row: Row) -> str:
@@ -340,8 +344,9 @@ def _best_codes(rows: list[Row]) -> str:
     cost = 100 * (row["highest_accuracy"] - row["lowest_accuracy"])
     if not cost > 0:
         return " At each the trial of lowest error has the highest accuracy, too."
+    most = " most" if len(rows) > 1 else ""
     return (
-        f" Choosing by the error costs most at code {row['latent_size']}: its trial of lowest "
+        f" Choosing by the error costs{most} at code {row['latent_size']}: its trial of lowest "
         f"error reads {accuracy(row['lowest_accuracy'])} of the drawings, {cost:.1f} points less "
         f"than the best, whose MSE is {row['highest_mse'] / row['lowest_mse']:.2g} times as large."
     )

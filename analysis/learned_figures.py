@@ -23,7 +23,9 @@ from analysis.figures import (
     GAP,
     MARKERS,
     ZOOM,
+    marks,
     mosaic,
+    not_to_the_end,
     plain_log_ticks,
     show_mosaic,
     styled,
@@ -106,7 +108,7 @@ def spread(found: Mapping[Group, np.ndarray]) -> Figure | None:
             color=COLOURS[turn],
             linestyle=DASHES[turn],
             marker=MARKERS[turn],
-            markevery=_marks(len(units)),
+            markevery=marks(len(units)),
             markerfacecolor="white",
             label=f"code {size}",
         )
@@ -159,8 +161,8 @@ def maps(found: Mapping[Group, CodeMap]) -> Figure | None:
 
 @styled
 def error_and_accuracy(trials: pd.DataFrame, sizes: Sequence[Group]) -> Figure | None:
-    """Trials with `size`, `error`, `accuracy`, `complete`, `won`: complete ones filled, others
-    hollow, winners ringed."""
+    """Trials with `size`, `error`, `accuracy`, `state`, `complete`, `won`: complete ones filled,
+    others hollow, winners ringed."""
     if trials.empty:
         return None
     figure = Figure(figsize=(6.6, 4.2), layout="constrained")
@@ -227,7 +229,7 @@ def _legend(trials: pd.DataFrame, sizes: Sequence[Group]) -> list[Line2D]:
     ]
     states = [
         ("complete", FAINT, trials["complete"].any()),
-        ("stopped early", "none", not trials["complete"].all()),
+        (not_to_the_end(trials["state"]), "none", not trials["complete"].all()),
     ]
     entries += [
         Line2D(
@@ -314,8 +316,3 @@ def _kind_look(place: int) -> dict[str, Any]:
 def _short(name: str) -> str:
     words = name.replace("_", " ")
     return words if len(words) <= NAME else f"{words[: NAME - 1]}…"
-
-
-def _marks(length: int) -> list[int]:
-    """Where to set markers: at most some eight, evenly apart on a log scale, and the last."""
-    return sorted({int(round(place)) for place in np.geomspace(1, length, 8) - 1})

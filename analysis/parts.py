@@ -12,6 +12,7 @@ from analysis.autopsy import provenance as autopsy_provenance
 from analysis.autopsy import where as where_of_autopsy
 from analysis.autopsy_section import autopsy_blocks
 from analysis.blocks import (
+    COMMANDS,
     Block,
     Heading,
     bullets,
@@ -20,6 +21,7 @@ from analysis.blocks import (
     metric_words,
     picture,
     provenance,
+    resume_command,
     where,
 )
 from analysis.compare import compare_blocks
@@ -30,19 +32,13 @@ from analysis.findings_probes import probe_findings
 from analysis.frechet import distances
 from analysis.learned import learned_blocks
 from analysis.probe_perceptrons import perceptrons_blocks
-from analysis.runs import Run, Skipped, text, winners
+from analysis.runs import Run, Skipped, mapping, preset_results, text, winners
 from analysis.search_course import course_blocks
+from analysis.seed_report import MODELS
 from analysis.study import study_blocks
 from analysis.tables import escape
 
-AUTOENCODERS, CLASSIFIERS, PROBES = "autoencoders", "classifiers", "latent_probes"
-
-NAMES = {
-    AUTOENCODERS: "Autoencoders",
-    CLASSIFIERS: "Classifiers",
-    PROBES: "Classifiers of codes",
-}
-"""Of each command that a run folder may come from, in the report's order, its heading."""
+AUTOENCODERS, CLASSIFIERS, PROBES = COMMANDS
 
 FILLED_BY = {
     AUTOENCODERS: "python -m search.autoencoders --num-samples 50",
@@ -92,7 +88,7 @@ def parts(study: Study) -> list[tuple[str, Content]]:
 
 def title(run: Run) -> str:
     """What a heading calls a run."""
-    return f"{NAMES[run.command]} on {where(run)}{_goal(run)}: {escape(run.name)}"
+    return f"{COMMANDS[run.command]} on {where(run)}{_goal(run)}: {escape(run.name)}"
 
 
 def _goal(run: Run) -> str:
@@ -114,9 +110,24 @@ def _reproduced(study: Study) -> Content:
 
 def _autoencoders_reproduced(run: Run) -> Iterator[Block]:
     yield from autoencoders.autoencoder_blocks(run)
+    names = [model.preset for model in MODELS]
+    if run.finished and not {result.preset for result in preset_results(run)} & {*names}:
+        yield _without_presets(run, names)
+        return
+    yield from autoencoders.report_blocks(run)
     caption = "Training loss of the sparse autoencoder and of the deeper one, by step, log-log."
     yield picture("sae-by-step", sae_by_step(run), caption)
     yield from _findings(autoencoder_findings(run))
+
+
+def _without_presets(run: Run, names: Sequence[str]) -> str:
+    """What stands for the report's models where a search ended before their turn."""
+    turns = [turn for turn, name in enumerate(mapping(run.info.get("presets")), 1) if name in names]
+    command = f"{resume_command(run)} --num-samples {max(turns)}" if turns else None
+    return (
+        "None of the report's models was trained in this run, so nothing of it is reproduced here; "
+        f"`{command or FILLED_BY[AUTOENCODERS]}` trains them."
+    )
 
 
 def _classifiers_reproduced(run: Run) -> Iterator[Block]:
@@ -136,7 +147,7 @@ def _findings(found: Iterable[str]) -> Iterator[Block]:
 
 
 def _searches(study: Study) -> Content:
-    for command in NAMES:
+    for command in COMMANDS:
         yield from _each(study, command, _search)
 
 
@@ -171,7 +182,7 @@ def _distances(study: Study) -> Content:
 
 
 def _provenance(study: Study) -> Content:
-    for command in NAMES:
+    for command in COMMANDS:
         for run in study.of(command):
             yield run.name, Heading(f"### {title(run)}")
             for block in (*provenance(run), *files(run, BEST[command])):
@@ -205,7 +216,7 @@ def _each(study: Study, command: str, write: Callable[[Run], Iterator[Block]]) -
     """What is written of each run of a command, below its heading; else how to make one."""
     runs: Sequence[Run] = study.of(command)
     if not runs:
-        yield "", Heading(f"### {NAMES[command]}")
+        yield "", Heading(f"### {COMMANDS[command]}")
         yield "", f"No run of it was found; this makes one:\n\n```\n{FILLED_BY[command]}\n```"
     for run in runs:
         yield run.name, Heading(f"### {title(run)}")

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from analysis import document, html, markdown
 from analysis.autopsy import find_autopsies, without_autopsies
-from analysis.parts import NAMES, Study, parts
+from analysis.blocks import COMMANDS
+from analysis.parts import Study, parts
 from analysis.runs import Run, RunError, Skipped, find_runs, newest
 
 
@@ -59,11 +60,11 @@ def read_study(runs: Path, compare: bool = False) -> Study:
     skipped += [
         Skipped(run.name, f"no part of the report is about the command {run.command!r}")
         for run in found
-        if run.command not in NAMES
+        if run.command not in COMMANDS
     ]
     for entry in skipped:
         print(f"skipped {entry.name}: {entry.reason}", file=sys.stderr)
-    found = [run for run in found if run.command in NAMES]
+    found = [run for run in found if run.command in COMMANDS]
     chosen, older = newest(found)
     if not chosen and not autopsies:
         raise RunError(f"no run to report in {runs}; `python -m search.autoencoders` makes one")

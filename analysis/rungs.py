@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, rankdata
 
-from analysis.runs import Group, Run, column, number
+from analysis.runs import FAILED, Group, Run, column, number
 
 REDUCTION_FACTOR = 3  # the search's; run.json does not record it
 FEWEST_COMMON = 4  # trials that a rank correlation is computed of
 TOOK_TOO_LONG = "it took"  # how the reason begins of a trial that was stopped for its time
 STOPPED, SPARED, PASSED = "stopped", "spared", "passed"
-_LOST = ("diverged", "error")
 
 
 @dataclass(frozen=True)
@@ -249,7 +248,7 @@ def _rung(found: pd.DataFrame, group: Group, epoch: int) -> Rung:
         counts[STOPPED],
         counts[SPARED],
         int(ended["timed_out"].sum()),
-        int(ended["state"].isin(_LOST).sum()),
+        int(ended["state"].isin(FAILED).sum()),
     )
 
 

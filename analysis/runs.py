@@ -22,6 +22,7 @@ import pandas as pd
 
 STATES = ("complete", "pruned", "diverged", "error", "running")
 PIXELS = 28 * 28
+FAILED = ("diverged", "error")  # in no choice
 _LEADING = ("complete", "pruned", "running")  # the full budget first, as the search chooses
 _SIZES = ("latent_size",)  # groups that are numbers; any other is of names
 NO_PARAMETERS = (

@@ -33,6 +33,7 @@ from analysis.search_words import PRINTED, enumerated, group_column, was
 from analysis.tables import Column, Table, WideTable, count, escape, plural
 
 _STRONG, _WEAK = 0.8, 0.5  # rank correlations
+_FEW = 20  # trials of which a rank correlation of 0.5 may still be chance
 
 _AFTERWARDS = (
     ("timed_out", "then stopped for time"),
@@ -282,7 +283,7 @@ def _correlation_words(run: Run, found: Sequence[Correlation]) -> str:
     )
     return (
         f"From epoch {first}, the first rung, to epoch {last} the correlation {where} "
-        f"({trials} trials): {says}."
+        f"({trials} trials): {says}{'; so few trials are a hint, no proof' * (trials < _FEW)}."
     )
 
 

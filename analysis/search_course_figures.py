@@ -26,11 +26,10 @@ from analysis.figures import (
     styled,
 )
 from analysis.rungs import Rung, Spared, best_unspared, complete_samples
-from analysis.runs import Group, Run, column, number
+from analysis.runs import FAILED, Group, Run, column, number
 
 MOST_GROUPS = 6
 
-_BAD = ("diverged", "error")
 _UNITS = ((7200.0, 3600.0, "hours"), (600.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 _BARS = (  # from below; hatches tell them apart in grey
     ("passed", "passed on", {"color": COLOURS[0]}),
@@ -52,7 +51,7 @@ def progress(run: Run) -> pd.DataFrame:
     seconds, value = column(run.epochs, "seconds"), column(run.epochs, run.metric)
     frame = run.epochs[["id", "epoch"]].assign(seconds=seconds, value=value)
     frame = frame.merge(order, on="id").sort_values(["trials", "epoch"], ignore_index=True)
-    usable = np.isfinite(frame["value"]) & ~frame["state"].isin(_BAD)
+    usable = np.isfinite(frame["value"]) & ~frame["state"].isin(FAILED)
     sign = -1 if run.info.get("mode") == "max" else 1
     lowest = (sign * frame["value"]).where(usable).groupby(frame["group"]).cummin()
     return pd.DataFrame(

@@ -18,6 +18,7 @@ from analysis.search_course_figures import MOST_GROUPS
 from analysis.search_words import PRINTED, enumerated, formatter, group_column, group_name
 from analysis.tables import Column, Table, escape, in_words, parameter_words, plural, short
 
+_SHORT_OF_BUDGET = ("pruned", "running")
 NEAR = 0.05  # of a range: what lies closer to its end sits on the edge
 
 _OFF_AT_ZERO = (
@@ -84,6 +85,7 @@ def warning_blocks(run: Run, chosen: dict[Group, Result]) -> Iterator[Block]:
         return
     notes = [
         *blocks.budget_notes(run, chosen, lambda group: group_name(run, group)),
+        *ahead_notes(run, chosen),
         *edge_notes(run, edges(run, chosen)),
         *tie_notes(run, chosen),
     ]
@@ -95,7 +97,12 @@ def warning_blocks(run: Run, chosen: dict[Group, Result]) -> Iterator[Block]:
             "what was searched."
         )
     if not notes:
-        yield "None: no winner sits on an edge, is tied, or short."
+        hand = [group_name(run, group) for group in chosen if group not in sampled]
+        yield "None: no winner sits on an edge, is tied, or short." + (
+            f" {_presets(hand)} a preset, which has no edge, for it was not sampled."
+            if hand
+            else ""
+        )
     yield from blocks.bullets(notes)
     sets = {group: near for group in chosen if (near := tied(run, chosen[group])) is not None}
     sets = {group: near for group, near in sets.items() if len(near) > 1}
@@ -206,6 +213,30 @@ def tie_table(
     )
 
 
+def ahead_notes(run: Run, chosen: Mapping[Group, Result]) -> Iterator[str]:
+    """A sentence per winner that a trial without the full budget was better than: it may be the
+    better configuration, and was not crowned."""
+    values = column(run.trials, f"best_{run.metric}")
+    sign = -1 if run.info.get("mode") == "max" else 1
+    full, show = blocks.known(run.settings.get("max_epochs")), formatter(run)
+    for group, winner in chosen.items():
+        own = values[run.trials["id"] == winner.trial]
+        if winner.state != "complete" or own.empty:
+            continue
+        short_of = (run.trials[run.group] == group) & run.trials["state"].isin(_SHORT_OF_BUDGET)
+        ahead = run.trials[short_of & (sign * (values - own.iloc[0]) < 0)]
+        if ahead.empty:
+            continue
+        best = ahead.loc[(sign * values[ahead.index]).idxmin()]
+        others = f" ({plural(len(ahead) - 1, 'more such trial')})" if len(ahead) > 1 else ""
+        yield (
+            f"{group_name(run, group)}: {escape(best['id'])} never reached the full budget (state "
+            f"{best['state']}, {tables.count(number(best['epochs']))} of {full} epochs) and is not "
+            f"the winner, though its {metric_words(run.metric)}, {show(values[best.name])}, is "
+            f"better than the winner's {show(own.iloc[0])}{others}."
+        )
+
+
 def edge_notes(run: Run, found: Iterable[Edge]) -> Iterator[str]:
     """A sentence per winner and kind of edge."""
     by_group: dict[tuple[Group, bool], list[Edge]] = {}
@@ -303,6 +334,11 @@ def _settings(run: Run, trial: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's parameters: what stands between its preset and its epochs in trials.csv."""
     names = [name for name in run.trials.columns if not name.startswith(("best_", "last_"))]
     return {name: trial[name] for name in names if name not in NO_PARAMETERS}
+
+
+def _presets(names: Sequence[str]) -> str:
+    """Groups whose winner is a preset as the start of a sentence, named where they are few."""
+    return f"Of {len(names) if len(names) > MOST_GROUPS else enumerated(names)} the winner is"
 
 
 def _winners(names: Sequence[str]) -> str:

@@ -176,7 +176,8 @@ def importances(groups: Sequence[Searched], names: Sequence[str]) -> Figure | No
     grid[0, 0].set_yticks(range(len(names)), list(names))
     grid[0, 0].set_ylim(len(names) - 0.4, -0.6)
     grid[0, 0].set_xlim(0, 1.22 * widest)
-    grid[0, 0].xaxis.set_major_locator(MaxNLocator(4))
+    ticks = MaxNLocator(4).tick_values(0, min(1.22 * widest, 1))
+    grid[0, 0].set_xticks([tick for tick in ticks if tick <= min(1.22 * widest, 1)])
     equal = Line2D([], [], label="equal shares", **_EQUAL)
     figure.legend(handles=[equal], loc="outside lower center")
     return figure

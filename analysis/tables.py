@@ -18,6 +18,8 @@ from analysis.runs import Result, Run, number
 
 Row = Mapping[str, Any]
 
+_MORE_DIGITS = 2  # that a deviation may ask for beyond the usual ones
+
 _STATE_MEANINGS = {
     "complete": "reached the last epoch of the budget",
     "pruned": "stopped early, because others did better at the same epoch",
@@ -139,13 +141,24 @@ def spread(
 
     >>> spread(0.9971, 0.0003, 5, accuracy, count_seeds=True), spread(0.02, float("nan"), 0, mse)
     ('0.9971 ± 0.0003 (5 seeds)', '0.02000 (search)')
+    >>> spread(0.000472, 6.8e-6, 3, mse)
+    '0.000472 ± 0.000007'
     """
     shown = show(value)
     if shown == "-" or not seeds:
         return shown if shown == "-" else f"{shown} (search)"
     if seeds > 1 and math.isfinite(std):
-        shown += f" ± {show(std)}"
+        digits = _digits(shown, std)
+        shown = f"{value:.{digits}f} ± {std:.{digits}f}" if digits else f"{shown} ± {show(std)}"
     return shown + (f" ({plural(seeds, 'seed')})" if count_seeds else "")
+
+
+def _digits(shown: str, std: float) -> int:
+    """Decimals at which mean and deviation both end: the usual ones, or as many as a smaller
+    deviation needs for its first digit; 0 where that would be no plain number of few digits."""
+    decimals = len(shown.partition(".")[2]) if shown.replace(".", "").isdecimal() else 0
+    needed = -math.floor(math.log10(std)) if std > 0 else 0
+    return max(decimals, needed) if decimals and needed <= decimals + _MORE_DIGITS else 0
 
 
 def mse(value: float) -> str:

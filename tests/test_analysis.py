@@ -542,7 +542,7 @@ def test_report_holds_the_numbers_of_final_json(good, reported):
     for winner in final["winners"]:
         for split in ("validation", "test"):
             mean, std = (winner[part][f"{split}_mse"] for part in ("mean", "std"))
-            assert f"{mean:.5f} ± {tables.mse(std)}" in page
+            assert tables.spread(mean, std, 3, tables.mse) in page
     for preset in final["presets"]:
         assert f"{preset['test_mse']:.5f}" in page
         assert f"{preset['test_mse'] - preset['train_loss']:+.5f}" in page
@@ -1143,3 +1143,19 @@ def test_run_without_frechet_distances_says_what_measures_them(reported, good):
 def test_report_imports_neither_ray_nor_torch():
     code = "import sys, analysis.report; sys.exit(bool({'ray', 'torch'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_finished_search_without_the_reports_models_says_what_trains_them(tmp_path):
+    folder = write_run(tmp_path / "runs/codes", trials=12)
+    info = json.loads((folder / "run.json").read_text())
+    info["presets"] = {"unwarping": {}, **dict.fromkeys(PRESETS, {})}
+    (folder / "run.json").write_text(json.dumps(info))
+    text = (folder / "trials.csv").read_text()
+    for name in PRESETS:
+        text = text.replace(f",{name},", ",sampled,")
+    (folder / "trials.csv").write_text(text)
+    _change(folder, lambda final: final.update(presets=[]))
+    page = report_page(tmp_path / "runs")
+    assert "None of the report's models was trained in this run" in page
+    assert f"--resume --num-samples {1 + len(PRESETS)}` trains them" in page
+    assert "The report's training curves" not in page

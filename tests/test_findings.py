@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from analysis import figures
-from analysis.findings import AGREES, DIFFERS, NEITHER
+from analysis.findings import AGREES, DIFFERS, NEITHER, WITHIN_CHANCE
 from analysis.findings_autoencoders import autoencoder_findings
 from analysis.findings_classifiers import classifier_findings
 from analysis.findings_figures import sae_by_step
@@ -324,7 +324,12 @@ def test_accuracies_of_other_data_are_not_set_beside_omniglots(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "reached, verdict", [(0.994, AGREES), (0.91, f"{DIFFERS}, it is lower"), (0.99, AGREES)]
+    "reached, verdict",
+    [
+        (0.994, AGREES),
+        (0.91, f"{DIFFERS}, it is lower, with 4000 of 50000 training images"),
+        (0.99, AGREES),
+    ],
 )
 def test_mnist_is_judged_within_what_the_test_images_can_tell(tmp_path, reached, verdict):
     folder = write_classifiers(tmp_path / "run", data="mnist")
@@ -389,8 +394,8 @@ def test_a_perceptron_of_other_data_is_not_compared(tmp_path):
     "two, four, verdict, told",
     [
         (0.8, 0.5, AGREES, "2 is best"),
-        (0.5, 0.8, DIFFERS, "4 is best"),
-        (0.7, 0.7001, NEITHER, "4 is best"),
+        (0.5, 0.8, DIFFERS, "4 is best, by +30.00 points over 2"),
+        (0.7, 0.7001, WITHIN_CHANCE, "4 is best, by +0.01 points over 2"),
     ],
 )
 def test_the_number_of_blocks_is_judged(probes, two, four, verdict, told):
@@ -399,7 +404,9 @@ def test_the_number_of_blocks_is_judged(probes, two, four, verdict, told):
     assert f"{told}: {verdict}." in sentence and "does not help (-5.00 points)" in sentence
 
 
-@pytest.mark.parametrize("strongest, verdict", [(0.2, AGREES), (0.9, DIFFERS), (0.54, NEITHER)])
+@pytest.mark.parametrize(
+    "strongest, verdict", [(0.2, AGREES), (0.9, DIFFERS), (0.54, WITHIN_CHANCE)]
+)
 def test_stronger_l2_is_judged_by_its_ends(probes, strongest, verdict):
     _presets(probes, {"mlp-2-blocks": 0.54, "mlp-l2-0.01": strongest})
     assert f": {verdict}." in _said(_probes(probes), "The stronger the L2")

@@ -29,6 +29,7 @@ from analysis.search_course import correlation_table, course_blocks, rung_table
 from analysis.search_course_figures import progress
 from analysis.search_warnings import (
     Range,
+    ahead_notes,
     edge_notes,
     edges,
     seed_deviation,
@@ -444,6 +445,27 @@ def test_space_is_read_from_the_ledger_where_run_json_has_none(tmp_path):
     assert [edge.parameter for edge in edges(read_run(folder), winner)] == ["depth"]
     (folder / "ledger.log").write_bytes(b"\xff\xfe no ledger")
     assert not edges(read_run(folder), winner)
+
+
+@pytest.mark.parametrize("mode, better", [("min", 1e-4), ("max", 0.99)])
+def test_a_better_trial_short_of_the_budget_is_named_and_not_crowned(tmp_path, mode, better):
+    folder = write_search(tmp_path / "run", 30, mode=mode)
+    run = read_run(folder)
+    assert not list(ahead_notes(run, winners(run)))
+    stopped = run.trials[(run.trials["state"] == "pruned") & (run.trials["latent_size"] == 128)]
+    name = stopped["id"].iloc[0]
+
+    def change(row: dict) -> None:
+        if row["id"] == name:
+            row[f"best_{run.metric}"] = better
+
+    change_csv(folder / "trials.csv", change)
+    run = read_run(folder)
+    chosen = winners(run)
+    assert chosen[128].trial != name and chosen[128].state == "complete"
+    (note,) = ahead_notes(run, chosen)
+    assert note.startswith(f"Code 128: {name.replace('_', chr(92) + '_')} never reached")
+    assert "state pruned" in note and "of 9 epochs" in note
 
 
 def _retrained(run: Run, group, std: float, seeds: int = 3, metric: str = "") -> Result:
