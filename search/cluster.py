@@ -68,9 +68,10 @@ def _start_here(num_cpus: int | None) -> None:
 
 def _code() -> dict:
     """A runtime environment with the packages that workers import, and nothing else of this
-    folder: they need not be installed there."""
-    packages = [str(Path(package.__file__).parent) for package in (search, probes, models)]
-    return {"py_modules": packages, "excludes": ["__pycache__", "*.pyc"]}
+    folder: they need not be installed there. No "excludes": those of a job's own runtime
+    environment would contradict them."""
+    packages = (search, probes, models)
+    return {"py_modules": [str(Path(package.__file__).parent) for package in packages]}
 
 
 def _why_not(error: BaseException) -> str:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -26,10 +27,13 @@ STARTED = "Ray runtime started"  # in what `ray start` prints
 APART = "unshare --mount --pid --fork --kill-child=SIGKILL --mount-proc".split()
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    """Different ones: they are all held before any is let go."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 class Nodes:
@@ -39,8 +43,7 @@ class Nodes:
         self.hidden, self._more = (ROOT, *hidden), environment
         # Short, for the paths of sockets are limited; its own, for nobody else to join it.
         self.temporary = Path(tempfile.mkdtemp(prefix="rc", dir="/tmp"))
-        self.port, self.client_port = free_port(), free_port()
-        self.dashboard_port = free_port()
+        self.port, self.client_port, self.dashboard_port = free_ports(3)
         self.address = f"127.0.0.1:{self.port}"
         self.client = f"127.0.0.1:{self.client_port}"
         self.token = secrets.token_hex(32)  # nobody else's driver can join
