@@ -9,6 +9,7 @@ returns, start of the workers included; what one more trial costs is the slope b
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import tempfile
@@ -38,8 +39,10 @@ from search.task import arrays_from_data
 from search.tuner import build_tuner
 
 SIZES = (20, 100, 1000)
-STOCK_SIZES = (20, 100)  # its thousand takes the better part of an hour, and is extrapolated
+STOCK_SIZES = (20, 100)  # its thousand takes too long, and is extrapolated
 LARGE = 10_000
+EPOCHS = 20  # of the trials that show what a further epoch costs
+KINDS = ("ours", "stock", "stock, actors reused")
 AIM_S = 0.05  # a trial, marginal
 SPACE = Space(
     {
@@ -61,7 +64,7 @@ def trivial(parameters: dict) -> float:
 
 @dataclass(frozen=True)
 class TrivialTask:
-    """A `search.task.Task` of one epoch without a checkpoint; only what a search asks of it."""
+    """A `search.task.Task` without checkpoints; only what a search asks of it."""
 
     max_epochs: int = 1
     metric: str = "value"
@@ -80,18 +83,19 @@ class TrivialTask:
         """There is nothing to prepare."""
 
     def start(self, parameters: dict, seed: int, prepared: None) -> TrivialRun:
-        return TrivialRun(parameters)
+        return TrivialRun(parameters, self.max_epochs)
 
 
 class TrivialRun:
-    """A `search.task.Run` of one epoch."""
+    """A `search.task.Run` whose epochs are all alike."""
 
-    def __init__(self, parameters: dict):
-        self._parameters = parameters
+    def __init__(self, parameters: dict, max_epochs: int):
+        self._parameters, self._max_epochs = parameters, max_epochs
 
     def epochs(self) -> Iterator[dict]:
-        value = trivial(self._parameters)
-        yield {"epoch": 1, "train_loss": value, "value": value}
+        for epoch in range(1, self._max_epochs + 1):
+            value = trivial(self._parameters)
+            yield {"epoch": epoch, "train_loss": value, "value": value}
 
 
 @dataclass(frozen=True)
@@ -103,15 +107,20 @@ class Outcome:
     driver_cpu_s: float  # of this process alone
 
 
-def ours(trials: int, folder: Path) -> tuple[Outcome, Logbook]:
+Runs = dict[int, list[Outcome]]  # of each size, in order of repetition
+
+
+def ours(trials: int, folder: Path, epochs: int = 1) -> tuple[Outcome, Logbook]:
     """A search of so many trivial trials in the run folder `folder`, which is made."""
     start, cpu = time.perf_counter(), time.process_time()
     run = RunFolder(folder)
     run.create()
     Logbook.begin(run, {"seed": 0, "sampler": "tpe", "data": {}})
-    logbook = Logbook(run, TrivialTask())
+    logbook = Logbook(run, TrivialTask(epochs))
     tables = TableWriter(logbook)
-    limits = session_limits(Settings(num_samples=trials, gpus_per_trial=0.0))
+    limits = session_limits(
+        Settings(num_samples=trials, gpus_per_trial=0.0, grace_epochs=epochs)  # nothing is stopped
+    )
     with environment_kept():
         build_tuner(logbook, limits, ray.put(_no_data()), [tables.write_if_due]).fit()
     tables.write()
@@ -161,20 +170,26 @@ def measure(
 ) -> dict:
     """Everything that is printed of this part, JSON-ready; Ray is up.
 
-    `sizes` rise, two or more; `stock_sizes` are the first of them."""
-    runs: dict[str, list[list[Outcome]]] = {"ours": [], "stock": [], "stock, actors reused": []}
+    `sizes` rise, two or more; `stock_sizes` are the first of them, two or more. Stock's smallest is
+    run as often as ours, its others and all of it with reused actors once, for they take long."""
+    runs: dict[str, Runs] = {kind: {} for kind in KINDS}
+    further: list[float] = []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         root = Path(name)
         _warm_up(root / "warm")
         for repetition in range(repetitions):
             place = root / str(repetition)
-            runs["ours"].append([ours(n, place / f"ours-{n}")[0] for n in sizes])
-            for kind, reuse in (("stock", False), ("stock, actors reused", True)):
-                runs[kind].append(
-                    [stock(n, place / f"stock-{n}-{reuse}", reuse) for n in stock_sizes]
-                )
-        found = {kind: _summary(repeated, sizes) for kind, repeated in runs.items()}
-        found["stock / ours"] = _ratios(runs["stock"], runs["ours"])
+            for n in sizes:
+                runs["ours"].setdefault(n, []).append(ours(n, place / f"ours-{n}")[0])
+            longer = ours(sizes[0], place / "epochs", EPOCHS)[0]
+            further.append(_further_epoch_s(runs["ours"][sizes[0]][-1], longer))
+            for n in stock_sizes if repetition == 0 else stock_sizes[:1]:
+                runs["stock"].setdefault(n, []).append(stock(n, place / f"stock-{n}"))
+        for n in stock_sizes:
+            runs["stock, actors reused"][n] = [stock(n, root / f"reused-{n}", reuse_actors=True)]
+        found = {kind: summary(each, sizes) for kind, each in runs.items()}
+        found["ours"]["further_epoch_s"] = Spread.of(further).as_json()
+        found["stock / ours"] = ratios(runs["stock"], runs["ours"])
         found["aim_s"] = AIM_S
         if large:
             found["driver"] = benchmark_driver.measure(LARGE, root / "driver")
@@ -188,48 +203,50 @@ def _warm_up(folder: Path) -> None:
     stock(2, folder / "stock")
 
 
-def _summary(repeated: list[list[Outcome]], sizes: Sequence[int]) -> dict:
+def _further_epoch_s(short: Outcome, longer: Outcome) -> float:
+    """What an epoch costs that is not a trial's first."""
+    return (longer.seconds - short.seconds) / (short.trials * (EPOCHS - 1))
+
+
+def summary(runs: Runs, sizes: Sequence[int]) -> dict:
     """Totals of each size, and what one more trial costs from each size to the next. A size that
     was not run is extrapolated along the last slope, and says so."""
-    run_sizes = [outcome.trials for outcome in repeated[0]]
     totals = {
-        str(size): Spread.of([run[place].seconds for run in repeated]).as_json()
-        for place, size in enumerate(run_sizes)
+        str(size): Spread.of([outcome.seconds for outcome in each]).as_json()
+        for size, each in runs.items()
     }
-    slopes = {
-        f"{first}-{last}": Spread.of(
-            [_slope(run[place], run[place + 1]) for run in repeated]
-        ).as_json()
-        for place, (first, last) in enumerate(zip(run_sizes, run_sizes[1:], strict=False))
-    }
-    cpu = Spread.of([run[-1].driver_cpu_s / run_sizes[-1] for run in repeated]).as_json()
-    for size in sizes[len(run_sizes) :]:
-        guessed = [
-            run[-1].seconds + (size - run_sizes[-1]) * _slope(run[-2], run[-1]) for run in repeated
-        ]
-        totals[str(size)] = {**Spread.of(guessed).as_json(), "extrapolated": True}
-    return {"total_s": totals, "marginal_s": slopes, "driver_cpu_s_per_trial": cpu}
+    pairs = list(itertools.pairwise(runs))
+    slopes = {f"{a}-{b}": Spread.of(_slopes(runs, a, b)).as_json() for a, b in pairs}
+    last = list(runs)[-1]
+    slope = slopes["{}-{}".format(*pairs[-1])]["median"]
+    for size in sizes:
+        if size not in runs:
+            guess = totals[str(last)]["median"] + (size - last) * slope
+            totals[str(size)] = {**Spread.of([guess]).as_json(), "extrapolated": True}
+    cpu = Spread.of([outcome.driver_cpu_s / last for outcome in runs[last]])
+    return {"total_s": totals, "marginal_s": slopes, "driver_cpu_s_per_trial": cpu.as_json()}
 
 
-def _slope(first: Outcome, last: Outcome) -> float:
-    return (last.seconds - first.seconds) / (last.trials - first.trials)
+def _slopes(runs: Runs, first: int, last: int) -> list[float]:
+    """Of the repetitions that ran both sizes."""
+    both = zip(runs[first], runs[last], strict=False)
+    return [(b.seconds - a.seconds) / (last - first) for a, b in both]
 
 
-def _ratios(upper: list[list[Outcome]], lower: list[list[Outcome]]) -> dict:
-    """Of what one more trial costs, and of the totals, between the sizes that both ran."""
-    both = [list(zip(a, b, strict=False)) for a, b in zip(upper, lower, strict=True)]
-    last = len(both[0]) - 1
+def ratios(upper: Runs, lower: Runs) -> dict:
+    """Of the totals, and of what one more trial costs, in the repetitions that ran both."""
+
+    def of(a: list[float], b: list[float]) -> dict:
+        number = min(len(a), len(b))
+        return Spread.of_ratios(a[:number], b[:number]).as_json()
+
+    sizes = [size for size in upper if size in lower]
     totals = {
-        str(both[0][place][0].trials): Spread.of_ratios(
-            [run[place][0].seconds for run in both], [run[place][1].seconds for run in both]
-        ).as_json()
-        for place in range(last + 1)
+        str(size): of([o.seconds for o in upper[size]], [o.seconds for o in lower[size]])
+        for size in sizes
     }
-    marginal = Spread.of_ratios(
-        [_slope(run[0][0], run[last][0]) for run in both],
-        [_slope(run[0][1], run[last][1]) for run in both],
-    )
-    return {"total": totals, "marginal": marginal.as_json()}
+    ends = sizes[0], sizes[-1]
+    return {"total": totals, "marginal": of(_slopes(upper, *ends), _slopes(lower, *ends))}
 
 
 def measure_large(trials: int, folder: Path) -> dict:
@@ -285,11 +302,10 @@ def _no_data() -> dict:
 
 
 def as_text(found: dict) -> list[str]:
-    kinds = ("ours", "stock", "stock, actors reused")
     sizes = list(found["ours"]["total_s"])
     rows = [
         [kind, *(_total(found[kind]["total_s"][size]) for size in sizes), *_costs(found[kind])]
-        for kind in kinds
+        for kind in KINDS
     ]
     ratio = found["stock / ours"]
     rows.append(
@@ -302,7 +318,10 @@ def as_text(found: dict) -> list[str]:
     )
     head = ["seconds of", *(f"{size} trials" for size in sizes), "one more", "driver CPU each"]
     lines = table(head, rows)
-    lines.append(f"one more: the slope of the last two sizes run; aim {found['aim_s']} s for ours")
+    lines.append(
+        f"one more: the slope of the last two sizes run, aim {found['aim_s']} s for ours; "
+        f"a further epoch of ours {said(found['ours']['further_epoch_s'])}"
+    )
     if "large" in found:
         lines += [*_large_text(found["large"]), "", *benchmark_driver.as_text(found["driver"])]
     return lines

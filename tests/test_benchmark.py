@@ -16,7 +16,14 @@ from models.data import load
 from models.prepared import prepare
 from models.reconstruction import Reconstruction, autoencoder_run
 from models.training import TrainingConfig
-from search import benchmark, benchmark_overhead, benchmark_quality, benchmark_step, benchmark_whole
+from search import (
+    benchmark,
+    benchmark_driver,
+    benchmark_overhead,
+    benchmark_quality,
+    benchmark_step,
+    benchmark_whole,
+)
 from search.benchmark_figures import Spread, said, table
 from search.benchmark_overhead import Outcome, marginal_by_part
 from search.benchmark_tutorials import tutorial
@@ -48,22 +55,34 @@ def test_a_table_keeps_its_columns():
 # --------------------------------------------------------------------------------------- overhead
 
 
-def outcomes(*seconds: float) -> list[Outcome]:
-    return [Outcome(n, s, s / 2) for n, s in zip((20, 100), seconds, strict=True)]
+def runs(**seconds: list[float]) -> benchmark_overhead.Runs:
+    return {
+        int(n[1:]): [Outcome(int(n[1:]), s, s / 2) for s in all_] for n, all_ in seconds.items()
+    }
 
 
 def test_what_one_more_trial_costs_is_the_slope_and_what_was_not_run_says_so():
-    runs = [outcomes(10.0, 18.0), outcomes(12.0, 20.0), outcomes(11.0, 27.0)]
-    found = benchmark_overhead._summary(runs, (20, 100, 1000))
-    assert found["marginal_s"]["20-100"]["median"] == pytest.approx(0.1)
+    stock = runs(n20=[10.0, 12.0, 11.0], n100=[18.0])
+    found = benchmark_overhead.summary(stock, (20, 100, 1000))
+    assert found["marginal_s"]["20-100"] == Spread.of([pytest.approx(0.1)]).as_json()
+    assert found["total_s"]["20"]["median"] == 11 and found["total_s"]["20"]["repetitions"] == 3
+    assert found["total_s"]["1000"]["median"] == pytest.approx(18 + 900 * 0.1)
     assert (
         found["total_s"]["1000"]["extrapolated"] and "extrapolated" not in found["total_s"]["100"]
     )
-    assert found["total_s"]["1000"]["low"] == pytest.approx(18 + 900 * 0.1)
-    ratios = benchmark_overhead._ratios(runs, [outcomes(1.0, 2.0)] * 3)
-    assert ratios["total"]["20"]["median"] == 11 and ratios["marginal"]["median"] == pytest.approx(
-        8
-    )
+    ours = runs(n20=[1.0, 1.0, 1.0], n100=[2.0, 2.0, 2.0], n1000=[11.0, 11.0, 11.0])
+    ratios = benchmark_overhead.ratios(stock, ours)
+    assert ratios["total"]["20"]["median"] == 11 and list(ratios["total"]) == ["20", "100"]
+    assert ratios["marginal"]["median"] == pytest.approx(0.1 * 80)
+
+
+def test_the_driver_of_a_large_search_is_measured_without_ray(tmp_path):
+    found = benchmark_driver.measure(40, tmp_path / "run", concurrent=4)
+    parts = found["parts"].values()
+    assert sum(part["beginning"]["calls"] for part in parts) == 40
+    assert sum(part["epoch"]["calls"] for part in parts) == found["epochs"] > 40
+    assert (tmp_path / "run" / "ledger.log").stat().st_size == found["ledger_bytes"]
+    assert "40 trials" in "\n".join(benchmark_driver.as_text(json.loads(json.dumps(found))))
 
 
 def test_the_cost_of_each_part_of_a_search_is_told_apart():
@@ -75,21 +94,24 @@ def test_the_cost_of_each_part_of_a_search_is_told_apart():
 @pytest.mark.usefixtures("cluster")
 def test_both_tuners_run_their_trials_and_the_environment_is_left_alone(monkeypatch):
     monkeypatch.setattr(benchmark_overhead, "LARGE", 20)
+    monkeypatch.setattr(benchmark_overhead, "EPOCHS", 3)
     before = dict(os.environ)
     found = benchmark_overhead.measure((2, 4, 6), (2, 4), repetitions=1, large=True)
     assert dict(os.environ) == before
     text = "\n".join(benchmark_overhead.as_text(found))
     assert json.loads(json.dumps(found)) == found
     assert text.count("extrapolated") == 2 and "20 trials" in text
+    assert found["ours"]["further_epoch_s"]["repetitions"] == 1
     assert found["large"]["bytes_per_trial"]["ledger.log"] > 100
     assert sum(len(part["total_s"]) for part in (found["ours"], found["stock"])) == 6
 
 
 @pytest.mark.usefixtures("cluster")
 def test_our_trivial_trials_end_as_trials_of_a_search_do(tmp_path):
-    outcome, logbook = benchmark_overhead.ours(5, tmp_path / "run")
+    outcome, logbook = benchmark_overhead.ours(5, tmp_path / "run", epochs=2)
     assert outcome.trials == 5 and outcome.seconds > 0
-    assert [trial.state for trial in logbook.state.trials] == [COMPLETE] * 5
+    ends = [(trial.state, trial.epochs) for trial in logbook.state.trials]
+    assert ends == [(COMPLETE, 2)] * 5
     assert logbook.folder.trials_csv.read_text().count("\n") == 6
 
 
