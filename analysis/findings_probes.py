@@ -23,8 +23,8 @@ from analysis.findings import (
     to_go_on,
 )
 from analysis.latent_probes import best_on_validation, place, said
-from analysis.probe_perceptrons import TWO_STAGE, perceptrons
-from analysis.runs import Group, Result, Run, column, number, winners
+from analysis.probe_perceptrons import TWO_STAGE, chance, perceptrons
+from analysis.runs import Group, Result, Run, column, winners
 from analysis.seed_report import PROBE_ACCURACY, PROBE_WORDS
 from analysis.tables import Row, accuracy, escape, points, short
 
@@ -59,10 +59,8 @@ def _least(run: Run, perceptrons: Mapping[int, Result]) -> float:
     deviation, twice, that chance leaves of so many test images; nan if neither is known."""
     tested = [one for one in perceptrons.values() if one.value("test_accuracy") >= 0]
     seeds = APART * seed_scatter([one for one in tested if one.seeds > 1], "test_accuracy")
-    images = number(run.data.get("test"))
-    share = max((one.value("test_accuracy") for one in tested), default=math.nan)
-    chance = 2 * math.sqrt(share * (1 - share) / images) if images > 0 else math.nan
-    return max(or_zero(seeds), or_zero(chance)) or math.nan
+    best = max((one.value("test_accuracy") for one in tested), default=math.nan)
+    return max(or_zero(seeds), or_zero(chance(best, run))) or math.nan
 
 
 def _best_perceptron(

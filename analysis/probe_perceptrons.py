@@ -11,11 +11,8 @@ import pandas as pd
 from analysis import figures, latent_probe_figures
 from analysis.blocks import Block, picture
 from analysis.figures import ACCURACY, LOSS, Panel
-from analysis.runs import (
-    Result,
-    Run,
-    preset_results,
-)
+from analysis.findings import or_zero
+from analysis.runs import Result, Run, number, preset_results
 from analysis.tables import (
     Column,
     Row,
@@ -78,14 +75,24 @@ def l2_sentence(run: Run) -> str:
         )
     test, train = ([row[f"{which}_accuracy"] for row in rows] for which in ("test", "train"))
     falls, under = test[-1] < test[0], train[-1] < train[0]
+    seen = ", as the report saw" if falls else ""
+    if falls and test[0] - test[-1] < or_zero(chance(max(test), run)):
+        seen = ", by no more than so few test images leave to chance"
     ends = f"from L2 {short(rows[0]['l2'])} to {short(rows[-1]['l2'])}"
     best = short(rows[test.index(max(test))]["l2"])
     return (
-        f"With stronger L2 test accuracy {_course(test)}{', as the report saw' * falls} "
+        f"With stronger L2 test accuracy {_course(test)}{seen} "
         f"({points(test[-1] - test[0])} points {ends}; highest at {best}). "
         f"Training accuracy {_course(train)} ({points(train[-1] - train[0])} points), "
         f"{_why(falls, under)}. Each was fitted once."
     )
+
+
+def chance(share: float, run: Run) -> float:
+    """What an accuracy may differ by for no reason but its test images: twice the deviation that a
+    share of so many has; nan if their number is not known."""
+    images = number(run.data.get("test"))
+    return 2 * math.sqrt(share * (1 - share) / images) if images > 0 else math.nan
 
 
 def two_stage_sentence(run: Run) -> str:
