@@ -91,6 +91,7 @@ def test_the_cost_of_each_part_of_a_search_is_told_apart():
     assert parts == {"0-10": pytest.approx(0.1), "10-20": pytest.approx(0.5)}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_both_tuners_run_their_trials_and_the_environment_is_left_alone(monkeypatch):
     monkeypatch.setattr(benchmark_overhead, "LARGE", 20)
@@ -189,6 +190,7 @@ def test_the_goal_counts_from_when_it_was_reached_first():
     assert course.goal_s() == 2.0 and benchmark_whole.Course().goal_s() is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_all_three_searches_train_the_same_trials(images):
     size = benchmark_whole.Size(3, 2, images, "cpu")
