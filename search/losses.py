@@ -15,30 +15,42 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import ray
-from ray.exceptions import ActorUnavailableError, GetTimeoutError
+from ray.exceptions import (
+    ActorUnavailableError,
+    GetTimeoutError,
+    NodeDiedError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
 LONGEST_S = 120.0  # an actor that nobody reaches for so long has died with its node
 PERIOD_S = 2.0
-UNREACHABLE = f"its node has died: its worker was out of reach for {LONGEST_S:g} s"
 
-_LOST = re.compile(r"\bnode has died|node died\b|NodeDiedError|preempt", re.IGNORECASE)
-_OWN = re.compile(r"worker process has died|creation task|killed by `?ray\.kill|RayTaskError")
-
-
-def was_lost(text: str) -> bool:
-    """Whether an error of a trial, as text, says that its node died."""
-    return bool(_LOST.search(text)) and not _OWN.search(text)
+# As a line of its own: the traceback of an actor that could not begin may say anything.
+_NODE_DIED = re.compile(r"^The actor died because its node has died", re.MULTILINE)
 
 
-def is_unclear(text: str) -> bool:
+class OutOfReach(Exception):
+    """A worker that was given up without an answer."""
+
+
+def was_lost(error: Exception | None) -> bool:
+    """Whether an error of a trial says that its node died."""
+    if isinstance(error, RayTaskError) or not isinstance(error, RayActorError):
+        return isinstance(error, (NodeDiedError, OutOfReach))
+    return error.preempted or bool(_NODE_DIED.search(str(error)))
+
+
+def is_unclear(error: Exception | None) -> bool:
     """Whether it only says that the worker is out of reach."""
-    return ActorUnavailableError.__name__ in text
+    return isinstance(error, ActorUnavailableError)
 
 
 @dataclass
 class _Case:
     actor: object
-    tell: Callable[[str], None]
+    tell: Callable[[Exception], None]
     since: float
     due: float
     asked: ray.ObjectRef | None = None
@@ -53,8 +65,8 @@ class Unclear:
     def __bool__(self) -> bool:
         return bool(self._cases)
 
-    def add(self, actor: object, tell: Callable[[str], None]) -> None:
-        """Call `tell` with an error as text, once it is known what became of the actor."""
+    def add(self, actor: object, tell: Callable[[Exception], None]) -> None:
+        """Call `tell` with an error, once it is known what became of the actor."""
         now = time.monotonic()
         self._cases.append(_Case(actor, tell, now, now))
 
@@ -62,16 +74,16 @@ class Unclear:
         """Tell what has become known. Never waits for an answer."""
         cases, self._cases = self._cases, []
         for case in cases:
-            text = self._ask(case)
-            if text is None:
+            error = self._ask(case)
+            if error is None:
                 self._cases.append(case)
             else:
-                case.tell(text)
+                case.tell(error)
 
-    def _ask(self, case: _Case) -> str | None:
+    def _ask(self, case: _Case) -> Exception | None:
         now = time.monotonic()
         if now - case.since > LONGEST_S:
-            return UNREACHABLE
+            return OutOfReach(f"its worker could not be reached for {LONGEST_S:g} s")
         if case.asked is None:
             if now >= case.due:
                 case.asked, case.due = case.actor.__ray_ready__.remote(), now + PERIOD_S
@@ -83,8 +95,8 @@ class Unclear:
             ray.get(answer, timeout=1)
         except (ActorUnavailableError, GetTimeoutError):
             return None
-        except ray.exceptions.RayError as error:
-            return f"{type(error).__name__}: {error}"
+        except RayError as error:
+            return error
         # Alive again: a break of the network. Ray has given it up, and so it is ended.
         ray.kill(case.actor)
-        return "its node has died, to the driver: the network between them broke"
+        return OutOfReach("the network between the driver and its worker broke")

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -195,19 +196,20 @@ class TrialKeeper(tune.Callback):
         self._last_sign.pop(trial, None)
         actor = self._actors.pop(trial, None)
         record = self._logbook.state.trials[trial.config["number"]]
-        text = _last_error(trial)
+        text, error = _last_error(trial)
         if StorageFailed.__name__ in text:
             raise SearchStopped(_said_by(StorageFailed, text))
         if record.id in self._killed:
             self._killed.discard(record.id)
             text = f"no progress for {self._limits.trial_timeout_s:g} s; its worker was killed"
-        if is_unclear(text) and actor is not None:
-            self._searcher.unclear.add(actor, lambda more: self._failed(record, more))
+            error = None
+        if is_unclear(error) and actor is not None:
+            self._searcher.unclear.add(actor, lambda known: self._failed(record, str(known), known))
         else:
-            self._failed(record, text)
+            self._failed(record, text, error)
 
-    def _failed(self, record: TrialRecord, text: str) -> None:
-        lost = was_lost(text)
+    def _failed(self, record: TrialRecord, text: str, error: Exception | None) -> None:
+        lost = was_lost(error)
         if lost:
             final = record.losses + 1 >= LOSSES
         else:
@@ -280,11 +282,15 @@ def _name(trial) -> str:
     return trial.config["id"]
 
 
-def _last_error(trial) -> str:
-    """The traceback of a trial's last failure, as Ray wrote it."""
-    path = trial.error_file
+def _last_error(trial) -> tuple[str, Exception | None]:
+    """The traceback of a trial's last failure, as Ray wrote it, and the error itself."""
+    path, pickled = trial.error_file, trial.pickled_error_file
     text = open(path).read() if path and os.path.exists(path) else "no traceback was left"
-    return text.split("Failure # ")[-1].partition("\n")[2] or text
+    error = None
+    if pickled and os.path.exists(pickled):
+        with suppress(Exception), open(pickled, "rb") as file:  # of a class that is not here
+            error = ray.cloudpickle.load(file)
+    return text.split("Failure # ")[-1].partition("\n")[2] or text, error
 
 
 def _said_by(kind: type[Exception], text: str) -> str:
