@@ -147,6 +147,8 @@ class Autoencoder(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         x = self.from_code(codes).unflatten(1, (self.code_channels, self.code_side, -1))
+        # Laid out as the convolutions are while it is small, or they do it where it is large.
+        x = x.contiguous(memory_format=_layout(self.to_pixels.weight))
         for side, block in zip(self.decoder_sides, self.decoder, strict=True):
             x = block(_resize(x, side))
         logits = F.pixel_shuffle(self.to_pixels(_resize(x, SIDES[0])), 2)
@@ -157,6 +159,11 @@ class Autoencoder(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         codes = self.encode(images)
         return self.decode(codes), codes
+
+
+def _layout(weight: Tensor) -> torch.memory_format:
+    last = weight.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def _encoder(sides: list[int], config: AutoencoderConfig) -> nn.Sequential:

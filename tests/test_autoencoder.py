@@ -184,6 +184,21 @@ def test_a_block_has_a_shortcut_only_where_shapes_allow(activation):
         assert torch.equal(left, x if shortcut else torch.zeros_like(left))
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("depth", [2, 4, 9])
+def test_no_convolution_is_given_images_laid_out_otherwise_than_its_weights(depth, layout):
+    """It would have to copy them, there and back: a fifth of a small network's step."""
+    network = Autoencoder(AutoencoderConfig(depth=depth, width=8)).to(memory_format=layout)
+    found = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_pre_hook(
+                lambda module, given: found.append(given[0].is_contiguous(memory_format=layout))
+            )
+    network(torch.rand(3, 1, 28, 28).contiguous(memory_format=layout))
+    assert len(found) == 2 * depth and all(found)
+
+
 def test_dropout_acts_in_training_only():
     network = Autoencoder(small(depth=2, dropout=0.5))
     torch.manual_seed(0)
