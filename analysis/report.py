@@ -41,6 +41,7 @@ def write_report(runs: Path, out: Path, compare: bool = False) -> int:
     study = read_study(runs, compare)
     for run in study.older:
         print(f"not reported {run.name}: a newer run of the same question is")
+    out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before it is drawn
     written = document.place(parts(study))
     files = dict(document.files(written))
     files["report.md"] = markdown.render(written).encode()

@@ -10,6 +10,7 @@ too, measured between the repetitions; operations of the network are counted by
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ def time_by_operation(run: TrainingRun) -> dict[str, float]:
     what is spent outside PyTorch's operations."""
     cuda = run.data.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-    with profile(activities=activities) as recorded:
+    with _silent_profiler(), profile(activities=activities) as recorded:
         start = time.perf_counter()
         run._train_epoch()
         total = (time.perf_counter() - start) * 1e6
@@ -150,6 +151,19 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
+
+
+@contextmanager
+def _silent_profiler() -> Iterator[None]:
+    """It writes past Python to standard error, of a GPU that is not there, too."""
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 @contextmanager

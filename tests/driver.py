@@ -20,7 +20,7 @@ from search.storage import bucket_files
 ROOT = Path(__file__).parents[1]
 TIMES = {"seconds", "images_per_s", "best_images_per_s", "last_images_per_s"}
 SEARCH = (
-    "--dataset mnist5k --train-size 150 --max-epochs 4 --latent-sizes 64 16 "
+    "--dataset mnist5k --train-size 50 --max-epochs 4 --latent-sizes 64 16 "
     "--num-samples 12 --max-concurrent 1 --final-seeds 0 --seed 3"
 ).split()
 
