@@ -13,7 +13,7 @@ from models.data import ImageData
 from models.presets import CLASSIFIER_PRESETS
 from search.classifiers import ClassifierTask
 from search.mistakes import accuracy_by_kind, confusion_pictures, most_confused
-from tests.test_command import command, data_dir, rows  # noqa: F401  (a fixture)
+from tests.test_command import command, data_dir, refused, rows  # noqa: F401  (a fixture)
 
 MODULE = "search.classifiers"
 TINY = (
@@ -102,8 +102,8 @@ def test_a_finished_search_resumes_to_the_same_tables(tiny, data_dir):  # noqa: 
         (["--latent-sizes", "32"], "--latent-sizes"),
     ],
 )
-def test_a_wrong_argument_is_one_line_and_status_2(flags, said, tmp_path):
-    done = command(*flags, "--storage-path", tmp_path, module=MODULE)
+def test_a_wrong_argument_is_one_line_and_status_2(flags, said, tmp_path, capsys):
+    done = refused(*flags, "--storage-path", tmp_path, capsys=capsys, module=MODULE)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr
     assert not list(tmp_path.iterdir())
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -113,6 +113,7 @@ def test_a_finished_search_grows_to_what_it_would_have_been(tmp_path, twin):
     assert outcome(driver.folder) == outcome(twin.folder)
 
 
+@pytest.mark.slow
 def test_two_drivers_on_one_folder(tmp_path, twin):
     first = Driver(tmp_path)
     process = first.start()
@@ -137,26 +138,29 @@ def small_disk(path: Path, megabytes: int):
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
+def fill(filler) -> None:
+    with suppress(OSError):
+        while True:
+            filler.write(b"\0" * 65536)
+
+
 def test_a_full_disk_stops_the_search_and_it_goes_on_once_there_is_room(tmp_path, twin):
     disk = tmp_path / "disk"
-    with small_disk(disk, megabytes=64):
-        filler = disk / "filler"
+    with small_disk(disk, megabytes=96), open(disk / "filler", "wb", buffering=0) as filler:
         driver = Driver(disk)
         process = driver.start()
         driver.wait_for_events(10, process)
-        with open(filler, "wb") as file:
-            try:
-                while True:
-                    file.write(b"\0" * 65536)
-                    file.flush()
-            except OSError:
-                pass
-        out, err = process.communicate(timeout=200)
+        deadline = time.monotonic() + 200
+        while process.poll() is None and time.monotonic() < deadline:
+            fill(filler)  # again and again, for the search gives some of it back
+            time.sleep(0.01)
+        out, err = process.communicate(timeout=1)
+        fill(filler)
         assert process.returncode == 1 and "No space left" in err + out or "no room" in err
         assert "Traceback" not in err and "--resume" in err
         still_full = driver.finish()
         assert still_full.returncode == 1 and len(still_full.stderr.splitlines()) == 1
-        filler.unlink()
+        filler.truncate(0)
         done = driver.finish()
         assert done.returncode == 0, done.stderr
         assert outcome(driver.folder) == outcome(twin.folder)

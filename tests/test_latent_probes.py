@@ -18,7 +18,7 @@ from models.data import load
 from probes.codes import attach_codes, load_autoencoder
 from probes.fitting import PROBES, predict, restore_probe
 from search.latent_probes import CODES, DEFAULTS, ProbeTask, class_interval, few_shot
-from tests.test_command import command, data_dir, rows  # noqa: F401  (a fixture)
+from tests.test_command import command, data_dir, refused, rows  # noqa: F401  (a fixture)
 
 MODULE = "search.latent_probes"
 FAST = ("nearest-mean", "knn", "extra-trees")
@@ -167,14 +167,19 @@ def test_a_trial_that_takes_too_long_is_stopped_where_it_is(tiny, data_dir, tmp_
         (["--seconds-per-trial", "-1"], "-1"),
     ],
 )
-def test_a_wrong_argument_is_one_line_and_status_2(flags, said, tmp_path, data_dir):  # noqa: F811
+def test_a_wrong_argument_is_one_line_and_status_2(flags, said, tmp_path, data_dir, capsys):  # noqa: F811
     where = ("--dataset", "mnist5k", "--storage-path", tmp_path, "--data-dir", data_dir)
-    done = command(*flags, *where, module=MODULE)
+    done = refused(*flags, *where, capsys=capsys, module=MODULE)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_an_autoencoder_that_may_have_seen_test_images_is_refused(tiny, tmp_path, data_dir):  # noqa: F811
+def test_an_autoencoder_that_may_have_seen_test_images_is_refused(
+    tiny,
+    tmp_path,
+    data_dir,  # noqa: F811
+    capsys,
+):
     place = tmp_path / "run" / "best" / "16"
     place.mkdir(parents=True)
     source = tiny[0] / "autoencoders" / "16"
@@ -183,7 +188,7 @@ def test_an_autoencoder_that_may_have_seen_test_images_is_refused(tiny, tmp_path
     config["data"]["split"] = "another"
     (place / "config.json").write_text(json.dumps(config))
     where = ("--storage-path", tmp_path, "--data-dir", data_dir, "--dataset", "mnist5k")
-    done = command("--autoencoders", "run", *where, module=MODULE)
+    done = refused("--autoencoders", "run", *where, capsys=capsys, module=MODULE)
     assert done.returncode == 2 and "stratified split" in done.stderr
 
 

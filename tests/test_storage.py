@@ -199,6 +199,7 @@ def test_a_storage_that_cannot_be_used_is_one_line(case, s3):
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_search_in_a_bucket_that_is_killed_goes_on_to_the_same_tables(s3, tmp_path, twin):
     driver = BucketDriver(s3, "killed", tmp_path)
     assert driver.kill_after(events=14, delay=0.1)
