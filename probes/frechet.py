@@ -24,8 +24,6 @@ from dataclasses import dataclass
 import torch
 from sklearn.mixture import GaussianMixture
 from torch import Generator, Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
 
 from models.autoencoder import Autoencoder
 from models.classifier import Classifier
@@ -171,6 +169,8 @@ def frechet_distance(real: Tensor, other: Tensor) -> float:
 
     Raises ValueError for different D, fewer than 2 rows or values that are not finite.
     """
+    from torchmetrics.image.fid import FrechetInceptionDistance  # seconds, which samples need not
+
     real, other = _checked(real, other)
     # torchmetrics sums squares of uncentred features; an offset common to both sets changes
     # nothing but would cost it digits.
@@ -190,6 +190,8 @@ def kernel_distance(real: Tensor, other: Tensor, seed: int = 0) -> tuple[float, 
     no more than half, so that subsets differ. Unlike the Frechet distance it has no bias at small
     N. Raises ValueError as that does.
     """
+    from torchmetrics.image.kid import KernelInceptionDistance  # as in `frechet_distance`
+
     real, other = _checked(real, other)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance` will save")

@@ -161,7 +161,7 @@ class AutoencoderTask:
     def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
         """Validation images, as noised for training, and reconstructed: (16, 28, 28) each; and
         what `probes.gallery` shows of the network."""
-        from probes.gallery import gallery  # torchmetrics, scikit-learn: for no worker's use
+        from probes.gallery import gallery  # scikit-learn: for no worker's use
 
         network = self._network(weights, parameters, "cpu")
         _, training = self.configs(parameters, 0)

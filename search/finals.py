@@ -7,8 +7,11 @@ figure flatters it; the retrained ones were not chosen.
 from __future__ import annotations
 
 import io
+import json
 import math
 import statistics
+import zipfile
+import zlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +32,7 @@ from search.storage import Files
 from search.task import Retrained, Run, Surroundings, Task, data_from_arrays, uses_gpu
 from search.tuner import Limits
 
+EXAMPLES_VERSION = 1  # raised with what `Task.examples` makes, so that a resume makes it anew
 PRESET_SEEDS = 3  # enough for a deviation; presets are not what a large --final-seeds is for
 
 
@@ -259,10 +263,25 @@ def _preset(logbook: Logbook, trial: TrialRecord, data: ImageData, seeds: list[i
 
 
 def _write_examples(logbook: Logbook, trial: TrialRecord, data: ImageData) -> None:
+    """Unless an earlier session wrote them for this very trial: a map of codes takes seconds."""
     place = logbook.folder.best / str(trial.group)
+    path, made_of = place / "examples.npz", {"trial": trial.id, "version": EXAMPLES_VERSION}
+    if _made_of(path) == made_of:
+        return
     arrays = logbook.task.examples(_load_weights(place / "weights.pt"), trial.parameters, data)
     if arrays:
-        write_atomically(place / "examples.npz", lambda file: np.savez_compressed(file, **arrays))
+        arrays = {**arrays, "made_of": np.array(json.dumps(made_of))}
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def _made_of(path: Path) -> dict | None:
+    """Of which trial examples are, by which version; None where there are none, or older or
+    damaged ones."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return json.loads(str(archive["made_of"]))
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _load_weights(path: Path) -> dict:

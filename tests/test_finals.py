@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import ray
 import torch
@@ -55,6 +56,22 @@ def test_concluding_again_trains_nothing_and_writes_the_same(searched):
     path, task, final = searched
     broken = replace(task, max_epochs=0)  # a run that is started again would have no epoch
     assert conclude(open_logbook(path, broken), seeds=4) == final
+
+
+def test_examples_are_made_once_for_a_winner_and_again_where_they_are_another_s(searched):
+    path, task, final = searched
+    first, second = (path / "best" / str(size) / "examples.npz" for size in task.groups)
+    made = first.read_bytes()
+    for winner, place in zip(final["winners"], (first, second), strict=True):
+        assert np.load(place)["x"] == winner["parameters"]["x"]
+    before = first.stat().st_mtime_ns
+    second.write_bytes(made)
+    conclude(open_logbook(path, task), seeds=4)
+    assert first.stat().st_mtime_ns == before
+    assert np.load(second)["x"] == final["winners"][1]["parameters"]["x"]
+    first.write_bytes(made[:-30])
+    conclude(open_logbook(path, task), seeds=4)
+    assert first.read_bytes() == made
 
 
 def test_more_seeds_train_only_what_is_missing(searched):

@@ -59,7 +59,7 @@ class ToyTask:
         return metrics, {"kept": np.array([parameters["x"]])}
 
     def examples(self, weights, parameters, data):
-        return {}
+        return {"x": np.array(parameters["x"])}
 
     def floors(self, data):
         return {}
