@@ -89,8 +89,14 @@ def _parser() -> OneLineParser:
         nargs="+",
         type=positive_int,
         default=benchmark_overhead.SIZES,
-        help="trivial trials, at least two rising numbers (default 20 100 1000); stock runs those "
-        f"up to {benchmark_overhead.STOCK_SIZES[-1]}, the rest is extrapolated",
+        help="trivial trials, at least two rising numbers (default 5 20 100 1000); stock runs "
+        f"those up to {benchmark_overhead.STOCK_MOST}, the rest is extrapolated",
+    )
+    add(
+        "--to-the-end",
+        action="store_true",
+        help=f"let stock run up to {benchmark_overhead.STOCK_MOST_TO_THE_END} trivial trials, and "
+        "Ray's pattern its whole search, not only as long as ours takes",
     )
     add("--trials", type=positive_int, default=50, help="of a whole search (default 50)")
     add("--max-epochs", type=positive_int, default=4, help="of a whole search (default 4)")
@@ -157,6 +163,8 @@ def _prepare(given: argparse.Namespace) -> dict[str, Callable[[], dict]]:
     Raises UsageError or DataError."""
     if given.large and "overhead" not in given.parts:
         raise UsageError("--large belongs to overhead, which --parts leaves out")
+    if given.to_the_end and not NEED_RAY & set(given.parts):
+        raise UsageError("--to-the-end belongs to overhead and search, which --parts leaves out")
     counts = tuple(given.trial_counts)
     if len(counts) < 2 or list(counts) != sorted(set(counts)):
         raise UsageError("--trial-counts needs two numbers or more, rising")
@@ -173,9 +181,9 @@ def _prepare(given: argparse.Namespace) -> dict[str, Callable[[], dict]]:
 
 
 def _overhead(counts: tuple[int, ...], given: argparse.Namespace) -> Callable[[], dict]:
-    most = benchmark_overhead.STOCK_SIZES[-1]
-    stock = [n for place, n in enumerate(counts) if n <= most or place < 2]
-    return lambda: benchmark_overhead.measure(counts, stock, given.repetitions, given.large)
+    return lambda: benchmark_overhead.measure(
+        counts, given.repetitions, given.large, given.to_the_end
+    )
 
 
 def _step(data: ImageData, device: str, given: argparse.Namespace) -> Callable[[], dict]:
@@ -185,7 +193,7 @@ def _step(data: ImageData, device: str, given: argparse.Namespace) -> Callable[[
 
 def _search(data: ImageData, device: str, given: argparse.Namespace) -> Callable[[], dict]:
     size = benchmark_whole.Size(given.trials, given.max_epochs, data, device)
-    return lambda: benchmark_whole.measure(size, given.repetitions)
+    return lambda: benchmark_whole.measure(size, given.repetitions, given.to_the_end)
 
 
 def _quality(given: argparse.Namespace) -> Callable[[], dict]:

@@ -38,8 +38,10 @@ from search.tables import TableWriter
 from search.task import arrays_from_data
 from search.tuner import build_tuner
 
-SIZES = (20, 100, 1000)
-STOCK_SIZES = (20, 100)  # its thousand takes too long, and is extrapolated
+SIZES = (5, 20, 100, 1000)
+# The most that a rival runs; what is beyond is extrapolated. At seconds a trial, stock's hundred
+# take as long as all else here, and its twenty show the same slope.
+STOCK_MOST, STOCK_MOST_TO_THE_END, REUSED_MOST = 20, 100, 100
 LARGE = 10_000
 EPOCHS = 20  # of the trials that show what a further epoch costs
 KINDS = ("ours", "stock", "stock, actors reused")
@@ -164,15 +166,16 @@ def _trivial_trainable(config: dict) -> None:
 
 def measure(
     sizes: Sequence[int] = SIZES,
-    stock_sizes: Sequence[int] = STOCK_SIZES,
     repetitions: int = 3,
     large: bool = False,
+    to_the_end: bool = False,
 ) -> dict:
     """Everything that is printed of this part, JSON-ready; Ray is up.
 
-    `sizes` rise, two or more; `stock_sizes` are the first of them, two or more. Stock's smallest is
-    run as often as ours, its others and all of it with reused actors once, for they take long."""
+    `sizes` rise, two or more. Stock's smallest is run as often as ours, its others and all of it
+    with reused actors once, for they take long; to a hundred trials `to_the_end`, else twenty."""
     runs: dict[str, Runs] = {kind: {} for kind in KINDS}
+    stock_sizes = _up_to(STOCK_MOST_TO_THE_END if to_the_end else STOCK_MOST, sizes)
     further: list[float] = []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         root = Path(name)
@@ -185,7 +188,7 @@ def measure(
             further.append(_further_epoch_s(runs["ours"][sizes[0]][-1], longer))
             for n in stock_sizes if repetition == 0 else stock_sizes[:1]:
                 runs["stock"].setdefault(n, []).append(stock(n, place / f"stock-{n}"))
-        for n in stock_sizes:
+        for n in _up_to(REUSED_MOST, sizes):
             runs["stock, actors reused"][n] = [stock(n, root / f"reused-{n}", reuse_actors=True)]
         found = {kind: summary(each, sizes) for kind, each in runs.items()}
         found["ours"]["further_epoch_s"] = Spread.of(further).as_json()
@@ -195,6 +198,11 @@ def measure(
             found["driver"] = benchmark_driver.measure(LARGE, root / "driver")
             found["large"] = measure_large(LARGE, root / "large")
     return found
+
+
+def _up_to(most: int, sizes: Sequence[int]) -> list[int]:
+    """Two at least, for a slope."""
+    return [n for place, n in enumerate(sizes) if n <= most or place < 2]
 
 
 def _warm_up(folder: Path) -> None:
@@ -234,7 +242,8 @@ def _slopes(runs: Runs, first: int, last: int) -> list[float]:
 
 
 def ratios(upper: Runs, lower: Runs) -> dict:
-    """Of the totals, and of what one more trial costs, in the repetitions that ran both."""
+    """Of the totals, in the repetitions that ran both, and of what one more trial costs at the
+    largest sizes that each ran: between few trials the slope of ours is lost in its start."""
 
     def of(a: list[float], b: list[float]) -> dict:
         number = min(len(a), len(b))
@@ -245,8 +254,8 @@ def ratios(upper: Runs, lower: Runs) -> dict:
         str(size): of([o.seconds for o in upper[size]], [o.seconds for o in lower[size]])
         for size in sizes
     }
-    ends = sizes[0], sizes[-1]
-    return {"total": totals, "marginal": of(_slopes(upper, *ends), _slopes(lower, *ends))}
+    last = [_slopes(each, *list(each)[-2:]) for each in (upper, lower)]
+    return {"total": totals, "marginal": of(*last)}
 
 
 def measure_large(trials: int, folder: Path) -> dict:

@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 
 from search.device import claim_device
 from search.settings import Settings
-from search.task import Task, data_from_arrays, uses_gpu
+from search.task import Run, Task, data_from_arrays, uses_gpu
 
 WARM_UP_S = 5.0  # of training, and to the end of that epoch
 SHARES = (8, 4, 2, 1)  # trials on a GPU; powers of two, which a GPU's 1 is divided into exactly
@@ -68,7 +68,7 @@ def _measure(task: Task, arrays: dict, seed: int) -> Need | None:
     runs = [task.start(p, seed, data) for p in presets if uses_gpu(task, p)]
     if not runs:
         return None
-    largest = max(runs, key=_size)
+    largest = max(runs, key=size)
     del runs
     torch.cuda.empty_cache()  # of the smaller ones
     busy: list[float] = []
@@ -85,10 +85,11 @@ def _measure(task: Task, arrays: dict, seed: int) -> Need | None:
     return Need(of - free, of, sum(busy) / len(busy) if busy else None)
 
 
-def _size(run) -> int:
+def size(run: Run) -> int:
+    """Numbers in its weights, as far as it has any before its first epoch."""
     try:
         return sum(value.numel() for value in run.weights().values() if hasattr(value, "numel"))
-    except Exception:  # a probe that has not been fitted yet has no weights
+    except AttributeError:  # a perceptron that has not been fitted yet has no weights
         return 0
 
 

@@ -73,7 +73,7 @@ def test_what_one_more_trial_costs_is_the_slope_and_what_was_not_run_says_so():
     ours = runs(n20=[1.0, 1.0, 1.0], n100=[2.0, 2.0, 2.0], n1000=[11.0, 11.0, 11.0])
     ratios = benchmark_overhead.ratios(stock, ours)
     assert ratios["total"]["20"]["median"] == 11 and list(ratios["total"]) == ["20", "100"]
-    assert ratios["marginal"]["median"] == pytest.approx(0.1 * 80)
+    assert ratios["marginal"]["median"] == pytest.approx(0.1 / 0.01)
 
 
 def test_the_driver_of_a_large_search_is_measured_without_ray(tmp_path):
@@ -101,7 +101,9 @@ def test_both_tuners_run_their_trials_and_the_environment_is_left_alone(monkeypa
     monkeypatch.setattr(benchmark_overhead, "LARGE", 20)
     monkeypatch.setattr(benchmark_overhead, "EPOCHS", 3)
     before = ray_s_environment()
-    found = benchmark_overhead.measure((2, 4, 6), (2, 4), repetitions=1, large=True)
+    monkeypatch.setattr(benchmark_overhead, "STOCK_MOST", 4)
+    monkeypatch.setattr(benchmark_overhead, "REUSED_MOST", 4)
+    found = benchmark_overhead.measure((2, 4, 6), repetitions=1, large=True)
     assert ray_s_environment() == before
     text = "\n".join(benchmark_overhead.as_text(found))
     assert json.loads(json.dumps(found)) == found
@@ -190,8 +192,8 @@ def test_optuna_s_space_is_ours():
 
 
 def test_the_goal_counts_from_when_it_was_reached_first():
-    course = benchmark_whole.Course(9.0, [(1.0, 0.5), (3.0, 0.01), (2.0, 0.02), (4.0, 0.001)])
-    assert course.goal_s() == 2.0 and benchmark_whole.Course().goal_s() is None
+    course = benchmark_whole.Course(4, 9.0, [(1.0, 0.5), (3.0, 0.01), (2.0, 0.02), (4.0, 0.001)])
+    assert course.goal_s() == 2.0 and benchmark_whole.Course(0).goal_s() is None
 
 
 @pytest.mark.slow
@@ -201,10 +203,22 @@ def test_all_three_searches_train_the_same_trials(images):
     found = benchmark_whole.measure(size, repetitions=1)
     assert list(found["searches"]) == ["ours", "Ray's pattern", "Optuna's pattern"]
     for each in found["searches"].values():
+        assert each["trials_ended"]["median"] == 3
         assert 3 <= each["epochs"]["median"] <= 6 and 0 < each["best_mse"]["median"] < 1
     assert set(found["ours / other"]) == {"Ray's pattern", "Optuna's pattern"}
     text = "\n".join(benchmark_whole.as_text(json.loads(json.dumps(found))))
     assert "3 trials of at most 2 epochs of 60 images" in text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_ray_s_pattern_is_cut_when_it_has_had_its_time(images, tmp_path):
+    size = benchmark_whole.Size(40, 1, images, "cpu")
+    course = benchmark_whole.ray_pattern(size, tmp_path, patience=0.1)
+    fewest = benchmark_whole.FEWEST_TRIALS
+    assert fewest <= course.trials < 20  # not those that the cut ended
+    assert 0.1 < course.seconds and course.trials_per_hour > 0
+    assert len(course.values) >= course.trials
 
 
 # ----------------------------------------------------------------------------------------- quality
@@ -257,6 +271,7 @@ def test_the_command_prints_and_writes_each_part(tmp_path, monkeypatch, capsys):
         ["--trials", "many"],
         ["--parts", "quality", "--curves", "nowhere.csv.gz"],
         ["--parts", "step", "--large"],
+        ["--parts", "quality", "--to-the-end"],
         ["--parts", "overhead", "--trial-counts", "20"],
         ["--parts", "overhead", "--trial-counts", "20", "20"],
         ["--parts", "step", "--json", "nowhere/found.json"],

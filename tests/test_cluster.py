@@ -14,8 +14,13 @@ from ray.exceptions import (
     RayTaskError,
 )
 
+from models.data import load
+from models.prepared import prepare
+from probes.fitting import make_probe
+from search.autoencoders import AutoencoderTask
 from search.cluster import capacity
-from search.gpu import Need, share
+from search.gpu import Need, share, size
+from search.latent_probes import ProbeTask
 from search.losses import OutOfReach, is_unclear, was_lost
 from search.tuner import LOSSES, LedgerGenerator, LedgerSearch, Limits, TrialKeeper
 from tests.toy import ToyTask
@@ -62,6 +67,17 @@ def test_trials_are_packed_by_node(nodes, cpus, gpus, part, held):
 )
 def test_a_trial_gets_the_part_of_a_gpu_that_it_was_seen_to_need(need, trials):
     assert share(need) == 1 / trials
+
+
+def test_the_largest_preset_is_told_by_its_weights_and_an_unfitted_probe_has_none():
+    images = prepare(load("mnist5k", "data", train_size=20))
+    searched = AutoencoderTask((1024, 32), 1, "quick")
+    runs = [searched.start(preset.parameters, 0, images) for preset in searched.presets()]
+    largest = max(runs, key=size)
+    assert size(largest) == sum(p.numel() for p in largest.network.state_dict().values())
+    assert largest.network.config.latent_size == 1024
+    probes = ProbeTask(("mlp",), (16,), 2, "quick")
+    assert size(make_probe(probes.presets()[0].parameters, probes.scale, 0, 10)) == 0
 
 
 def died(said: str) -> ActorDiedError:
