@@ -27,27 +27,45 @@ def copy_of(twin: Driver, storage: Path) -> Driver:
     return Driver(storage)
 
 
-def survive_kills(storage: Path, twin: Driver, kills: int, seed: int) -> None:
-    rng, driver = random.Random(seed), Driver(storage)
-    done = 0
+def kill(driver: Driver, twin: Driver, kills: int, seed: int) -> None:
+    """Kill -9, so many times, or until the search has ended."""
+    rng, done = random.Random(seed), 0
     while done < kills:
         done += driver.kill_after(events=rng.choice((0, 1, 2, 3)), delay=rng.uniform(0, 0.7))
         if (driver.folder / "run.json").exists() and driver.events() >= twin.events():
             break
+    assert done >= min(kills, 3)
+
+
+def interrupt(driver: Driver) -> None:
+    """Ctrl-C in the middle of the search; what is said and left then."""
+    process = driver.start()
+    driver.wait_for_events(driver.events() + 5, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and "--resume" in err and "Traceback" not in err
+    assert json.loads((driver.folder / "run.json").read_text())["state"] == "interrupted"
+
+
+def ends_as(twin: Driver, driver: Driver) -> None:
     finished = driver.finish()
     assert finished.returncode == 0, finished.stderr
-    assert done >= min(kills, 3)
     assert outcome(driver.folder) == outcome(twin.folder)
 
 
-def test_a_driver_killed_three_times_ends_in_the_same_tables(tmp_path, twin):
-    survive_kills(tmp_path, twin, kills=3, seed=0)
+def test_a_driver_killed_three_times_and_interrupted_ends_in_the_same_tables(tmp_path, twin):
+    driver = Driver(tmp_path)
+    kill(driver, twin, kills=3, seed=0)
+    interrupt(driver)
+    ends_as(twin, driver)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_a_driver_killed_many_times_ends_in_the_same_tables(tmp_path, twin, seed):
-    survive_kills(tmp_path, twin, kills=5, seed=seed)
+    driver = Driver(tmp_path)
+    kill(driver, twin, kills=5, seed=seed)
+    ends_as(twin, driver)
 
 
 @pytest.mark.parametrize(
@@ -77,18 +95,6 @@ def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin, events):
     assert sum(failures) == 1
     assert trials == [{k: v for k, v in row.items() if k != "failures"} for row in expected]
     assert (epochs, told) == (expected_epochs, expected_told)
-
-
-def test_ctrl_c_stops_cleanly_says_how_to_resume_and_the_rest_follows(tmp_path, twin):
-    driver = Driver(tmp_path)
-    process = driver.start()
-    driver.wait_for_events(15, process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130 and "--resume" in err and "Traceback" not in err
-    assert json.loads((driver.folder / "run.json").read_text())["state"] == "interrupted"
-    assert driver.finish().returncode == 0
-    assert outcome(driver.folder) == outcome(twin.folder)
 
 
 @pytest.mark.slow
