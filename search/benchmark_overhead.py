@@ -172,8 +172,9 @@ def measure(
 ) -> dict:
     """Everything that is printed of this part, JSON-ready; Ray is up.
 
-    `sizes` rise, two or more. Stock's smallest is run as often as ours, its others and all of it
-    with reused actors once, for they take long; to a hundred trials `to_the_end`, else twenty."""
+    `sizes` rise, two or more. Stock's smallest is run as often as ours and its others once, for
+    they take long: up to twenty trials, a hundred `to_the_end`. With reused actors each size is
+    run once, up to a hundred."""
     runs: dict[str, Runs] = {kind: {} for kind in KINDS}
     stock_sizes = _up_to(STOCK_MOST_TO_THE_END if to_the_end else STOCK_MOST, sizes)
     further: list[float] = []

@@ -252,16 +252,16 @@ def measure(size: Size, repetitions: int = 3, to_the_end: bool = False) -> dict:
     """Everything that is printed of this part, JSON-ready; Ray is up. With `to_the_end` Ray's
     pattern runs all of its trials, whatever they take."""
     searches = _our_searches(size)
+    first = next(iter(searches))
     courses: dict[str, list[Course]] = {name: [] for name in (*searches, RAY, OPTUNA)}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as root:
         ours(Size(2, 1, size.data, size.device), Path(root, "warm"))  # workers import, once
         for repetition in range(repetitions):
             for place, (name, search) in enumerate(searches.items()):
                 courses[name].append(search(size, Path(root, f"{repetition}-{place}")))
-            patience = math.inf if to_the_end else courses[next(iter(searches))][-1].seconds
+            patience = math.inf if to_the_end else courses[first][-1].seconds
             courses[RAY].append(ray_pattern(size, Path(root, f"{repetition}-ray"), patience))
             courses[OPTUNA].append(optuna_pattern(size))
-    first = next(iter(searches))
     return {
         "trials": size.trials,
         "max_epochs": size.max_epochs,

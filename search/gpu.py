@@ -98,7 +98,7 @@ def _sample(busy: list[float], stop: threading.Event) -> None:
     while not stop.wait(0.1):
         try:
             busy.append(torch.cuda.utilization() / 100)
-        except Exception:
+        except Exception:  # NVML's are of a package that need not be there to name them
             return
 
 

@@ -107,8 +107,7 @@ def test_ctrl_c_twice_loses_nothing(tmp_path, twin):
         time.sleep(0.3)
     process.communicate(timeout=120)
     assert process.returncode != 0
-    assert driver.finish().returncode == 0
-    assert outcome(driver.folder) == outcome(twin.folder)
+    ends_as(twin, driver)
 
 
 @pytest.mark.slow
@@ -167,9 +166,7 @@ def test_a_full_disk_stops_the_search_and_it_goes_on_once_there_is_room(tmp_path
         still_full = driver.finish()
         assert still_full.returncode == 1 and len(still_full.stderr.splitlines()) == 1
         filler.truncate(0)
-        done = driver.finish()
-        assert done.returncode == 0, done.stderr
-        assert outcome(driver.folder) == outcome(twin.folder)
+        ends_as(twin, driver)
 
 
 def damage_ledger(folder):
@@ -219,5 +216,4 @@ def test_a_torn_study_is_mended_from_the_ledger(tmp_path, twin):
     study = driver.folder / "study.log"
     study.write_bytes(study.read_bytes()[:-700])
     (driver.folder / "study.log.lock").symlink_to("nowhere")  # a killed driver's
-    assert driver.finish().returncode == 0
-    assert outcome(driver.folder) == outcome(twin.folder)
+    ends_as(twin, driver)
