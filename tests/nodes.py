@@ -127,8 +127,7 @@ class Nodes:
             "--disable-usage-stats",
             "--block",
         ]
-        hidden = [shlex.quote(str(path)) for path in self.hidden if path not in sees]
-        hide = [f"mount -t tmpfs tmpfs {path}" for path in hidden]
+        hide = [self._hide(path) for path in self.hidden if path not in sees]
         script = " && ".join([*hide, "exec " + shlex.join(start)])
         log = self.temporary / f"node-{len(list(self.temporary.glob('node-*.txt')))}.txt"
         with open(log, "w") as file:
@@ -141,6 +140,19 @@ class Nodes:
                 start_new_session=True,
             )
         return node, log
+
+    def _hide(self, path: Path) -> str:
+        """A command. A node has the packages: their environment is kept where it is, also within
+        the checkout, where README puts it."""
+        packages = Path(sys.prefix)
+        steps = [["mount", "-t", "tmpfs", "tmpfs", str(path)]]
+        if packages.resolve().is_relative_to(path.resolve()):
+            kept = self.temporary / "packages"
+            kept.mkdir(exist_ok=True)
+            steps.insert(0, ["mount", "--bind", str(packages), str(kept)])
+            steps.append(["mkdir", "-p", str(packages)])
+            steps.append(["mount", "--bind", str(kept), str(packages)])
+        return " && ".join(map(shlex.join, steps))
 
     def _has(self, come: Callable[[], bool], seconds: float = 60) -> bool:
         """Whether something came to be in time."""
