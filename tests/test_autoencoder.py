@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models.autoencoder import Autoencoder, AutoencoderConfig, ConvBlock, block_sides
+from models.autoencoder import Autoencoder, AutoencoderConfig, Conv3x3, ConvBlock, block_sides
 from models.presets import AUTOENCODER_PRESETS
 from models.training import TrainingConfig
 
@@ -182,6 +182,26 @@ def test_a_block_has_a_shortcut_only_where_shapes_allow(activation):
         left = block(x)
         assert left.shape == (2, outputs, 7 if stride == 1 else 4, 7 if stride == 1 else 4)
         assert torch.equal(left, x if shortcut else torch.zeros_like(left))
+
+
+@pytest.mark.parametrize("side, resized", [(7, 14), (1, 2), (4, 7), (7, 7)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_of_a_resized_image_is_that_of_the_larger_image(side, resized, bias):
+    torch.manual_seed(0)
+    conv = Conv3x3(3, 5, bias=bias).double()
+    x = torch.randn(2, 3, side, side, dtype=torch.float64, requires_grad=True)
+    pull = torch.randn(2, 5, resized, resized, dtype=torch.float64)
+    inputs = [x, *conv.parameters()]
+    ours = conv(x, resized)
+    larger = F.interpolate(x, size=(resized, resized), mode="nearest")
+    theirs = F.conv2d(larger, conv.weight, conv.bias, padding=1)
+    torch.testing.assert_close(ours, theirs)
+    for mine, other in zip(
+        torch.autograd.grad(ours, inputs, pull),
+        torch.autograd.grad(theirs, inputs, pull),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other)
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])

@@ -134,7 +134,8 @@ def test_a_tutorial_s_images_and_loss_are_ours(images):
     generator = torch.Generator().manual_seed(0)
     rival.network.eval()
     expected = Reconstruction(training).loss(rival.network, theirs, labels, generator)
-    assert torch.isclose(rival._loss(theirs, generator), expected)
+    # Where the hardware has bfloat16 ours is computed in it: eight binary digits.
+    assert torch.isclose(rival._loss(theirs, generator), expected, rtol=2**-8)
 
 
 def test_a_tutorial_s_network_learns(images):
