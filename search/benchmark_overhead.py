@@ -172,9 +172,9 @@ def measure(
 ) -> dict:
     """Everything that is printed of this part, JSON-ready; Ray is up.
 
-    `sizes` rise, two or more. Stock's smallest is run as often as ours and its others once, for
-    they take long: up to twenty trials, a hundred `to_the_end`. With reused actors each size is
-    run once, up to a hundred."""
+    `sizes` rise, two or more. Each is run `repetitions` times: ours all, stock's up to twenty
+    trials, with reused actors up to a hundred. `to_the_end` stock's hundred are run too, once, for
+    they take long."""
     runs: dict[str, Runs] = {kind: {} for kind in KINDS}
     stock_sizes = _up_to(STOCK_MOST_TO_THE_END if to_the_end else STOCK_MOST, sizes)
     further: list[float] = []
@@ -187,10 +187,12 @@ def measure(
                 runs["ours"].setdefault(n, []).append(ours(n, place / f"ours-{n}")[0])
             longer = ours(sizes[0], place / "epochs", EPOCHS)[0]
             further.append(_further_epoch_s(runs["ours"][sizes[0]][-1], longer))
-            for n in stock_sizes if repetition == 0 else stock_sizes[:1]:
-                runs["stock"].setdefault(n, []).append(stock(n, place / f"stock-{n}"))
-        for n in _up_to(REUSED_MOST, sizes):
-            runs["stock, actors reused"][n] = [stock(n, root / f"reused-{n}", reuse_actors=True)]
+            for n in stock_sizes:
+                if repetition == 0 or n <= STOCK_MOST or n == sizes[0]:
+                    runs["stock"].setdefault(n, []).append(stock(n, place / f"stock-{n}"))
+            for n in _up_to(REUSED_MOST, sizes):
+                took = stock(n, place / f"reused-{n}", reuse_actors=True)
+                runs["stock, actors reused"].setdefault(n, []).append(took)
         found = {kind: summary(each, sizes) for kind, each in runs.items()}
         found["ours"]["further_epoch_s"] = Spread.of(further).as_json()
         found["stock / ours"] = ratios(runs["stock"], runs["ours"])
