@@ -46,11 +46,12 @@ def measure(
     with _threads(threads):
         return {
             "device": device,
-            "precision": "bfloat16" if has_fast_bf16(torch.device(device)) else "float32",
+            "precision": str(precision(prepared.device)).removeprefix("torch."),
             "batch_size": batch_size,
             "images": len(data.train),
             "threads": threads,
             "aim": AIM,
+            "float32_peak_flops": matrix_product_flops(prepared.device, torch.float32),
             "networks": {
                 name: measure_network(config, data, prepared, batch_size, repetitions)
                 for name, config in ZOO.items()
@@ -77,7 +78,7 @@ def measure_network(
     for _ in range(repetitions):
         ours.append(next(epochs)["images_per_s"])
         theirs.append(images / _seconds(rival.train_epoch, device))
-        peaks.append(matrix_product_flops(device))
+        peaks.append(matrix_product_flops(device, precision(device)))
     operations = flops_per_image(run, prepared)
     return {
         "parameters": sum(each.numel() for each in run.network.parameters()),
@@ -92,10 +93,9 @@ def measure_network(
     }
 
 
-def matrix_product_flops(device: torch.device) -> float:
+def matrix_product_flops(device: torch.device, kind: torch.dtype) -> float:
     """Operations a second of a large matrix product, two to a multiplication and addition."""
     side = PEAK_SIDE[device.type]
-    kind = torch.bfloat16 if has_fast_bf16(device) else torch.float32
     a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
     seconds = spent = _seconds(lambda: a @ b, device)
     products = 1
@@ -103,6 +103,11 @@ def matrix_product_flops(device: torch.device) -> float:
         seconds = _seconds(lambda: a @ b, device)
         spent, products = spent + seconds, products + 1
     return 2 * side**3 * products / spent
+
+
+def precision(device: torch.device) -> torch.dtype:
+    """What ours computes in there."""
+    return torch.bfloat16 if has_fast_bf16(device) else torch.float32
 
 
 def flops_per_image(run: TrainingRun, prepared: PreparedData) -> float:
@@ -196,5 +201,6 @@ def as_text(found: dict) -> list[str]:
         *table(head, rows),
         f"{found['images']} images in batches of {found['batch_size']}, {found['precision']}, "
         f"{found['threads']} thread on {found['device']}; peak: {peak / 1e9:.0f} GFLOP/s in a "
-        f"matrix product; aim on a CPU: {found['aim']:g} times the tutorial",
+        f"matrix product, {found['float32_peak_flops'] / 1e9:.0f} in float32; aim on a CPU: "
+        f"{found['aim']:g} times the tutorial",
     ]
