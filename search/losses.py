@@ -32,7 +32,7 @@ _NODE_DIED = re.compile(r"^The actor died because its node has died", re.MULTILI
 
 
 class OutOfReach(Exception):
-    """A worker that was given up without an answer."""
+    """A worker that was given up without an answer; not the doing of its trial."""
 
 
 def was_lost(error: Exception | None) -> bool:

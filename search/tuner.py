@@ -26,7 +26,7 @@ from probes.limits import ProbeTooLarge
 from search.checkpoints import StorageFailed
 from search.client import LocalTuner
 from search.logbook import Logbook
-from search.losses import Unclear, is_unclear, was_lost
+from search.losses import OutOfReach, Unclear, is_unclear, was_lost
 from search.scheduler import GroupedASHA
 from search.state import TrialRecord
 from search.study import STUDY_NAME
@@ -205,8 +205,10 @@ class TrialKeeper(tune.Callback):
             error = None
         if is_unclear(error) and actor is not None:
             self._searcher.unclear.add(actor, lambda known: self._failed(record, str(known), known))
-        else:
-            self._failed(record, text, error)
+            return
+        if is_unclear(error):  # while the trial was handed to a worker, so that none can write
+            error = OutOfReach("its worker was out of reach before the trial began there")
+        self._failed(record, text, error)
 
     def _failed(self, record: TrialRecord, text: str, error: Exception | None) -> None:
         lost = was_lost(error)

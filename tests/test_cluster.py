@@ -5,8 +5,10 @@ What real nodes do is in test_nodes.py."""
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import ray
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
@@ -128,6 +130,27 @@ def test_losses_do_not_count_as_failures_and_are_bounded(keeper):
     assert trial.state == "error" and trial.failures == 0
     again = open_logbook(logbook.folder.path, ToyTask()).state.trials[0]
     assert (again.state, again.failures, again.losses) == ("error", 0, LOSSES)
+
+
+@pytest.mark.parametrize(("error", "counted"), [(AWAY, 0), (LOST, 0), (OWN, 1)])
+def test_a_node_lost_while_a_trial_is_handed_to_its_worker_does_not_count(
+    keeper, tmp_path, error, counted
+):
+    """Ray then says that the trial failed without ever having said that it began."""
+    keeper, _, trial = keeper
+    text, pickled = tmp_path / "error.txt", tmp_path / "error.pkl"
+    text.write_text(f"Failure # 1 (occurred at noon)\n{error}\n")
+    pickled.write_bytes(ray.cloudpickle.dumps(error))
+    keeper.on_trial_error(
+        0,
+        [],
+        SimpleNamespace(
+            config={"id": trial.id, "number": trial.number},
+            error_file=str(text),
+            pickled_error_file=str(pickled),
+        ),
+    )
+    assert (trial.state, trial.failures, trial.losses) == ("running", counted, 1 - counted)
 
 
 def test_crashes_count_whatever_was_lost_before(keeper):
