@@ -62,7 +62,7 @@ class Conv3x3(nn.Conv2d):
 
     def forward(self, x: Tensor, side: int | None = None) -> Tensor:
         """(B, inputs, H, H) -> (B, outputs, H', H'): of `x`, or of `x` resized to `side`."""
-        if side is None or side != 2 * x.shape[-1]:
+        if side != 2 * x.shape[-1]:
             return super().forward(_resize(x, side))
         kernel = _doubled(_doubled(self.weight, 2), 3).transpose(0, 1)
         kernel = kernel.contiguous(memory_format=_layout(self.weight))

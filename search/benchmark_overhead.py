@@ -172,9 +172,9 @@ def measure(
 ) -> dict:
     """Everything that is printed of this part, JSON-ready; Ray is up.
 
-    `sizes` rise, two or more. Each is run `repetitions` times: ours all, stock's up to twenty
-    trials, with reused actors up to a hundred. `to_the_end` stock's hundred are run too, once, for
-    they take long."""
+    `sizes` rise, two or more; a rival runs the first two at least. Each is run `repetitions` times:
+    ours all, stock's smallest and up to twenty trials, with reused actors up to a hundred. A larger
+    one of stock's is run once, for it takes long: up to a hundred `to_the_end`."""
     runs: dict[str, Runs] = {kind: {} for kind in KINDS}
     stock_sizes = _up_to(STOCK_MOST_TO_THE_END if to_the_end else STOCK_MOST, sizes)
     further: list[float] = []

@@ -203,10 +203,12 @@ class TrialKeeper(tune.Callback):
             self._killed.discard(record.id)
             text = f"no progress for {self._limits.trial_timeout_s:g} s; its worker was killed"
             error = None
-        if is_unclear(error) and actor is not None:
-            self._searcher.unclear.add(actor, lambda known: self._failed(record, str(known), known))
-            return
-        if is_unclear(error):  # while the trial was handed to a worker, so that none can write
+        if is_unclear(error):
+            if actor is not None:
+                unclear = self._searcher.unclear
+                unclear.add(actor, lambda known: self._failed(record, str(known), known))
+                return
+            # Its worker had not been told to begin, so that none can write for it.
             error = OutOfReach("its worker was out of reach before the trial began there")
         self._failed(record, text, error)
 

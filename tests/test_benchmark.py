@@ -15,7 +15,7 @@ from models.autoencoder import AutoencoderConfig
 from models.data import load
 from models.prepared import prepare
 from models.reconstruction import Reconstruction, autoencoder_run
-from models.training import TrainingConfig
+from models.training import TrainingConfig, has_fast_bf16
 from search import (
     benchmark,
     benchmark_driver,
@@ -135,7 +135,8 @@ def test_a_tutorial_s_images_and_loss_are_ours(images):
     rival.network.eval()
     expected = Reconstruction(training).loss(rival.network, theirs, labels, generator)
     # Where the hardware has bfloat16 ours is computed in it: eight binary digits.
-    assert torch.isclose(rival._loss(theirs, generator), expected, rtol=2**-8)
+    digits = 2**-8 if has_fast_bf16(torch.device("cpu")) else 1e-5
+    assert torch.isclose(rival._loss(theirs, generator), expected, rtol=digits)
 
 
 def test_a_tutorial_s_network_learns(images):
