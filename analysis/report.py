@@ -14,11 +14,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from analysis import document, html, markdown
-from analysis.autopsy import find_autopsies, without_autopsies
-from analysis.blocks import COMMANDS
-from analysis.parts import Study, parts
-from analysis.runs import Run, RunError, Skipped, find_runs, newest
+from analysis.measure.autopsy import find_autopsies, without_autopsies
+from analysis.page import document, html, markdown
+from analysis.page.blocks import COMMANDS
+from analysis.page.parts import Study, parts
+from analysis.read.runs import Run, RunError, Skipped, find_runs, newest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

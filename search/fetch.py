@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from search.folder import FolderError, fetch_run
-from search.ledger import LedgerError
-from search.settings import OneLineParser
+from search.record.ledger import LedgerError
+from search.store.folder import FolderError, fetch_run
+from search.task.settings import OneLineParser
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,7 +16,7 @@ def cluster():
     """A Ray of this machine with two CPUs, for the whole session of tests."""
     import ray
 
-    from search.cluster import start_ray
+    from search.cluster.nodes import start_ray
 
     start_ray(None, num_cpus=2)
     yield
@@ -26,7 +26,7 @@ def cluster():
 @pytest.fixture(scope="session")
 def twin(tmp_path_factory):
     """The short search, never interrupted."""
-    from tests.driver import Driver
+    from tests.search.driver import Driver
 
     driver = Driver(tmp_path_factory.mktemp("twin"))
     done = driver.finish()

@@ -13,7 +13,7 @@ FORBIDDEN = {
     "analysis": {"search", "ray", "optuna"},
     "search": set(),
 }
-ALLOWED = {"analysis.study": {"optuna"}, "analysis.study_figures": {"optuna"}}
+ALLOWED = {"analysis.page.sections.study": {"optuna"}, "analysis.figures.study": {"optuna"}}
 
 
 def imported(source: str, package: str) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,1 @@
+"""Run folders and the seed report, read into plain data."""

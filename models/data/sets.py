@@ -1,0 +1,227 @@
+"""One loader for every set: `load(name, data_dir)` gives images, labels and a frozen split."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.data.cache import Pack, digest
+from models.data.images import centre_ink
+from models.data.sources import (
+    DataError,
+    read_glyphs,
+    read_idx_set,
+    read_mnist5k,
+    read_omniglot,
+    read_unseen_glyphs,
+)
+
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "DataSet",
+    "ImageData",
+    "UnseenCharacters",
+    "load",
+    "load_unseen",
+]
+
+SPLIT_SEED = 0  # a constant, so that numbers of different runs compare; `seed` never moves a split
+DIGITS = tuple("0123456789")
+CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A set in memory, split three ways. The index arrays are sorted and share no image."""
+
+    name: str
+    images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
+    labels: torch.Tensor  # int64 (N,)
+    drawers: torch.Tensor | None  # int64 (N,), 1..20, where known
+    class_names: tuple[str, ...]  # "Greek/character01", "7"
+    train: torch.Tensor  # int64 indices into images
+    validation: torch.Tensor
+    test: torch.Tensor
+    split: str
+    centred: bool
+    sha256: str  # of images, labels, drawers and the three index arrays
+
+    def summary(self) -> dict[str, str | int | bool]:
+        """What a run records about its data, ready for JSON."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "split": self.split,
+            "centred": self.centred,
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": len(self.test),
+            "classes": len(self.class_names),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class UnseenCharacters:
+    """Drawings of characters that the default split of a set does not have, whole, in memory."""
+
+    images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
+    labels: torch.Tensor  # int64 (N,), indices into class_names
+    class_names: tuple[str, ...]  # "Angelic/character01"
+
+
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices to train, validate, test
+
+
+def _published(pack: Pack) -> Parts:
+    """The published test set; 50,000 and 10,000 of the published training set."""
+    order = np.random.RandomState(SPLIT_SEED).permutation(60_000)
+    return order[:50_000], order[50_000:], np.arange(60_000, 70_000)
+
+
+def _by_drawer(pack: Pack) -> Parts:
+    """Drawers 1-14, 15-16 and 17-20: a drawer of a test image was never seen."""
+    part = np.digitize(pack.drawers, [15, 17])
+    return tuple(np.flatnonzero(part == p) for p in range(3))
+
+
+def _by_class(train: int, validation: int, pack: Pack) -> Parts:
+    """So many images of each class, drawn at random; the rest of each class to test."""
+    stream = np.random.RandomState(SPLIT_SEED)
+    parts = [], [], []
+    for c in range(len(pack.class_names)):
+        members = stream.permutation(np.flatnonzero(pack.labels == c))
+        for part, some in zip(parts, np.split(members, [train, train + validation]), strict=True):
+            part.append(some)
+    return tuple(np.concatenate(part) for part in parts)
+
+
+SPLITS: dict[str, Callable[[Pack], Parts]] = {
+    "published": _published,
+    "stratified": partial(_by_class, 400, 50),
+    "drawers": _by_drawer,
+    "decathlon": partial(_by_class, 11, 4),
+}
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a name stands for: the reader of each split, the first being the default."""
+
+    readers: Mapping[str, Callable[[Path, bool], Pack]]
+    centre: bool = False  # whether images are centred unless said
+    bundled: bool = False  # whether it can be had with neither files nor a network
+    unseen: Callable[[Path, bool], Pack] | None = None  # characters that the first split lacks
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self.readers)
+
+
+DATASETS = {
+    "mnist": DataSet({"published": partial(read_idx_set, "MNIST", DIGITS)}),
+    "fashion-mnist": DataSet({"published": partial(read_idx_set, "FashionMNIST", CLOTHES)}),
+    "kmnist": DataSet({"published": partial(read_idx_set, "KMNIST", KANA)}),
+    "omniglot": DataSet(
+        {
+            "drawers": partial(read_omniglot, ("images_background",)),
+            "decathlon": partial(read_omniglot, ("images_background", "images_evaluation")),
+        },
+        centre=True,
+        unseen=partial(read_omniglot, ("images_evaluation",)),
+    ),
+    "mnist5k": DataSet({"stratified": read_mnist5k}, bundled=True),
+    "glyphs": DataSet(
+        {"drawers": read_glyphs}, centre=True, bundled=True, unseen=read_unseen_glyphs
+    ),
+}
+
+
+def load(
+    name: str,
+    data_dir: str | Path,
+    *,
+    split: str | None = None,
+    centre: bool | None = None,
+    train_size: int | None = None,
+    seed: int = 0,
+    download: bool = True,
+) -> ImageData:
+    """Loads a set of DATASETS into memory.
+
+    split: one of the set's splits; None for the first of them.
+    centre: whether each image is shifted by whole pixels to put its ink's centre of mass in the
+        middle (no ink is lost, see `centre_ink`); None for the set's default.
+    train_size: keep at most so many of the training images, chosen by `seed`; None for all.
+        Validation and test never change.
+    download: whether missing files may be downloaded into `data_dir`, in torchvision's layout.
+
+    Raises DataError, one line that says what to do: an unknown name or split, a train_size below
+    one, files that are missing, truncated or foreign, a download that fails.
+    """
+    dataset = _choose("data set", name, DATASETS)
+    split = dataset.splits[0] if split is None else split
+    read = _choose(f"split of {name}", split, dataset.readers)
+    pack = read(Path(data_dir).expanduser(), download)
+    train, validation, test = SPLITS[split](pack)
+    parts = {"train": _subset(train, train_size, seed), "validation": validation, "test": test}
+
+    centred = dataset.centre if centre is None else centre
+    arrays = {"images": _images(pack, centred).numpy(), "labels": pack.labels}
+    arrays |= {} if pack.drawers is None else {"drawers": pack.drawers}
+    arrays |= {part: np.sort(indices) for part, indices in parts.items()}
+    tensors = {"drawers": None} | {key: torch.from_numpy(value) for key, value in arrays.items()}
+    return ImageData(
+        name=name,
+        class_names=pack.class_names,
+        split=split,
+        centred=centred,
+        sha256=digest(arrays),
+        **tensors,
+    )
+
+
+def load_unseen(
+    name: str, data_dir: str | Path, *, centre: bool | None = None, download: bool = True
+) -> UnseenCharacters:
+    """Loads characters that the default split of the set `name` has no drawing of.
+
+    Of `omniglot` the 659 characters of the evaluation alphabets, by 20 drawers each; split
+    `decathlon` does have them. Of `glyphs` the 200 characters that follow those of the set, by the
+    same 20 drawers. `data_dir`, `centre` and `download` are as in `load`.
+
+    Raises DataError, one line: a set without unseen characters, or what `load` raises for files.
+    """
+    dataset = _choose("data set", name, DATASETS)
+    if dataset.unseen is None:
+        having = ", ".join(key for key, other in DATASETS.items() if other.unseen)
+        raise DataError(f"{name} has none but its own characters; sets with unseen ones: {having}")
+    pack = dataset.unseen(Path(data_dir).expanduser(), download)
+    centred = dataset.centre if centre is None else centre
+    return UnseenCharacters(_images(pack, centred), torch.from_numpy(pack.labels), pack.class_names)
+
+
+def _images(pack: Pack, centred: bool) -> torch.Tensor:
+    images = torch.from_numpy(pack.images)
+    return centre_ink(images) if centred else images
+
+
+def _choose(what: str, name: str, among: Mapping):
+    if name not in among:
+        raise DataError(f"{name!r} is no {what}; choose from {', '.join(among)}")
+    return among[name]
+
+
+def _subset(train: np.ndarray, size: int | None, seed: int) -> np.ndarray:
+    if size is None or size >= len(train):
+        return train
+    if size < 1:
+        raise DataError(f"train_size {size} is out of range; choose from 1 to {len(train):,}")
+    return np.random.RandomState(seed).permutation(train)[:size]

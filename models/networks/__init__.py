@@ -1,0 +1,1 @@
+"""The networks, and the report's models as data."""

@@ -1,0 +1,67 @@
+"""What a classifier is trained for: the class of an image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from models.data.prepared import PreparedData
+from models.networks.classifier import Classifier, ClassifierConfig
+from models.training.corruption import corrupt
+from models.training.loop import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
+
+
+def classifier_run(
+    model: ClassifierConfig, training: TrainingConfig, data: PreparedData
+) -> TrainingRun:
+    """A new classifier, about to be trained."""
+    return TrainingRun(partial(Classifier, model), Classification(training), training, data)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A `models.training.Objective`: cross-entropy in nats, on noised images with smoothed labels
+    in training and without either when measured; accuracies are fractions."""
+
+    training: TrainingConfig
+    metrics: tuple[str, ...] = ("train_accuracy", "validation_loss", "validation_accuracy")
+
+    def loss(
+        self, network: Classifier, images: Tensor, labels: Tensor, generator: Generator
+    ) -> Tensor:
+        training = self.training
+        noised = corrupt(images, training.noise, training.noise_level, generator)
+        with autocast(images.device):
+            logits = network(noised)
+        return F.cross_entropy(logits.float(), labels, label_smoothing=training.label_smoothing)
+
+    def measure(self, network: Classifier, data: PreparedData) -> dict[str, float]:
+        train = predict(network, data, data.reference)
+        validation = predict(network, data, data.validation)
+        wanted = data.labels[data.validation]
+        loss = float(F.cross_entropy(validation, wanted))
+        if not math.isfinite(loss):
+            return dict.fromkeys(self.metrics, math.nan)
+        values = (accuracy(train, data.labels[data.reference]), loss, accuracy(validation, wanted))
+        return dict(zip(self.metrics, values, strict=True))
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The fraction of rows of logits (N, classes) whose largest is at its label (N,)."""
+    return float((logits.argmax(1) == labels).double().mean())
+
+
+@torch.no_grad()
+def predict(network: Classifier, data: PreparedData, indices: Tensor) -> Tensor:
+    """Logits (N, classes), float32, of the images at `indices`; the network is put in
+    evaluation mode."""
+    network.eval()
+    with autocast(data.device):
+        return torch.cat(
+            [network(data.batch(rows)).float() for rows in indices.split(EVALUATION_BATCH)]
+        )

@@ -1,0 +1,115 @@
+"""What an autoencoder is trained for: to give back its input, through noise and penalties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from models.data.prepared import PreparedData
+from models.networks.autoencoder import Autoencoder, AutoencoderConfig
+from models.training.code_statistics import active_fraction, effective_rank
+from models.training.corruption import corrupt, warp
+from models.training.loop import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
+
+Probe = Callable[[Tensor, Tensor, Tensor, Tensor], float]
+"""(codes, labels, validation codes, validation labels) -> validation accuracy"""
+
+
+def autoencoder_run(
+    model: AutoencoderConfig,
+    training: TrainingConfig,
+    data: PreparedData,
+    probe: Probe | None = None,
+) -> TrainingRun:
+    """A new autoencoder, about to be trained."""
+    return TrainingRun(partial(Autoencoder, model), Reconstruction(training, probe), training, data)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A `models.training.Objective`: mean squared error against the image without its
+    noise and warp, plus the L1 penalty on the code. Measured with noise and dropout off."""
+
+    training: TrainingConfig
+    probe: Probe | None = None  # measures the codes; without one its accuracy is nan
+    metrics: tuple[str, ...] = (
+        "train_mse",
+        "validation_mse",
+        "probe_accuracy",
+        "active_fraction",
+        "effective_rank",
+    )
+
+    def loss(
+        self, network: Autoencoder, images: Tensor, labels: Tensor, generator: Generator
+    ) -> Tensor:
+        training = self.training
+        warped = warp(images, training.warp, generator)
+        noised = corrupt(warped, training.noise, training.noise_level, generator)
+        with autocast(images.device):
+            outputs, codes = network(noised)
+        loss = F.mse_loss(outputs, images)
+        if training.l1:
+            loss = loss + training.l1 * codes.float().abs().mean()
+        return loss
+
+    def measure(self, network: Autoencoder, data: PreparedData) -> dict[str, float]:
+        train_mse, _ = evaluate(network, data, data.reference)
+        validation_mse, codes = evaluate(network, data, data.validation)
+        if not math.isfinite(validation_mse):
+            return dict.fromkeys(self.metrics, math.nan)
+        values = (
+            train_mse,
+            validation_mse,
+            self._probe_accuracy(network, data, codes),
+            active_fraction(codes),
+            effective_rank(codes),
+        )
+        return dict(zip(self.metrics, values, strict=True))
+
+    def _probe_accuracy(
+        self, network: Autoencoder, data: PreparedData, validation_codes: Tensor
+    ) -> float:
+        if self.probe is None:
+            return math.nan
+        chosen = data.probe_validation
+        return self.probe(
+            encode(network, data, data.probe_train),
+            data.labels[data.probe_train],
+            validation_codes[chosen],
+            data.labels[data.validation[chosen]],
+        )
+
+
+@torch.no_grad()
+def evaluate(network: Autoencoder, data: PreparedData, indices: Tensor) -> tuple[float, Tensor]:
+    """Mean squared error per pixel over the images at `indices` and their codes (N, D), float32.
+
+    The network is put in evaluation mode: no dropout, no noise.
+    """
+    network.eval()
+    squares, codes = [], []
+    for rows in indices.split(EVALUATION_BATCH):
+        images = data.batch(rows)
+        with autocast(data.device):
+            outputs, code = network(images)
+        squares.append((outputs - images).square().sum())
+        codes.append(code.float())
+    pixels = len(indices) * data.images[0].numel()
+    return float(torch.stack(squares).double().sum()) / pixels, torch.cat(codes)
+
+
+@torch.no_grad()
+def encode(network: Autoencoder, data: PreparedData, indices: Tensor) -> Tensor:
+    """Codes (N, D), float32, of the images at `indices`."""
+    network.eval()
+    with autocast(data.device):
+        return torch.cat(
+            [network.encode(data.batch(rows)).float() for rows in indices.split(EVALUATION_BATCH)]
+        )

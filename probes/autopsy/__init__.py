@@ -1,0 +1,1 @@
+"""Why forests and boosting fail on codes: one cause at a time."""

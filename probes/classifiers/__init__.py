@@ -1,0 +1,1 @@
+"""Classifiers of codes, an estimator a file."""

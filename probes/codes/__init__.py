@@ -1,0 +1,1 @@
+"""Codes of a trained autoencoder, and what they are worth without a trained classifier."""

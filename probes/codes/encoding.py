@@ -1,0 +1,134 @@
+"""Codes of a data set's images, and of augmented views of them: computed once, kept on disk.
+
+The file of codes is named after the weights, the images and the views that it was made from, so
+codes of other weights are never taken for them. It is read through a memory map.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data import ImageData
+from models.data.cache import weights_digest
+from models.networks.autoencoder import Autoencoder, AutoencoderConfig
+from models.training.corruption import Affine, augment
+from models.training.loop import EVALUATION_BATCH, autocast
+
+VERSION = 1  # raised whenever codes of an older version must not be read
+VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
+VIEW_ELASTIC = 1.0  # pixels, see models.corruption.augment
+
+
+@dataclass(frozen=True, eq=False)
+class CodedData(ImageData):
+    """A set of images with their codes, one float16 array for each code size.
+
+    The first N rows of `codes[size]` (N + V K, size) are the codes of the N images; then come V
+    times the codes of augmented views of the K images of training and validation split, in the
+    order of `known_images`. Test images are never augmented.
+    """
+
+    codes: Mapping[int, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def known_images(self) -> np.ndarray:
+        """Sorted indices (K,) of the images of training and validation split."""
+        return np.union1d(self.train.numpy(), self.validation.numpy())
+
+    def rows(self, indices: np.ndarray, views: int = 1) -> np.ndarray:
+        """Rows of a code array that belong to images (n,): (views n,), the images as they are
+        first. Raises ValueError if there are not as many views, or an image has none."""
+        known, images = self.known_images, len(self.images)
+        have = 1 + (len(next(iter(self.codes.values()))) - images) // len(known)
+        if views > have:
+            raise ValueError(f"{views} views asked for, {have} are encoded")
+        if views > 1 and not np.isin(indices, known).all():
+            raise ValueError("images of the test split have no augmented views")
+        places = np.searchsorted(known, indices)
+        more = [images + view * len(known) + places for view in range(views - 1)]
+        return np.concatenate([indices, *more])
+
+
+def attach_codes(
+    data: ImageData,
+    autoencoders: Mapping[int, Autoencoder],
+    views: int,
+    cache: Path,
+    device: str = "cpu",
+) -> CodedData:
+    """`data` with the codes of each autoencoder, of `views` views of each image that is not of
+    the test split (the image itself being the first). What `cache` holds is not encoded again."""
+    fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(ImageData)}
+    codes = {
+        size: cached_codes(autoencoder, data, views, cache, device)
+        for size, autoencoder in autoencoders.items()
+    }
+    return CodedData(**fields, codes=codes)
+
+
+def cached_codes(
+    autoencoder: Autoencoder, data: ImageData, views: int, cache: Path, device: str
+) -> np.ndarray:
+    """The codes as `CodedData` keeps them, a read-only memory map of a file in `cache`."""
+    about = (VERSION, weights_digest(autoencoder), data.sha256, views, VIEW_AFFINE, VIEW_ELASTIC)
+    path = cache / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npy"
+    if not path.exists():
+        codes = encode_views(autoencoder, data, views, device)
+        cache.mkdir(parents=True, exist_ok=True)
+        half = cache / f".{path.name}.{os.getpid()}"
+        with open(half, "wb") as file:
+            np.save(file, codes)
+        os.replace(half, path)
+    return np.asarray(np.load(path, mmap_mode="r"))  # a plain array, which Ray shares uncopied
+
+
+def encode_views(autoencoder: Autoencoder, data: ImageData, views: int, device: str) -> np.ndarray:
+    """Codes (N + (views - 1) K, size), float16, in the order of `CodedData`."""
+    known = data.images[torch.cat([data.train, data.validation]).sort().values]
+    parts = [encode_images(autoencoder, data.images, device)]
+    for view in range(1, views):
+        generator = torch.Generator(device).manual_seed(view)
+        parts.append(encode_images(autoencoder, known, device, generator))
+    return np.concatenate(parts)
+
+
+@torch.no_grad()
+def encode_images(
+    autoencoder: Autoencoder,
+    images: Tensor,
+    device: str = "cpu",
+    generator: torch.Generator | None = None,
+) -> np.ndarray:
+    """Codes (N, size), float16, of uint8 images (N, 28, 28); with a generator, on `device`, of a
+    view of each that is drawn from it."""
+    autoencoder = autoencoder.to(device=device, memory_format=torch.channels_last).eval()
+    affine, codes = Affine.of_strength(VIEW_AFFINE), []
+    for some in images.split(EVALUATION_BATCH):
+        batch = some.to(device).unsqueeze(1).float().div_(255)
+        if generator is not None:
+            batch = augment(batch, affine, VIEW_ELASTIC, generator)
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        with autocast(batch.device):
+            codes.append(autoencoder.encode(batch).half().cpu())
+    return torch.cat(codes).numpy()
+
+
+def load_autoencoder(place: Path) -> tuple[Autoencoder, dict]:
+    """The autoencoder that a search left in `place` (weights.pt, config.json), and its config.
+
+    Raises OSError, ValueError, KeyError or RuntimeError where the files are not what they should
+    be."""
+    config = json.loads((place / "config.json").read_text())
+    network = Autoencoder(AutoencoderConfig(**config["model"]))
+    network.load_state_dict(torch.load(place / "weights.pt", map_location="cpu", weights_only=True))
+    return network.eval(), config

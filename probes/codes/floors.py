@@ -1,0 +1,30 @@
+"""What classifiers without a network reach on the images themselves."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.neighbors import NearestNeighbors
+
+from models.data import ImageData
+from probes.codes.nearest_mean import nearest_mean_accuracy
+
+
+def pixel_floors(data: ImageData) -> dict[str, dict[str, float]]:
+    """What needs no training: guessing the most frequent class, the nearest class mean of
+    the pixels (each scaled to unit variance), the nearest training image."""
+    pixels, labels = data.images.flatten(1).float() / 255, data.labels
+    train = data.train
+    neighbours = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(pixels[train].numpy())
+    frequent = labels[train].bincount().argmax()
+    floors: dict[str, dict[str, float]] = {"most_frequent": {}, "nearest_mean": {}, "1-nn": {}}
+    for split in ("validation", "test"):
+        rows = getattr(data, split)
+        name, known = f"{split}_accuracy", labels[rows]
+        floors["most_frequent"][name] = float((known == frequent).double().mean())
+        floors["nearest_mean"][name] = nearest_mean_accuracy(
+            pixels[train], labels[train], pixels[rows], known
+        )
+        nearest = neighbours.kneighbors(pixels[rows].numpy(), return_distance=False)[:, 0]
+        given = labels[train[torch.from_numpy(nearest)]]
+        floors["1-nn"][name] = float((given == known).double().mean())
+    return floors

@@ -1,0 +1,1 @@
+"""Distances between sets of images, and the pictures of what an autoencoder learned."""

@@ -1,0 +1,101 @@
+"""The classifier of MNIST digits in whose features Frechet classifier distances are measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models.data import DataError, ImageData, load
+from models.data.cache import weights_digest
+from models.data.prepared import prepare
+from models.networks.classifier import Classifier, ClassifierConfig
+from models.training.classification import classifier_run
+from models.training.loop import TrainingConfig
+
+DIGITS = ("mnist", "mnist5k")  # the better one first; both hold MNIST's images
+SMALL = ClassifierConfig(classes=10, depth=3, width=16, hidden=64, activation="silu")
+SMALL_TRAINING = TrainingConfig(max_epochs=5, batch_size=64, affine=0.5, l2=0.01)
+SMALL_IMAGES = 10_000  # of MNIST's, where they are on disk
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A classifier with its origin, which every distance must name: distances in the features of
+    different classifiers do not compare."""
+
+    network: Classifier
+    source: str  # the run it is from, or that it was trained for this
+    data: str  # the set it was trained on
+    validation_accuracy: float
+
+    def summary(self) -> dict:
+        """What a run records of it, ready for JSON."""
+        return {
+            "source": self.source,
+            "data": self.data,
+            "validation_accuracy": self.validation_accuracy,
+            "sha256": weights_digest(self.network),
+        }
+
+
+def find_extractor(runs: Path, data_dir: str | Path) -> Extractor:
+    """The best MNIST classifier among the run folders in `runs`: one of full MNIST before one of
+    mnist5k, then by validation accuracy. A small one is trained, in less than a minute on a CPU,
+    where there is none."""
+    for *_, place in sorted(_candidates(runs)):
+        try:
+            return _read(place)
+        except Exception:  # whatever torch makes of a damaged file, or of another version's
+            continue
+    return train_extractor(data_dir)
+
+
+def train_extractor(data_dir: str | Path) -> Extractor:
+    """A small classifier of what digits there are: at most 10,000 of MNIST's, else mnist5k."""
+    data = _digits(data_dir)
+    run = classifier_run(SMALL, SMALL_TRAINING, prepare(data, validation_limit=2000))
+    *_, last = run.epochs()
+    network = Classifier(SMALL)
+    network.load_state_dict(run.weights())
+    return Extractor(
+        network.eval(),
+        "a small classifier trained for this, no run of search.classifiers on mnist being there",
+        data.name,
+        last["validation_accuracy"],
+    )
+
+
+def _digits(data_dir: str | Path) -> ImageData:
+    try:
+        return load("mnist", data_dir, train_size=SMALL_IMAGES, download=False)
+    except DataError:
+        return load("mnist5k", data_dir)
+
+
+def _candidates(runs: Path) -> Iterator[tuple[int, float, str, Path]]:
+    """(rank of the data set, minus accuracy, name, folder) of every usable classifier."""
+    for path in runs.glob("*/best/classifier/config.json"):
+        try:
+            config = json.loads(path.read_text())
+            rank = DIGITS.index(config["data"]["name"])
+            accuracy = float(config.get("validation_accuracy", 0.0))
+        except (OSError, ValueError, KeyError, TypeError):  # foreign, damaged, or of other images
+            continue
+        if (path.parent / "weights.pt").exists():
+            yield rank, -accuracy, path.parts[-4], path.parent
+
+
+def _read(place: Path) -> Extractor:
+    config = json.loads((place / "config.json").read_text())
+    network = Classifier(ClassifierConfig(**config["model"]))
+    network.load_state_dict(torch.load(place / "weights.pt", map_location="cpu", weights_only=True))
+    return Extractor(
+        network.eval(),
+        f"the best classifier of the run {place.parts[-3]}",
+        config["data"]["name"],
+        float(config.get("validation_accuracy", float("nan"))),
+    )

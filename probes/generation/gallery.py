@@ -1,0 +1,167 @@
+"""Arrays that show what an autoencoder learned, for pictures that need neither it nor its data.
+
+    arrays = gallery(network, data)
+    np.savez_compressed("gallery.npz", **arrays)
+
+Only drawings of the training and of the validation split are looked at. On two CPU cores it takes
+seconds: from large splits a part is drawn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from models.data import ImageData
+from models.networks.autoencoder import Autoencoder
+from probes.generation.distances import in_batches, mixture_samples
+
+SAMPLES = 16
+PAIRS = 4  # of drawings, each with the images between them
+STEPS = 9  # from one drawing to the other, both included
+TRAINING_CODES = 2600  # that the mixture is fitted to: full covariances up to 128 units need 2,560
+VALIDATION_CODES = 2000
+MAPPED = 1000
+FEWEST_MAPPED = 30  # a map of fewer says nothing
+KINDS = 10  # on a map: colours of more cannot be told apart
+NEIGHBOURS = 30  # the perplexity, which must be well below the number of codes
+COMPONENTS = 50  # of codes, before they are mapped
+
+
+def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, np.ndarray]:
+    """What decoding and encoding show of `network`, with equal choices for equal `data` and
+    `seed`, so that galleries of several networks show the same drawings. In evaluation mode:
+
+    samples: uint8 (16, 28, 28), decoded from a mixture of Gaussians fitted to training codes;
+    interpolations: uint8 (pairs, 9, 28, 28), at most 4 pairs, decoded at equal steps along the
+        line between the codes of two validation drawings of different classes, ends included;
+    interpolation_ends: uint8 (pairs, 2, 28, 28), those two drawings;
+    code_spread: float32 (D,), the standard deviation of each code unit over at most 2,000
+        validation drawings, largest first;
+    map: float32 (N, 2), validation codes on a plane by t-SNE (van der Maaten and Hinton 2008),
+        at most 1,000, of the 10 most frequent kinds;
+    map_kinds: int16 (N,), of each of them its kind's place in
+    map_names: str (kinds,), alphabets where class names are "alphabet/character", else classes.
+
+    What too few drawings, or codes that are all equal, give no picture of is left out; for codes
+    that are not finite all is.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    train = _some(data.train, TRAINING_CODES, generator)
+    validation = _some(data.validation, VALIDATION_CODES, generator)
+    known, codes = _encode(network, data, train), _encode(network, data, validation)
+    if not (known.isfinite().all() and codes.isfinite().all()):
+        return {}
+    return {
+        **_samples(network, known, seed),
+        **_interpolations(network, data, validation, codes),
+        **_spread(codes),
+        **_map(codes.numpy(), [kinds(data)[label] for label in data.labels[validation]], seed),
+    }
+
+
+def kinds(data: ImageData) -> list[str]:
+    """Of each class what it is a kind of: its alphabet, or itself where no class has one."""
+    names = data.class_names
+    return [name.split("/")[0] for name in names] if _alphabets(names) else list(names)
+
+
+def _alphabets(names: tuple[str, ...]) -> bool:
+    """A slash in some names alone, as in "T-shirt/top", is no sign of alphabets."""
+    return all("/" in name for name in names)
+
+
+def _some(indices: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    return indices[torch.randperm(len(indices), generator=generator)[:most]]
+
+
+def _pixels(data: ImageData, indices: Tensor) -> Tensor:
+    """Images (N, 1, 28, 28) in [0, 1]."""
+    return data.images[indices].unsqueeze(1).float().div_(255)
+
+
+def _encode(network: Autoencoder, data: ImageData, indices: Tensor) -> Tensor:
+    """Codes (N, D), float32, on the CPU."""
+    if not len(indices):
+        return torch.zeros(0, network.config.latent_size)
+    return in_batches(network, network.encode, _pixels(data, indices)).float()
+
+
+def _decode(network: Autoencoder, codes: Tensor) -> np.ndarray:
+    """Images (N, 28, 28), uint8, of codes (N, D)."""
+    images = in_batches(network, network.decode, codes).squeeze(1).nan_to_num()
+    return images.clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
+
+
+@threadpool_limits.wrap(limits=1)  # threads that wait for a busy core make these ten times slower
+def _samples(network: Autoencoder, codes: Tensor, seed: int) -> dict[str, np.ndarray]:
+    if len(codes) < 2:
+        return {}
+    return {"samples": _decode(network, mixture_samples(codes, SAMPLES, seed))}
+
+
+def _interpolations(
+    network: Autoencoder, data: ImageData, drawings: Tensor, codes: Tensor
+) -> dict[str, np.ndarray]:
+    """Between pairs of `drawings` (N,), indices into the images, that have the `codes` (N, D)."""
+    pairs = _pairs(data.labels[drawings].tolist())
+    if not pairs:
+        return {}
+    first, last = codes[torch.tensor(pairs)].unbind(1)
+    way = torch.linspace(0, 1, STEPS)[None, :, None]
+    between = torch.lerp(first[:, None], last[:, None], way)  # (pairs, steps, D)
+    images = _decode(network, between.flatten(0, 1))
+    return {
+        "interpolations": images.reshape(len(pairs), STEPS, 28, 28),
+        "interpolation_ends": data.images[drawings[torch.tensor(pairs)]].numpy(),
+    }
+
+
+def _pairs(labels: list[int]) -> list[tuple[int, int]]:
+    """Places of the first drawings of different classes, each taken once."""
+    free, pairs = list(range(len(labels))), []
+    while free and len(pairs) < PAIRS:
+        first = free.pop(0)
+        other = next((place for place in free if labels[place] != labels[first]), None)
+        if other is not None:
+            free.remove(other)
+            pairs.append((first, other))
+    return pairs
+
+
+def _spread(codes: Tensor) -> dict[str, np.ndarray]:
+    if not len(codes):
+        return {}
+    deviations = codes.double().std(0, correction=0)
+    return {"code_spread": deviations.sort(descending=True).values.float().numpy()}
+
+
+def _map(codes: np.ndarray, of_kind: list[str], seed: int) -> dict[str, np.ndarray]:
+    """Of codes (N, D), each of a kind."""
+    by_number = sorted(Counter(of_kind).items(), key=lambda item: (-item[1], item[0]))
+    names = sorted(name for name, _ in by_number[:KINDS])
+    chosen = np.flatnonzero(np.isin(of_kind, names))[:MAPPED]
+    codes = codes[chosen]
+    if len(codes) < FEWEST_MAPPED or not np.ptp(codes, axis=0).max() > 0:
+        return {}
+    return {
+        "map": _on_a_plane(codes, seed).astype(np.float32),
+        "map_kinds": np.array([names.index(of_kind[place]) for place in chosen], np.int16),
+        "map_names": np.array(names),
+    }
+
+
+@threadpool_limits.wrap(limits=1)
+def _on_a_plane(codes: np.ndarray, seed: int) -> np.ndarray:
+    """Codes (N, D) as points (N, 2)."""
+    if codes.shape[1] > COMPONENTS:
+        components = min(COMPONENTS, len(codes))
+        codes = PCA(components, svd_solver="full").fit_transform(codes)
+    perplexity = min(NEIGHBOURS, (len(codes) - 1) / 3)
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes)

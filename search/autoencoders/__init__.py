@@ -1,0 +1,1 @@
+"""The search of autoencoders: its space, its presets, its command."""

@@ -1,0 +1,9 @@
+"""`python -m search.autoencoders`."""
+
+import sys
+
+from search.autoencoders.task import COMMAND
+from search.session.run import main
+
+if __name__ == "__main__":
+    sys.exit(main(COMMAND))

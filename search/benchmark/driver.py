@@ -1,0 +1,166 @@
+"""What a large search costs its driver, without Ray and without training.
+
+A search of `search.autoencoders` with its full budget is played to the logbook, the suggestions and
+ASHA that a driver has, one epoch of each running trial after another, with made-up values that fall
+as those of trainings do. What is counted is this process's own time, so that a busy machine tells
+in the seconds that pass and little in those that are counted; Ray's share is in
+search/benchmark/overhead.py.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from ray.tune.schedulers import TrialScheduler
+
+from search.autoencoders.task import METRICS, AutoencoderTask
+from search.benchmark.figures import table
+from search.session.tables import TableWriter
+from search.store.folder import RunFolder
+from search.task.settings import FULL
+from search.tune.logbook import Logbook
+from search.tune.scheduler import GroupedASHA
+from search.tune.tuner import REDUCTION_FACTOR
+
+CODE_SIZES = (1024, 128, 32)
+CONCURRENT = 256  # 64 GPUs with four trials on each
+PARTS = 10
+
+
+@dataclass
+class Clock:
+    """Seconds of work of one kind, and how often it was done."""
+
+    cpu: float = 0.0
+    wall: float = 0.0
+    calls: int = 0
+
+    def time(self, call: Callable, *given):
+        cpu, wall = time.process_time(), time.perf_counter()
+        result = call(*given)
+        self.cpu += time.process_time() - cpu
+        self.wall += time.perf_counter() - wall
+        self.calls += 1
+        return result
+
+    def each(self) -> dict:
+        calls = max(1, self.calls)
+        return {"cpu_s": self.cpu / calls, "wall_s": self.wall / calls, "calls": self.calls}
+
+
+class Player:
+    """Plays trials to a logbook, `concurrent` at a time, and keeps the time."""
+
+    def __init__(self, logbook: Logbook, concurrent: int):
+        self._logbook, self._concurrent = logbook, concurrent
+        self._scheduler = GroupedASHA(logbook, FULL["grace_epochs"], REDUCTION_FACTOR)
+        self._rng = np.random.default_rng(0)
+        self._running: deque = deque()
+        self.beginnings, self.epochs = Clock(), Clock()
+
+    def play(self, trials: int) -> None:
+        """Go on until so many trials have begun."""
+        while len(self._logbook.state.trials) < trials:
+            if len(self._running) < self._concurrent:
+                self._running.append(self.beginnings.time(self._begin))
+            else:
+                self._turn()
+
+    def finish(self) -> None:
+        """Play what is running to its end."""
+        while self._running:
+            self._turn()
+
+    def _begin(self) -> SimpleNamespace:
+        trial = self._logbook.new_trial()
+        stand_in = SimpleNamespace(config={"number": trial.number}, trial_id=trial.id, epoch=0)
+        stand_in.level = float(10 ** self._rng.uniform(-3, -1))
+        self._scheduler.on_trial_add(None, stand_in)
+        return stand_in
+
+    def _turn(self) -> None:
+        trial = self._running.popleft()
+        trial.epoch += 1
+        value = trial.level * (1 + math.exp(-trial.epoch / 9)) * self._rng.uniform(0.99, 1.01)
+        result = {name: value for name in METRICS} | {"epoch": trial.epoch, "seconds": 1.5}
+        decision = self.epochs.time(self._scheduler.on_trial_result, None, trial, result)
+        if decision != TrialScheduler.STOP:
+            self._running.append(trial)
+
+
+def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
+    """Costs of so many trials, in parts of the search, and of opening its folder again."""
+    run, task = RunFolder(folder), AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
+    run.create()
+    Logbook.begin(run, {"seed": 0, "sampler": "tpe", "data": {}})
+    before = _memory()
+    player, parts = Player(logbook := Logbook(run, task), concurrent), {}
+    for part in range(PARTS):
+        player.beginnings, player.epochs = Clock(), Clock()
+        first, last = trials * part // PARTS, trials * (part + 1) // PARTS
+        player.play(last)
+        if last == trials:
+            player.finish()
+        parts[f"{first}-{last}"] = {
+            "beginning": player.beginnings.each(),
+            "epoch": player.epochs.each(),
+        }
+    epochs = sum(trial.epochs for trial in logbook.state.trials)
+    return {
+        "trials": trials,
+        "epochs": epochs,
+        "concurrent": concurrent,
+        "parts": parts,
+        "memory_bytes_per_trial": (_memory() - before) / trials,
+        "ledger_bytes": run.ledger.stat().st_size,
+        "study_bytes": run.study.stat().st_size,
+        **_open_again(run, task),
+    }
+
+
+def _open_again(run: RunFolder, task: AutoencoderTask) -> dict:
+    """What a resume takes before its first trial, and what a write of the tables does."""
+    opening, writing = Clock(), Clock()
+    logbook = opening.time(Logbook, run, task)
+    opening.time(GroupedASHA, logbook, FULL["grace_epochs"], REDUCTION_FACTOR)
+    writing.time(TableWriter(logbook).write)
+    return {
+        "resume_cpu_s": opening.cpu,
+        "tables_cpu_s": writing.cpu,
+        "tables_bytes": run.trials_csv.stat().st_size + run.epochs_csv.stat().st_size,
+    }
+
+
+def _memory() -> int:
+    """Bytes of this process in memory now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def as_text(found: dict) -> list[str]:
+    rows = [
+        [
+            name,
+            *(f"{1e3 * part[kind]['cpu_s']:.2f}" for kind in ("beginning", "epoch")),
+            *(f"{1e3 * part[kind]['wall_s']:.2f}" for kind in ("beginning", "epoch")),
+        ]
+        for name, part in found["parts"].items()
+    ]
+    head = ["trials", "CPU ms a trial", "an epoch", "ms that passed a trial", "an epoch"]
+    return [
+        f"the driver of {found['trials']:,} trials, {found['epochs']:,} epochs, "
+        f"{found['concurrent']} at a time, without Ray:",
+        *table(head, rows),
+        f"memory {found['memory_bytes_per_trial']:,.0f} bytes a trial; ledger "
+        f"{found['ledger_bytes']:,} bytes, study {found['study_bytes']:,}, tables "
+        f"{found['tables_bytes']:,} ({found['tables_cpu_s']:.1f} s of CPU a write); to open it "
+        f"again {found['resume_cpu_s']:.1f} s of CPU",
+    ]

@@ -1,0 +1,206 @@
+"""How fast a network trains: images a second in a trial's own loop, in a tutorial's, and as a share
+of what the machine's matrix products reach.
+
+Ours is an epoch of `models.training` as trials run it; the tutorial's an epoch of the same network
+and batch as search/benchmark/tutorials.py has it. Both with one thread, as a trial has one core.
+The peak is a large square matrix product in the precision that ours computes in, with one thread
+too, measured between the repetitions; operations of the network are counted by
+`torch.utils.flop_counter`, forward and backward.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.data import ImageData
+from models.data.prepared import PreparedData, prepare
+from models.networks.autoencoder import AutoencoderConfig
+from models.training.loop import TrainingConfig, TrainingRun, has_fast_bf16
+from models.training.reconstruction import autoencoder_run
+from search.benchmark.figures import Spread, said, table
+from search.benchmark.tutorials import tutorial
+
+AIM = 3.0  # times a tutorial's images a second, on a CPU
+PEAK_SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is timed
+PEAK_SECONDS = 0.3
+OPERATIONS_NAMED = 6
+ZOO = {
+    "small": AutoencoderConfig(depth=2, width=16, latent_size=32),
+    "default": AutoencoderConfig(),
+    "deep": AutoencoderConfig(depth=13, width=16, latent_size=1024, activation="relu"),
+}
+
+
+def measure(
+    data: ImageData, device: str, batch_size: int, repetitions: int = 3, threads: int = 1
+) -> dict:
+    """Everything that is printed of this part, JSON-ready."""
+    prepared = prepare(data, device)
+    with _threads(threads):
+        return {
+            "device": device,
+            "precision": str(precision(prepared.device)).removeprefix("torch."),
+            "batch_size": batch_size,
+            "images": len(data.train),
+            "threads": threads,
+            "aim": AIM,
+            "float32_peak_flops": matrix_product_flops(prepared.device, torch.float32),
+            "networks": {
+                name: measure_network(config, data, prepared, batch_size, repetitions)
+                for name, config in ZOO.items()
+            },
+        }
+
+
+def measure_network(
+    config: AutoencoderConfig,
+    data: ImageData,
+    prepared: PreparedData,
+    batch_size: int,
+    repetitions: int,
+) -> dict:
+    device = prepared.device
+    training = TrainingConfig(batch_size=batch_size, max_epochs=repetitions + 2)
+    run = autoencoder_run(config, training, prepared)
+    rival = tutorial(config, training, data, device.type)
+    images = len(data.train)
+    epochs = run.epochs()
+    next(epochs)  # both once before: memory is laid out, kernels are chosen
+    rival.train_epoch()
+    ours, theirs, peaks = [], [], []
+    for _ in range(repetitions):
+        ours.append(next(epochs)["images_per_s"])
+        theirs.append(images / _seconds(rival.train_epoch, device))
+        peaks.append(matrix_product_flops(device, precision(device)))
+    operations = flops_per_image(run, prepared)
+    return {
+        "parameters": sum(each.numel() for each in run.network.parameters()),
+        "flops_per_image": operations,
+        "ours_images_per_s": Spread.of(ours).as_json(),
+        "tutorial_images_per_s": Spread.of(theirs).as_json(),
+        "ours / tutorial": Spread.of_ratios(ours, theirs).as_json(),
+        "peak_flops": Spread.of(peaks).as_json(),
+        "share_of_peak": Spread.of_ratios([each * operations for each in ours], peaks).as_json(),
+        "time_goes_to": time_by_operation(run),
+        **(_compiled(config, training, prepared) if device.type == "cuda" else {}),
+    }
+
+
+def matrix_product_flops(device: torch.device, kind: torch.dtype) -> float:
+    """Operations a second of a large matrix product, two to a multiplication and addition."""
+    side = PEAK_SIDE[device.type]
+    a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
+    seconds = spent = _seconds(lambda: a @ b, device)
+    products = 1
+    while spent < PEAK_SECONDS:
+        seconds = _seconds(lambda: a @ b, device)
+        spent, products = spent + seconds, products + 1
+    return 2 * side**3 * products / spent
+
+
+def precision(device: torch.device) -> torch.dtype:
+    """What ours computes in there."""
+    return torch.bfloat16 if has_fast_bf16(device) else torch.float32
+
+
+def flops_per_image(run: TrainingRun, prepared: PreparedData) -> float:
+    """Operations of convolutions and matrix products for one image, forward and backward."""
+    rows = prepared.train[: run.training.batch_size]
+    generator = torch.Generator(prepared.device).manual_seed(0)
+    run.network.train()
+    with FlopCounterMode(display=False) as counter:
+        images, labels = prepared.batch(rows), prepared.labels[rows]
+        run.objective.loss(run.network, images, labels, generator).backward()
+    run.optimizer.zero_grad()
+    return counter.get_total_flops() / len(rows)
+
+
+def time_by_operation(run: TrainingRun) -> dict[str, float]:
+    """Shares of an epoch's time of the operations that take most of it themselves, and "python":
+    what is spent outside PyTorch's operations."""
+    cuda = run.data.device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    with _silent_profiler(), profile(activities=activities) as recorded:
+        start = time.perf_counter()
+        run._train_epoch()
+        total = (time.perf_counter() - start) * 1e6
+    spent = {
+        event.key: event.self_device_time_total if cuda else event.self_cpu_time_total
+        for event in recorded.key_averages()
+    }
+    largest = sorted(spent, key=spent.get, reverse=True)[:OPERATIONS_NAMED]
+    outside = max(0.0, total - sum(spent.values()))
+    return {name: spent[name] / total for name in largest} | {"python": outside / total}
+
+
+def _compiled(config: AutoencoderConfig, training: TrainingConfig, data: PreparedData) -> dict:
+    """Images a second where torch.compile records the step as CUDA graphs."""
+    run = autoencoder_run(config, training, data)
+    run.network = torch.compile(run.network, mode="reduce-overhead")
+    epochs = run.epochs()
+    next(epochs)
+    found = [next(epochs)["images_per_s"] for _ in range(training.max_epochs - 2)]
+    return {"compiled_images_per_s": Spread.of(found).as_json()}
+
+
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
+    start = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+@contextmanager
+def _silent_profiler() -> Iterator[None]:
+    """It writes past Python to standard error, of a GPU that is not there, too."""
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def as_text(found: dict) -> list[str]:
+    rows = [
+        [
+            name,
+            said(each["ours_images_per_s"]),
+            said(each["tutorial_images_per_s"]),
+            said(each["ours / tutorial"]),
+            f"{100 * each['share_of_peak']['median']:.0f} %",
+            ", ".join(
+                f"{key} {share:.0%}" for key, share in list(each["time_goes_to"].items())[:3]
+            ),
+        ]
+        for name, each in found["networks"].items()
+    ]
+    head = ["images a second", "ours", "tutorial", "ours / tutorial", "of peak", "time goes to"]
+    peak = max(each["peak_flops"]["median"] for each in found["networks"].values())
+    return [
+        *table(head, rows),
+        f"{found['images']} images in batches of {found['batch_size']}, {found['precision']}, "
+        f"{found['threads']} thread on {found['device']}; peak: {peak / 1e9:.0f} GFLOP/s in a "
+        f"matrix product, {found['float32_peak_flops'] / 1e9:.0f} in float32; aim on a CPU: "
+        f"{found['aim']:g} times the tutorial",
+    ]

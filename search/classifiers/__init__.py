@@ -1,0 +1,1 @@
+"""The search of classifiers of images: its space, its presets, its command."""

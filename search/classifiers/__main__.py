@@ -1,0 +1,9 @@
+"""`python -m search.classifiers`."""
+
+import sys
+
+from search.classifiers.task import COMMAND
+from search.session.run import main
+
+if __name__ == "__main__":
+    sys.exit(main(COMMAND))

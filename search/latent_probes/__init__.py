@@ -1,0 +1,1 @@
+"""The search of classifiers of codes: its space, its presets, its command."""

@@ -1,0 +1,9 @@
+"""`python -m search.latent_probes`."""
+
+import sys
+
+from search.latent_probes.task import COMMAND
+from search.session.run import main
+
+if __name__ == "__main__":
+    sys.exit(main(COMMAND))

@@ -1,0 +1,103 @@
+"""`run.json`: the record of a search for people and for `analysis`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from search.store.folder import RunFolder, write_json
+from search.task.settings import Settings
+from search.tune.logbook import Logbook
+
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
+
+
+class RunRecord:
+    """`run.json`: what was run, on what, with what, and how far it came."""
+
+    def __init__(self, logbook: Logbook, settings: Settings):
+        self._logbook, self._settings = logbook, settings
+        self._begin = time.time()
+        earlier = _earlier_record(logbook.folder)
+        self._earlier = float(earlier.get("seconds", 0.0))
+        self._argv = earlier.get("argv", sys.argv[1:])  # of the session that began the search
+
+    def write(self, state: str) -> None:
+        logbook, header = self._logbook, self._logbook.state.header
+        now = time.time()
+        write_json(
+            logbook.folder.run_json,
+            {
+                "command": header["command"],
+                "argv": self._argv,
+                "state": state,
+                "git_commit": _git_commit(),
+                "versions": {
+                    "python": platform.python_version(),
+                    **{name: version(name) for name in PACKAGES},
+                },
+                "data": header["data"],
+                "split": header["data"]["split"],
+                "seed": header["seed"],
+                "budget": self._settings.budget,
+                "device": _device(),
+                "machine": _machine(),
+                "metric": logbook.task.metric,
+                "mode": logbook.task.mode,
+                "group": logbook.space.group,
+                "groups": list(logbook.space.groups),
+                **self._settings.options,
+                "settings": self._settings.as_json(),
+                "space": header["space"],
+                "presets": header["presets"],
+                "counts": logbook.state.counts(),
+                "start": _iso(header["time"]),
+                "end": None if state == "running" else _iso(now),
+                "seconds": round(self._earlier + now - self._begin, 1),
+            },
+        )
+        logbook.folder.publish()
+
+
+def _earlier_record(folder: RunFolder) -> dict:
+    """What the last session wrote; empty where there was none, or nothing readable is left."""
+    try:
+        return json.loads(folder.run_json.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+
+
+def _git_commit() -> str | None:
+    """The commit of this code, with "+" if files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return None
+    return commit.stdout.strip() or None
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"

@@ -1,0 +1,1 @@
+"""Recorded learning curves, replayed through real searchers and schedulers."""

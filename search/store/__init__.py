@@ -1,0 +1,1 @@
+"""Where a run folder is kept: a folder or a bucket, its lock, its checkpoints."""

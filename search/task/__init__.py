@@ -1,0 +1,1 @@
+"""What a kind of search must say of itself."""

@@ -1,0 +1,124 @@
+"""The Optuna study of a run folder: `study.log`, written from the ledger, true in every state."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from search.record.state import COMPLETE, DIVERGED, ERROR, PRUNED, TrialRecord
+from search.task.space import Space
+
+STUDY_NAME = "search"
+_STATES = {
+    COMPLETE: TrialState.COMPLETE,
+    PRUNED: TrialState.PRUNED,
+    DIVERGED: TrialState.FAIL,
+    ERROR: TrialState.FAIL,
+}
+
+
+def _open_storage(path: Path) -> JournalStorage:
+    """The journal at `path`, made if missing.
+
+    The caller holds the run folder's lock, so a lock file or a half-written last line can only
+    be what a killed driver left, and is removed: Optuna would wait for the one and fail on the
+    other. What the line said is written again from the ledger, and so is a whole journal that
+    cannot be read.
+    """
+    for leftover in path.parent.glob(path.name + ".lock*"):
+        leftover.unlink()
+    if path.exists():
+        raw = path.read_bytes()
+        os.truncate(path, raw.rfind(b"\n") + 1)
+    try:
+        return JournalStorage(_Journal(str(path)))
+    except Exception:  # whatever Optuna makes of a damaged file
+        path.unlink()
+        return JournalStorage(_Journal(str(path)))
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's journal without its waits: for the disk, since the ledger has everything that a
+    power loss may take from here, and for other writers, since the run folder has one."""
+
+    def append_logs(self, logs: list[dict]) -> None:
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with open(self._file_path, "ab") as file:
+            file.write(lines.encode())
+
+
+class StudyMirror:
+    """Keeps the trials of the study at `path` equal to the records it is shown."""
+
+    def __init__(self, path: Path, space: Space, metric: str, mode: str):
+        self.storage, self._space = _open_storage(path), space
+        self._metric, self._mode = metric, mode
+        direction = "minimize" if mode == "min" else "maximize"
+        optuna.create_study(
+            storage=self.storage, study_name=STUDY_NAME, load_if_exists=True, direction=direction
+        )
+        self._study_id = self.storage.get_study_id_from_name(STUDY_NAME)
+        known = self.storage.get_all_trials(self._study_id, deepcopy=False)
+        self._ids = {trial.number: trial._trial_id for trial in known}
+        self._reported = {
+            trial.number: max(trial.intermediate_values, default=0) for trial in known
+        }
+        self._closed = {trial.number for trial in known if trial.state.is_finished()}
+
+    def update(self, trial: TrialRecord) -> None:
+        """Bring the study's trial of that number up to date: create it, report the epochs it
+        lacks (diverged values, which Optuna refuses, excepted), tell its state once it has one.
+
+        A pruned trial gets its last value as Optuna's own pruning does: as the last intermediate
+        value, and not as a result.
+        """
+        if trial.number in self._closed:
+            return
+        trial_id = self._ids.get(trial.number)
+        if trial_id is None:
+            trial_id = self.storage.create_new_trial(self._study_id, self._template(trial))
+            self._ids[trial.number] = trial_id
+        self._report(trial, trial_id)
+        if trial.state in _STATES:
+            best = trial.best_record(self._metric, self._mode)
+            values = [best[self._metric]] if trial.state == COMPLETE else None
+            self.storage.set_trial_state_values(trial_id, _STATES[trial.state], values)
+            self._closed.add(trial.number)
+
+    def _report(self, trial: TrialRecord, trial_id: int) -> None:
+        reported = self._reported.get(trial.number, 0)
+        for record in trial.records:
+            value = record[self._metric]
+            if record["epoch"] > reported and math.isfinite(value):
+                self.storage.set_trial_intermediate_value(trial_id, record["epoch"], value)
+        self._reported[trial.number] = trial.epochs
+
+    def _template(self, trial: TrialRecord) -> FrozenTrial:
+        """One write creates the trial with all its parameters: none is ever seen half made.
+
+        A preset's values outside the space stand at the nearest value inside; the exact ones
+        are in the user attribute `parameters`."""
+        nearest = self._space.of(trial.group).nearest(trial.parameters)
+        params = {self._space.group: trial.group, **nearest}
+        return FrozenTrial(
+            number=-1,
+            trial_id=-1,
+            state=TrialState.RUNNING,
+            value=None,
+            values=None,
+            datetime_start=datetime.fromtimestamp(trial.started, UTC),
+            datetime_complete=None,
+            params=params,
+            distributions=self._space.distributions_of(trial.group),
+            user_attrs={"id": trial.id, "preset": trial.origin, "parameters": trial.parameters},
+            system_attrs={},
+            intermediate_values={},
+        )

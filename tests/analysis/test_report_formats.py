@@ -1,0 +1,220 @@
+"""The report as one HTML page, as Markdown, CSV, LaTeX, PNG and SVG: all of them say the same."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from analysis import report
+from analysis.page import document, html, markdown
+from analysis.page.blocks import Heading
+from analysis.tables.frames import Column, Table
+from tests.analysis.report_page import report_page
+from tests.analysis.test_analysis import _files, write_classifiers, write_run
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = (
+    "The answer",
+    "The report reproduced",
+    "The search",
+    "What the autoencoder learned",
+    "Probes and the autopsy",
+    "Frechet classifier distance",
+    "Provenance",
+)
+
+
+class Page(HTMLParser):
+    """What a page refers to, and the cells of its tables as text."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: list[str] = []
+        self.images: list[str] = []
+        self.rows: list[list[str]] = []
+        self.tags: set[str] = set()
+        self._in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        known = dict(attributes)
+        self.tags.add(tag)
+        self.anchors += [known["id"]] if "id" in known else []
+        self.links += [known["href"]] if "href" in known else []
+        self.images += [known["src"]] if "src" in known else []
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self._in_cell = True
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+    def handle_data(self, text):
+        if self._in_cell:
+            self.rows[-1][-1] += text
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    write_run(folder / "digits & <script>alert(1)</script>_a", trials=20)
+    write_classifiers(folder / "classes", trials=4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(runs, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("report")
+    assert report.main(["--runs", str(runs), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(written) -> Page:
+    return Page((written / "report.html").read_text())
+
+
+def test_the_page_needs_nothing_beside_it(written, page):
+    assert page.images and all(
+        source.startswith("data:image/png;base64,") for source in page.images
+    )
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    assert not page.tags & {"script", "link", "iframe", "object"}
+    assert (written / "report.html").stat().st_size < 15e6
+
+
+def test_every_link_inside_the_page_leads_somewhere(page):
+    inside = [link[1:] for link in page.links if link.startswith("#")]
+    assert len(inside) > len(PARTS) and set(inside) <= set(page.anchors)
+    assert len(set(page.anchors)) == len(page.anchors)
+
+
+def test_the_parts_come_in_the_order_in_which_a_reader_asks(written):
+    titles = [f"{number}. {title}" for number, title in enumerate(PARTS, 1)]
+    text = (written / "report.md").read_text()
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == titles
+    headings = re.findall(r"<h2[^>]*>(.*)</h2>", (written / "report.html").read_text())
+    assert headings == titles
+
+
+def test_page_and_markdown_hold_the_same_tables_and_pictures(written, page):
+    text = (written / "report.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+    rows = [row for row in rows if not all(re.fullmatch(r" *-+:? *", cell) for cell in row)]
+    assert [[document.plain(cell.strip()) for cell in row] for row in rows] == [
+        [cell.strip() for cell in row] for row in page.rows
+    ]
+    pictures = re.findall(r"!\[.*\]\((.*)\)", text)
+    inside = [base64.b64decode(source.partition(",")[2]) for source in page.images]
+    files = {name: content for name, content in _files(written).items() if name.endswith(".png")}
+    assert len(pictures) == len(inside) and sorted(inside) == sorted(files.values())
+
+
+def test_every_table_is_csv_and_latex_and_every_figure_png_and_svg(written, page):
+    stems = {ending: set() for ending in (".csv", ".tex", ".png", ".svg")}
+    for name in _files(written):
+        stem, ending = os.path.splitext(name)
+        if ending in stems:
+            stems[ending].add(stem)
+    assert stems[".csv"] and stems[".csv"] == stems[".tex"]
+    assert stems[".png"] and stems[".png"] == stems[".svg"]
+    carried = [link for link in page.links if link.startswith("data:text/csv")]
+    contents = {base64.b64decode(link.partition(",")[2]) for link in carried}
+    assert contents == {c for name, c in _files(written).items() if name.endswith(".csv")}
+
+
+def test_every_svg_is_well_formed_and_has_no_date(written):
+    for path in written.rglob("*.svg"):
+        ElementTree.parse(path)
+        assert "<dc:date>" not in path.read_text()
+
+
+def test_words_of_a_run_folder_are_no_markup(written, page):
+    assert "script" not in page.tags
+    text = (written / "report.html").read_text()
+    assert "&lt;script&gt;alert(1)" in text and "<script" not in text
+
+
+def test_latex_escapes_what_latex_would_take_for_its_own():
+    frame = pd.DataFrame({"name": ["`a_b` & 50 % of **#1**"], "value": [0.5]})
+    columns = (
+        Column("run_name", lambda row: row["name"], numeric=False),
+        Column("value ±", lambda row: f"{row['value']:.1f}"),
+    )
+    text = document.latex(Table("t", frame, columns))
+    assert r"a\_b \& 50 \% of \#1 & 0.5 \\" in text and r"run\_name & value ± \\" in text
+    assert r"\begin{tabular}{lr}" in text
+
+
+def test_a_long_table_says_what_it_leaves_out():
+    frame = pd.DataFrame({"value": range(100)})
+    table = Table("t", frame, (Column("value", lambda row: str(row["value"])),), printed=7)
+    parts = document.place([("Part", [("folder", table)])])
+    files = dict(document.files(parts))
+    for text in (markdown.render(parts), html.render(parts, files)):
+        assert "The first 7 of 100 rows; the CSV has all." in text
+    assert files["folder/t.csv"].count(b"\n") == 101
+
+
+def test_two_tables_of_one_name_are_two_files():
+    table = Table("t", pd.DataFrame({"a": [1]}), (Column("a", lambda row: str(row["a"])),))
+    other = Table("t", pd.DataFrame({"a": [2]}), (Column("a", lambda row: str(row["a"])),))
+    parts = document.place(
+        [("One", [("f", table)]), ("Two", [("f", Heading("### x")), ("f", other)])]
+    )
+    assert {name: content for name, content in document.files(parts) if name.endswith("csv")} == {
+        "f/t.csv": b"a\n1\n",
+        "f/t-2.csv": b"a\n2\n",
+    }
+
+
+def test_same_folders_give_the_same_bytes_in_another_process(runs, written, tmp_path):
+    """Under another hash seed, which orders sets otherwise."""
+    command = [sys.executable, "-m", "analysis.report", "--runs", runs, "--out", tmp_path]
+    subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "7"}, check=True, stdout=-3
+    )
+    assert _files(tmp_path) == _files(written)
+
+
+def test_a_report_leaves_the_run_folders_alone(runs, written, tmp_path):
+    before = _files(shutil.copytree(runs, tmp_path / "runs"))
+    report_page(tmp_path / "runs")
+    assert _files(tmp_path / "runs") == before
+
+
+def test_what_was_not_run_says_which_command_runs_it(tmp_path):
+    write_run(tmp_path / "runs/only", trials=7, pictures=False)
+    text = report_page(tmp_path / "runs")
+    for command in ("search.classifiers --dataset omniglot", "search.latent_probes"):
+        assert f"```\npython -m {command}\n```" in text
+    assert "```\npython -m probes.autopsy\n```" in text
+    assert "```\npython -m search.autoencoders --num-samples 50\n```" not in text
+
+
+def test_compare_sets_runs_of_one_question_side_by_side(tmp_path, capsys):
+    for name, start in {"first": "2026-03-01T10:00:00", "second": "2026-03-02T10:00:00"}.items():
+        write_run(tmp_path / "runs" / name, trials=7, start=start, pictures=False)
+    write_classifiers(tmp_path / "runs/no-other", trials=4)
+    arguments = ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--compare"]
+    assert report.main(arguments) == 0
+    text = (tmp_path / "out/report.md").read_text()
+    compared = text.partition("## 8. Runs compared")[2]
+    assert "first" in compared and "second" in compared and "no-other" not in compared
+    assert "8. Runs compared" not in report_page(tmp_path / "runs")
+    assert list((tmp_path / "out/compared").glob("*.csv"))

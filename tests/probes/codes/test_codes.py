@@ -1,0 +1,119 @@
+"""Numbers that describe codes, and the closed-form probe on them."""
+
+import math
+
+import pytest
+import torch
+
+from models.training.code_statistics import active_fraction, effective_rank
+from probes.codes.nearest_mean import nearest_mean_accuracy
+
+
+def gaussian(n: int, d: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+ALL_EQUAL = [torch.full((n, 8), value) for n in (1, 100, 501) for value in (0.0, 0.1, 1.7, -3e4)]
+
+
+# Effective rank
+
+
+@pytest.mark.parametrize("d", [2, 16])
+def test_effective_rank_of_an_isotropic_gaussian_is_its_dimension(d):
+    assert effective_rank(gaussian(4000, d)) == pytest.approx(d, rel=0.01)
+
+
+def test_effective_rank_of_codes_on_a_line_is_1():
+    assert effective_rank(5 + gaussian(200, 1) * gaussian(1, 32, 1)) == pytest.approx(1, abs=1e-3)
+
+
+def test_effective_rank_knows_no_scale_and_no_offset():
+    codes = gaussian(300, 6) * torch.tensor([5.0, 3, 2, 1, 0.5, 0.1])
+    rank = effective_rank(codes)
+    assert 1 < rank < 6
+    assert effective_rank(1000 * codes + 7) == pytest.approx(rank, rel=1e-3)
+
+
+def test_effective_rank_is_at_most_the_number_of_codes():
+    assert effective_rank(gaussian(5, 64)) <= 5
+
+
+@pytest.mark.parametrize("codes", ALL_EQUAL)
+def test_effective_rank_of_equal_codes_is_0(codes):
+    assert effective_rank(codes) == 0
+
+
+# Active units
+
+
+def test_active_fraction_does_not_count_dead_units():
+    codes = gaussian(200, 10) + 3
+    codes[:, :4] = torch.tensor([0.0, 0.1, 1.7, -3e4])  # each says the same of every image
+    assert active_fraction(codes) == pytest.approx(0.6)
+
+
+def test_active_fraction_does_not_count_units_that_hardly_move():
+    loud, faint = gaussian(200, 3), 0.05 * gaussian(200, 1, 1)  # 0.25 % of the variance
+    assert active_fraction(torch.cat([loud, faint], 1)) == pytest.approx(0.75)
+    assert active_fraction(torch.cat([loud, 4 * faint], 1)) == 1
+
+
+def test_active_fraction_knows_no_scale():
+    codes = gaussian(200, 10) * (torch.arange(10) >= 3)
+    assert active_fraction(codes) == active_fraction(1e-3 * codes) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("codes", ALL_EQUAL)
+def test_active_fraction_of_equal_codes_is_0(codes):
+    assert active_fraction(codes) == 0
+
+
+# Nearest class mean
+
+CENTRES = 10 * torch.eye(10)
+
+
+def clusters(per_class: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    labels = torch.arange(10).repeat(per_class)
+    return CENTRES[labels] + gaussian(len(labels), 10, seed), labels + 100
+
+
+def test_separate_clusters_are_all_named_right():
+    assert nearest_mean_accuracy(*clusters(20, 0), *clusters(10, 1)) == 1
+
+
+def test_permuted_labels_give_chance():
+    codes, labels = clusters(100, 0)
+    shuffled = labels[torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
+    assert nearest_mean_accuracy(codes, shuffled, *clusters(100, 1)) < 0.25
+
+
+def test_a_loud_unit_does_not_decide_alone():
+    def with_noise(seed):
+        codes, labels = clusters(50, seed)
+        return torch.cat([codes, 1e4 * gaussian(500, 1, seed + 10)], 1), labels
+
+    assert nearest_mean_accuracy(*with_noise(0), *with_noise(1)) > 0.95
+
+
+def test_a_dead_unit_does_no_harm():
+    def with_dead(seed):
+        codes, labels = clusters(20, seed)
+        return torch.cat([codes, torch.full((200, 1), 0.1)], 1), labels
+
+    assert nearest_mean_accuracy(*with_dead(0), *with_dead(1)) == 1
+
+
+def test_a_class_never_seen_is_a_mistake():
+    codes, labels = clusters(20, 0)
+    others, other_labels = clusters(10, 1)
+    seen = labels != 103
+    assert nearest_mean_accuracy(codes[seen], labels[seen], others, other_labels) == 0.9
+
+
+def test_no_codes_give_nan():
+    codes, labels = clusters(2, 0)
+    none = codes[:0], labels[:0]
+    assert math.isnan(nearest_mean_accuracy(codes, labels, *none))
+    assert math.isnan(nearest_mean_accuracy(*none, codes, labels))

@@ -1,0 +1,186 @@
+"""How many trials a cluster holds, and whose fault it is that one failed: the arithmetic.
+
+What real nodes do is in test_nodes.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import ray
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    NodeDiedError,
+    RayTaskError,
+)
+
+from models.data import load
+from models.data.prepared import prepare
+from probes.classifiers.fitting import make_probe
+from search.autoencoders.task import AutoencoderTask
+from search.cluster.gpu import Need, share, size
+from search.cluster.nodes import capacity
+from search.latent_probes.task import ProbeTask
+from search.tune.lost_workers import OutOfReach, is_unclear, was_lost
+from search.tune.tuner import LOSSES, LedgerGenerator, LedgerSearch, Limits, TrialKeeper
+from tests.search.toy import ToyTask
+from tests.search.toy_search import open_logbook
+
+GIB = 2**30
+LIMITS = Limits(4, 1, 2, 1.0, 0.0, 2, 60.0, None)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "gpus", "part", "held"),
+    [
+        ([{"CPU": 4}], 1, 0, 1, 4),
+        ([{"CPU": 3}, {"CPU": 3}], 2, 0, 1, 2),  # six CPUs, and no third trial on them
+        ([{"CPU": 8, "GPU": 1}], 1, 0.25, 1, 4),
+        ([{"CPU": 2, "GPU": 1}], 1, 0.25, 1, 2),
+        ([{"CPU": 8, "GPU": 2}], 1, 0.4, 1, 4),  # twice into each GPU, not five times into both
+        ([{"CPU": 8, "GPU": 4}], 1, 2, 1, 2),
+        ([{"GPU": 8}, {"CPU": 8}], 1, 1, 1, 0),  # GPUs here, CPUs there: no place for a trial
+        ([{"CPU": 0.3}], 0.1, 0, 1, 3),
+        ([{"CPU": 64}, {"CPU": 16, "GPU": 4}], 1, 0.5, 1, 8),
+        ([{"CPU": 64}, {"CPU": 16, "GPU": 4}], 1, 0.5, 0.25, 32),  # 8 with a GPU, 24 without
+        ([{"CPU": 4, "GPU": 8}], 1, 0.5, 0.25, 4),
+        ([{"CPU": 4, "GPU": 8}], 1, 0.5, 0, 4),
+        ([], 1, 0, 1, 0),
+    ],
+)
+def test_trials_are_packed_by_node(nodes, cpus, gpus, part, held):
+    assert capacity(nodes, cpus, gpus, part) == held
+
+
+@pytest.mark.parametrize(
+    ("need", "trials"),
+    [
+        (Need(GIB, 80 * GIB, 0.05), 8),  # small and idle: as many as ever share a GPU
+        (Need(GIB, 80 * GIB, 0.45), 2),  # three would wait for each other
+        (Need(GIB, 80 * GIB, 1.0), 1),
+        (Need(9 * GIB, 40 * GIB, 0.1), 2),  # with what a larger trial may take, three fit
+        (Need(30 * GIB, 40 * GIB, 0.1), 1),
+        (Need(60 * GIB, 40 * GIB, 0.1), 1),
+        (Need(GIB, 80 * GIB, None), 4),
+        (Need(15 * GIB, 40 * GIB, None), 2),
+    ],
+)
+def test_a_trial_gets_the_part_of_a_gpu_that_it_was_seen_to_need(need, trials):
+    assert share(need) == 1 / trials
+
+
+def test_the_largest_preset_is_told_by_its_weights_and_an_unfitted_probe_has_none():
+    images = prepare(load("mnist5k", "data", train_size=20))
+    searched = AutoencoderTask((1024, 32), 1, "quick")
+    runs = [searched.start(preset.parameters, 0, images) for preset in searched.presets()]
+    largest = max(runs, key=size)
+    assert size(largest) == sum(p.numel() for p in largest.network.state_dict().values())
+    assert largest.network.config.latent_size == 1024
+    probes = ProbeTask(("mlp",), (16,), 2, "quick")
+    assert size(make_probe(probes.presets()[0].parameters, probes.scale, 0, 10)) == 0
+
+
+def died(said: str) -> ActorDiedError:
+    """An actor's death with Ray 2.60's own text, as far as it does not depend on a cluster."""
+    error = ActorDiedError()
+    error.error_msg = f"The actor died unexpectedly before finishing this task.\n{said}"
+    return error
+
+
+OWN = died(
+    "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR "
+    "consider enabling resource isolation to prevent node deaths by resource contention"
+)
+LOST = died("The actor died because its node has died. Node Id: c63b0430cb7bdf84c02280a75785efd2")
+AWAY = ActorUnavailableError("The actor is temporarily unavailable: Socket closed", None)
+RAISED = RayTaskError("train", "RuntimeError: its node has died", RuntimeError("node has died"))
+OTHERS = died("its creation task raised: RuntimeError: The actor died because its node has died")
+
+
+def test_a_crash_a_lost_node_and_what_is_not_known_yet_are_told_apart():
+    """test_nodes.py sees that Ray still says so."""
+    errors = (OWN, LOST, AWAY, RAISED, OTHERS, NodeDiedError("gone"), OutOfReach("gone"), None)
+    lost = [False, True, False, False, False, True, True, False]
+    assert [was_lost(error) for error in errors] == lost
+    assert [is_unclear(error) for error in errors] == [error is AWAY for error in errors]
+
+
+@pytest.fixture
+def keeper(tmp_path):
+    """A TrialKeeper of a search with one trial, begun and not finished."""
+    logbook = open_logbook(tmp_path / "run", ToyTask())
+    trial = logbook.new_trial()
+    searcher = LedgerSearch(logbook, LIMITS.num_samples)
+    generator = LedgerGenerator(searcher, 1)
+    return TrialKeeper(logbook, searcher, generator, LIMITS, []), logbook, trial
+
+
+def test_losses_do_not_count_as_failures_and_are_bounded(keeper):
+    keeper, logbook, trial = keeper
+    record = {"epoch": 1, "train_loss": 1.0, "value": 1.0, "seconds": 0.1}
+    for _ in range(LOSSES - 1):
+        keeper._failed(trial, "lost", LOST)
+    assert (trial.state, trial.failures, trial.losses) == ("running", 0, LOSSES - 1)
+    logbook.epoch(trial, record, lambda: _goes_on())  # it came further: the count begins anew
+    for _ in range(LOSSES):
+        assert trial.state == "running"
+        keeper._failed(trial, "lost", LOST)
+    assert trial.state == "error" and trial.failures == 0
+    again = open_logbook(logbook.folder.path, ToyTask()).state.trials[0]
+    assert (again.state, again.failures, again.losses) == ("error", 0, LOSSES)
+
+
+@pytest.mark.parametrize(("error", "counted"), [(AWAY, 0), (LOST, 0), (OWN, 1)])
+def test_a_node_lost_while_a_trial_is_handed_to_its_worker_does_not_count(
+    keeper, tmp_path, error, counted
+):
+    """Ray then says that the trial failed without ever having said that it began."""
+    keeper, _, trial = keeper
+    text, pickled = tmp_path / "error.txt", tmp_path / "error.pkl"
+    text.write_text(f"Failure # 1 (occurred at noon)\n{error}\n")
+    pickled.write_bytes(ray.cloudpickle.dumps(error))
+    keeper.on_trial_error(
+        0,
+        [],
+        SimpleNamespace(
+            config={"id": trial.id, "number": trial.number},
+            error_file=str(text),
+            pickled_error_file=str(pickled),
+        ),
+    )
+    assert (trial.state, trial.failures, trial.losses) == ("running", counted, 1 - counted)
+
+
+def test_crashes_count_whatever_was_lost_before(keeper):
+    keeper, _, trial = keeper
+    keeper._failed(trial, "lost", LOST)
+    for _ in range(LIMITS.max_failures + 1):
+        assert trial.state == "running"
+        keeper._failed(trial, "crashed", OWN)
+    assert trial.state == "error" and trial.failures == LIMITS.max_failures + 1
+
+
+def test_the_number_of_trials_at_a_time_follows_the_cluster(tmp_path, monkeypatch):
+    """One node, three, none at all, two: what runs already is let be."""
+    monkeypatch.setattr("search.tuner.FOLLOW_S", 0.0)
+    logbook = open_logbook(tmp_path / "run", ToyTask())
+    sizes = iter((1, 3, 0, 2))
+    limits = replace(LIMITS, num_samples=9, slots=lambda: next(sizes))
+    searcher = LedgerSearch(logbook, limits.num_samples)
+    generator = LedgerGenerator(searcher, 1)
+    keeper = TrialKeeper(logbook, searcher, generator, limits, [])
+    begun, counts = 0, []
+    for _ in range(4):
+        keeper.on_step_begin(0, [])
+        while generator.searcher.suggest(f"ray-{begun}") is not None:
+            begun += 1
+        counts.append(begun)
+    assert counts == [1, 3, 3, 3]
+
+
+def _goes_on():
+    from search.tune.logbook import Decision
+
+    return Decision()

@@ -1,0 +1,231 @@
+"""`search.latent_probes` as a command: tiny searches of digits from end to end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from types import SimpleNamespace
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from models.data import load
+from models.networks.autoencoder import Autoencoder, AutoencoderConfig
+from probes.classifiers.fitting import PROBES, predict, restore_probe
+from probes.codes.encoding import attach_codes, load_autoencoder
+from search.latent_probes.task import CODES, DEFAULTS, ProbeTask, class_interval, few_shot
+from tests.search.session.test_command import command, data_dir, refused, rows  # noqa: F401  (a fixture)
+
+MODULE = "search.latent_probes"
+FAST = ("nearest-mean", "knn", "extra-trees")
+TINY = (
+    "--dataset mnist5k --train-size 300 --max-epochs 2 --final-seeds 2 --latent-sizes 16 "
+    "--name tiny --num-samples 5 --probes"
+).split() + [*FAST]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, data_dir):  # noqa: F811
+    storage = tmp_path_factory.mktemp("runs")
+    done = command(*TINY, "--storage-path", storage, "--data-dir", data_dir, module=MODULE)
+    assert done.returncode == 0, done.stderr
+    return storage / "tiny", done.stdout
+
+
+def final(folder) -> dict:
+    return json.loads((folder / "final.json").read_text())
+
+
+def test_without_a_run_the_report_s_autoencoder_is_trained_and_that_is_said(tiny):
+    folder, said = tiny
+    assert "training the preset sae at code size 16 first" in said
+    _, config = load_autoencoder(folder / "autoencoders" / "16")
+    assert config["preset"] == "sae" and config["data"]["name"] == "mnist5k"
+    told = final(folder)["autoencoders"]["16"]
+    assert told["source"] == "trained for this search" and len(told["sha256"]) == 64
+
+
+def test_the_first_trials_are_one_of_each_probe_at_its_default(tiny):
+    trials = rows(tiny[0] / "trials.csv")
+    assert [trial["probe"] for trial in trials[:3]] == [*FAST]
+    assert [trial["preset"] for trial in trials[:3]] == [f"{probe}-default" for probe in FAST]
+    assert {trial["preset"] for trial in trials[3:]} == {"sampled"}
+    assert trials[0]["neighbours"] == "" != trials[1]["neighbours"]
+    assert all(trial["latent_size"] == "16" for trial in trials)
+
+
+def test_each_probe_has_a_winner_refit_on_both_splits_and_tested_with_new_seeds(tiny):
+    told = final(tiny[0])
+    assert told["refit_on"] == "train+validation"
+    assert [winner["model"] for winner in told["winners"]] == [f"{probe}-16" for probe in FAST]
+    for winner in told["winners"]:
+        assert [run["seed"] for run in winner["runs"]] == [1, 2]
+        low, high = winner["test_accuracy_interval"]
+        assert low < winner["mean"]["test_accuracy"] < high
+        assert "validation_accuracy" not in winner["mean"]
+        assert winner["probe"] in FAST and winner["latent_size"] == 16
+
+
+def test_the_stored_winner_reaches_the_accuracy_that_was_searched(tiny, data_dir):  # noqa: F811
+    folder = tiny[0]
+    network, _ = load_autoencoder(folder / "autoencoders" / "16")
+    data = load("mnist5k", data_dir, train_size=300)
+    coded = attach_codes(data, {16: network}, 5, folder.parent / CODES)
+    task = ProbeTask(FAST, (16,), 2, "quick")
+    for probe in FAST:
+        place = folder / "best" / f"{probe}-16"
+        config = json.loads((place / "config.json").read_text())
+        weights = torch.load(place / "weights.pt", weights_only=True)
+        fitted, projection = restore_probe(weights, config["parameters"], task.scale)
+        held = coded.validation.numpy()
+        right = predict(fitted, projection, coded, 16, held) == coded.labels.numpy()[held]
+        assert right.mean() == pytest.approx(config["validation_accuracy"], abs=0.002)
+
+
+def test_digits_have_no_characters_never_seen(tiny):
+    assert final(tiny[0])["few_shot"] == []
+
+
+def test_few_examples_of_characters_never_seen_are_told_apart(data_dir, tmp_path):  # noqa: F811
+    torch.manual_seed(0)
+    model = AutoencoderConfig(depth=2, width=8, latent_size=16)
+    (tmp_path / "16").mkdir()
+    torch.save(Autoencoder(model).state_dict(), tmp_path / "16" / "weights.pt")
+    (tmp_path / "16" / "config.json").write_text(json.dumps({"model": asdict(model)}))
+    told = few_shot(load("glyphs", data_dir), (16,), tmp_path, data_dir)
+    by = {(each["code"], each["ways"], each["shots"]): each for each in told}
+    assert len(by) == 8 and {each["episodes"] for each in told} == {1000}
+    for code in ("pixels", "16"):
+        assert by[code, 5, 5]["accuracy"] > by[code, 5, 1]["accuracy"] > 0.25
+        assert by[code, 5, 1]["accuracy"] > by[code, 20, 1]["accuracy"]
+
+
+def test_the_study_opens_with_the_parameters_of_each_trial_s_own_probe(tiny):
+    storage = JournalStorage(JournalFileBackend(str(tiny[0] / "study.log")))
+    trials = optuna.load_study(study_name="search", storage=storage).trials
+    assert len(trials) == 5
+    assert "neighbours" in trials[1].params and "neighbours" not in trials[0].params
+
+
+def test_a_finished_search_resumes_to_the_same_tables(tiny, data_dir):  # noqa: F811
+    folder = tiny[0]
+    files = ("trials.csv", "epochs.csv", "final.json", "autoencoders/16/weights.pt")
+    before = [(folder / name).read_bytes() for name in files]
+    more = ("--resume", "--name", "tiny", "--storage-path", folder.parent, "--data-dir", data_dir)
+    done = command(*more, module=MODULE)
+    assert done.returncode == 0, done.stderr
+    assert "training the preset" not in done.stdout
+    assert [(folder / name).read_bytes() for name in files] == before
+
+
+def test_codes_come_from_the_run_that_is_named_and_what_is_too_large_is_not_begun(
+    tiny,
+    data_dir,  # noqa: F811
+    tmp_path,
+):
+    run = tmp_path / "searched"
+    for name in ("weights.pt", "config.json"):
+        place = run / "best" / "16" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes((tiny[0] / "autoencoders" / "16" / name).read_bytes())
+    flags = "--dataset mnist5k --train-size 300 --max-epochs 3 --final-seeds 0 --num-samples 1"
+    probe = ("--probes", "extra-trees", "--memory-per-trial-gb", "0.0001", "--name", "limits")
+    where = ("--autoencoders", run, "--storage-path", tmp_path, "--data-dir", data_dir)
+    done = command(*flags.split(), *probe, *where, module=MODULE)
+    assert done.returncode == 1, done.stderr  # no trial is best
+    assert f"the best of {run}" in done.stdout and "training" not in done.stdout
+    (trial,) = rows(tmp_path / "limits" / "trials.csv")
+    assert (trial["state"], trial["failures"]) == ("error", "1")  # not tried again
+    assert "GB of memory" in trial["reason"] and "--memory-per-trial-gb" in trial["reason"]
+
+
+def test_a_trial_that_takes_too_long_is_stopped_where_it_is(tiny, data_dir, tmp_path):  # noqa: F811
+    flags = "--dataset mnist5k --train-size 300 --max-epochs 3 --final-seeds 0 --num-samples 1"
+    more = ("--probes", "extra-trees", "--latent-sizes", "16", "--seconds-per-trial", "0.01")
+    source = tmp_path / "run" / "best"
+    source.mkdir(parents=True)
+    (source / "16").symlink_to(tiny[0] / "autoencoders" / "16")
+    where = ("--storage-path", tmp_path, "--data-dir", data_dir, "--name", "late")
+    done = command(*flags.split(), *more, *where, module=MODULE)
+    assert done.returncode == 0, done.stderr  # it found the newest run by itself
+    (trial,) = rows(tmp_path / "late" / "trials.csv")
+    assert (trial["state"], trial["epochs"]) == ("pruned", "1")
+    assert "of the 0.01 that a trial may take" in trial["reason"]
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--autoencoders", "/nowhere"], "/nowhere is no folder of a run"),
+        (["--probes", "svm"], "svm"),
+        (["--probes", "knn", "knn"], "--probes knn knn names one twice"),
+        (["--latent-sizes", "0"], "0"),
+        (["--seconds-per-trial", "-1"], "-1"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_status_2(flags, said, tmp_path, data_dir, capsys):  # noqa: F811
+    where = ("--dataset", "mnist5k", "--storage-path", tmp_path, "--data-dir", data_dir)
+    done = refused(*flags, *where, capsys=capsys, module=MODULE)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_autoencoder_that_may_have_seen_test_images_is_refused(
+    tiny,
+    tmp_path,
+    data_dir,  # noqa: F811
+    capsys,
+):
+    place = tmp_path / "run" / "best" / "16"
+    place.mkdir(parents=True)
+    source = tiny[0] / "autoencoders" / "16"
+    (place / "weights.pt").write_bytes((source / "weights.pt").read_bytes())
+    config = json.loads((source / "config.json").read_text())
+    config["data"]["split"] = "another"
+    (place / "config.json").write_text(json.dumps(config))
+    where = ("--storage-path", tmp_path, "--data-dir", data_dir, "--dataset", "mnist5k")
+    done = refused("--autoencoders", "run", *where, capsys=capsys, module=MODULE)
+    assert done.returncode == 2 and "stratified split" in done.stderr
+
+
+# The task
+
+
+@pytest.mark.parametrize("budget", ["quick", "full"])
+def test_every_probe_has_a_default_and_a_space_that_its_default_completes(budget):
+    task = ProbeTask(tuple(PROBES), (1024, 128, 32), 27, budget)
+    presets = task.presets()
+    assert [preset.parameters["probe"] for preset in presets[:8]] == [*PROBES]
+    assert {preset.parameters["latent_size"] for preset in presets[:8]} == {128}
+    assert presets[8].name == "report-two-stage"
+    assert len({preset.name for preset in presets}) == len(presets) < 50
+    space = task.space()
+    assert len(space.groups) == 24 and {p.parameters["model"] for p in presets} == {*space.groups}
+    for group in space.groups:
+        family, about = space.of(group), space.meaning[group]
+        assert {*family.distributions, *family.constants} == {*DEFAULTS[about["probe"]]}
+
+
+def test_the_report_s_sweeps_change_one_thing_each():
+    presets = {p.name: p.parameters for p in ProbeTask(("mlp",), (128,), 27, "quick").presets()}
+    base = presets["mlp-2-blocks"]
+    for blocks in (1, 3, 4, 5, 6):
+        assert {k for k in base if presets[f"mlp-{blocks}-blocks"][k] != base[k]} == {"blocks"}
+    for l2 in ("1e-05", "0.0001", "0.001", "0.01"):
+        changed = presets[f"mlp-l2-{l2}"]
+        assert {k for k in base if changed[k] != base[k]} == {"l2"} and changed["l2"] == float(l2)
+    two_stage = presets["report-two-stage"]
+    assert (two_stage["blocks"], two_stage["l2"], two_stage["l2_later"]) == (2, 1e-4, 5e-5)
+
+
+def test_the_interval_resamples_classes_and_not_images():
+    """Where each class is all right or all wrong, more images of a class tell nothing."""
+    labels = np.repeat(np.arange(400), 4)
+    data = SimpleNamespace(labels=torch.from_numpy(labels), test=torch.arange(len(labels)))
+    low, high = class_interval([{"predictions": np.where(labels % 2, labels, -1)}], data)
+    assert high - low == pytest.approx(2 * 1.96 * 0.5 / 400**0.5, rel=0.15)
+    assert low < 0.5 < high

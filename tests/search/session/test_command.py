@@ -1,0 +1,225 @@
+"""The real command: what it refuses before Ray starts, and one tiny search from end to end."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from models.networks.autoencoder import Autoencoder, AutoencoderConfig
+from search.session.run import main
+
+ROOT = Path(__file__).parents[3]
+TINY = (
+    "--dataset mnist5k --train-size 120 --max-epochs 2 --num-samples 8 --final-seeds 2 --name tiny"
+).split()
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """Where the packed set is kept, so that it is read from its slow CSV once."""
+    return tmp_path_factory.mktemp("data")
+
+
+def command(*arguments, module="search.autoencoders", **environment):
+    """Run the command as a user does; returns the finished process."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+    )
+
+
+def refused(*arguments, capsys, module="search.autoencoders"):
+    """The same in this process, for what ends before Ray starts; seconds of imports less."""
+    try:
+        status = main(importlib.import_module(module).COMMAND, [str(each) for each in arguments])
+    except SystemExit as stop:
+        status = stop.code
+    return SimpleNamespace(returncode=status, stderr=capsys.readouterr().err)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, data_dir):
+    """A finished tiny search: the run folder, and what the command printed."""
+    storage = tmp_path_factory.mktemp("runs")
+    relative = os.path.relpath(storage, ROOT)  # the workers are in another folder
+    done = command(*TINY, "--storage-path", relative, "--data-dir", data_dir)
+    assert done.returncode == 0, done.stderr
+    return storage / "tiny", done.stdout
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_run_folder_holds_what_it_promises(tiny):
+    folder, _ = tiny
+    run = json.loads((folder / "run.json").read_text())
+    assert run["state"] == "finished" and run["command"] == "autoencoders"
+    assert len(run["data"]["sha256"]) == 64 and run["data"]["train"] == 120
+    assert run["split"] == "stratified" and run["seed"] == 0 and run["budget"] == "quick"
+    assert {"argv", "git_commit", "versions", "device", "start", "end", "seconds"} <= run.keys()
+    trials, epochs = rows(folder / "trials.csv"), rows(folder / "epochs.csv")
+    assert len(trials) == 8 and {row["state"] for row in trials} <= {"complete", "pruned"}
+    assert sum(int(row["epochs"]) for row in trials) == len(epochs)
+    last = {row["id"]: row for row in epochs}
+    for trial in trials:
+        assert trial["last_validation_mse"] == last[trial["id"]]["validation_mse"]
+        of_trial = [row for row in epochs if row["id"] == trial["id"]]
+        best = min(float(row["validation_mse"]) for row in of_trial)
+        assert float(trial["best_validation_mse"]) == best
+
+
+def test_the_report_s_models_are_the_first_trials_and_complete(tiny):
+    trials = rows(tiny[0] / "trials.csv")
+    assert [row["preset"] for row in trials[:6]] == [
+        "dae-l1",
+        "deeper-dae",
+        "even-deeper-dae",
+        "deeper-dae-0.2",
+        "sae",
+        "deeper-sae",
+    ]
+    assert {row["state"] for row in trials[:6]} == {"complete"}
+
+
+def test_the_best_weights_load_without_pickle_and_match_their_config(tiny):
+    found = sorted(path.name for path in (tiny[0] / "best").iterdir())
+    sizes = [name for name in found if name.isdigit()]
+    assert sizes and "sae" in found
+    for name in found:
+        config = json.loads((tiny[0] / "best" / name / "config.json").read_text())
+        weights = torch.load(tiny[0] / "best" / name / "weights.pt", weights_only=True)
+        Autoencoder(AutoencoderConfig(**config["model"])).load_state_dict(weights)
+        if name in sizes:
+            assert config["model"]["latent_size"] == int(name)
+            pictures = np.load(tiny[0] / "best" / name / "examples.npz", allow_pickle=False)
+            assert pictures["reconstructions"].shape == (16, 28, 28)
+
+
+def test_final_figures_are_of_new_seeds_and_stand_beside_their_floors(tiny):
+    final = json.loads((tiny[0] / "final.json").read_text())
+    assert final["seeds"] == [1, 2] and json.loads((tiny[0] / "run.json").read_text())["seed"] == 0
+    for winner in final["winners"]:
+        values = [run["test_mse"] for run in winner["runs"]]
+        assert len(values) == 2 and math.isclose(winner["mean"]["test_mse"], sum(values) / 2)
+    assert len(final["presets"]) == 8  # the report's six, then a linear path at two code sizes
+    pca = {size: floor["test_mse"] for size, floor in final["floors"]["pca"].items()}
+    assert pca["32"] > pca["128"] and final["floors"]["mean_image"]["test_mse"] > pca["32"]
+
+
+def test_the_study_opens_in_optuna(tiny):
+    storage = JournalStorage(JournalFileBackend(str(tiny[0] / "study.log")))
+    study = optuna.load_study(study_name=None, storage=storage)
+    assert len(study.trials) == 8
+    best = min(
+        float(row["best_validation_mse"])
+        for row in rows(tiny[0] / "trials.csv")
+        if row["state"] == "complete"
+    )
+    assert study.best_value == best
+
+
+def test_the_output_is_a_status_block_and_a_table_and_none_of_ray_s_boxes(tiny):
+    out = tiny[1]
+    assert "8/8 trials done" in out and "best latent size 1024" in out
+    assert "python -m analysis.report" in out and str(tiny[0]) in out
+    assert "╭" not in out and "Trial status" not in out and "Traceback" not in out
+
+
+def test_the_report_is_made_of_it(tiny, tmp_path):
+    done = command("--runs", tiny[0], "--out", tmp_path / "report", module="analysis.report")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "deeper-dae-0.2" in text and "0.02097" in text
+    assert list((tmp_path / "report").rglob("*.png"))
+
+
+def test_a_finished_search_resumes_to_the_same_tables_at_once(tiny, data_dir):
+    folder, _ = tiny
+    before = (folder / "trials.csv").read_bytes(), (folder / "final.json").read_bytes()
+    done = command(
+        "--resume", "--name", "tiny", "--storage-path", folder.parent, "--data-dir", data_dir
+    )
+    assert done.returncode == 0, done.stderr
+    assert before == ((folder / "trials.csv").read_bytes(), (folder / "final.json").read_bytes())
+
+
+WRONG = {
+    "no number of samples": (["--num-samples", "0"], "--num-samples: 0 is not at least 1"),
+    "not a number": (["--num-samples", "many"], "invalid positive_int value: 'many'"),
+    "unknown data set": (["--dataset", "cifar"], "invalid choice: 'cifar'"),
+    "unknown flag": (["--sample", "3"], "unrecognized arguments: --sample 3"),
+    "grace longer than the trial": (
+        ["--grace-epochs", "5", "--max-epochs", "2"],
+        "--grace-epochs 5 is more than --max-epochs 2",
+    ),
+    "a size twice": (["--latent-sizes", "32", "32"], "names one twice"),
+    "a path for a name": (["--name", "a/b"], "must be a plain folder name"),
+    "a budget of no time": (["--time-budget-s", "-1"], "is not a positive number"),
+    "data that is not there": (["--dataset", "omniglot"], "omniglot"),
+    "nothing to resume": (["--resume", "--name", "gone"], "does not exist"),
+    "no name to resume": (["--resume"], "--resume needs --name"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_argument_is_one_line_and_status_2(case, tmp_path, capsys):
+    arguments, said = WRONG[case]
+    arguments = ["--dataset", "mnist5k", *arguments] if "--dataset" not in arguments else arguments
+    where = ("--storage-path", tmp_path / "runs", "--data-dir", tmp_path)
+    done = refused(*arguments, *where, capsys=capsys)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Downloading")]
+    assert len(lines) == 1 and said in lines[0]
+    assert not (tmp_path / "runs").exists()
+
+
+def fingerprint(folder):
+    """Every file of a folder with its bytes and its time of change."""
+    return {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], "exists already: add --resume"),
+        (["--resume", "--seed", "7"], "--seed 7 differs from the search"),
+        (["--resume", "--dataset", "glyphs"], "--dataset glyphs differs"),
+        (["--resume", "--latent-sizes", "64"], "--latent-sizes 64 differs"),
+        (["--resume", "--max-epochs", "5"], "--max-epochs 5 differs"),
+        (["--resume", "--num-samples", "3"], "--num-samples 3 is fewer than the 8 trials"),
+    ],
+)
+def test_what_would_make_it_another_search_is_refused_and_nothing_touched(
+    flags, said, tiny, data_dir, capsys
+):
+    folder, _ = tiny
+    before = fingerprint(folder)
+    where = ("--name", "tiny", "--storage-path", folder.parent, "--data-dir", data_dir)
+    done = refused(*where, *flags, capsys=capsys)
+    assert done.returncode == 2 and said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert fingerprint(folder) == before

@@ -1,0 +1,219 @@
+"""Real drivers, really killed: what a search survives, and what it refuses.
+
+Every test runs the real command on a short real search and compares with the same search left
+alone. With one trial at a time and a fixed seed, the tables must agree in every column but times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.search.driver import SEARCH, Driver, outcome
+
+
+def copy_of(twin: Driver, storage: Path) -> Driver:
+    shutil.copytree(twin.storage, storage, dirs_exist_ok=True)
+    return Driver(storage)
+
+
+def kill(driver: Driver, twin: Driver, kills: int, seed: int) -> None:
+    """Kill -9, so many times, or until the search has ended."""
+    rng, done = random.Random(seed), 0
+    while done < kills:
+        done += driver.kill_after(events=rng.choice((0, 1, 2, 3)), delay=rng.uniform(0, 0.7))
+        if (driver.folder / "run.json").exists() and driver.events() >= twin.events():
+            break
+    assert done >= min(kills, 3)
+
+
+def interrupt(driver: Driver) -> None:
+    """Ctrl-C in the middle of the search; what is said and left then."""
+    process = driver.start()
+    driver.wait_for_events(driver.events() + 5, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and "--resume" in err and "Traceback" not in err
+    assert json.loads((driver.folder / "run.json").read_text())["state"] == "interrupted"
+
+
+def ends_as(twin: Driver, driver: Driver) -> None:
+    finished = driver.finish()
+    assert finished.returncode == 0, finished.stderr
+    assert outcome(driver.folder) == outcome(twin.folder)
+
+
+def test_a_driver_killed_three_times_and_interrupted_ends_in_the_same_tables(tmp_path, twin):
+    driver = Driver(tmp_path)
+    kill(driver, twin, kills=3, seed=0)
+    interrupt(driver)
+    ends_as(twin, driver)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_driver_killed_many_times_ends_in_the_same_tables(tmp_path, twin, seed):
+    driver = Driver(tmp_path)
+    kill(driver, twin, kills=5, seed=seed)
+    ends_as(twin, driver)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param(9, id="in a trial", marks=pytest.mark.slow),
+        pytest.param(12, id="between two trials", marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin, events):
+    """After 12 events the third trial is being handed to the worker of the second."""
+    driver = Driver(tmp_path)
+    process = driver.start()
+    driver.wait_for_events(events, process)
+    workers = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "Trainable" in " ".join(child.cmdline())
+    ]
+    assert workers
+    workers[0].kill()
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    trials, epochs, told = outcome(driver.folder)
+    failures = [int(row.pop("failures")) for row in trials]
+    expected, expected_epochs, expected_told = outcome(twin.folder)
+    assert sum(failures) == 1
+    assert trials == [{k: v for k, v in row.items() if k != "failures"} for row in expected]
+    assert (epochs, told) == (expected_epochs, expected_told)
+
+
+@pytest.mark.slow
+def test_ctrl_c_twice_loses_nothing(tmp_path, twin):
+    driver = Driver(tmp_path)
+    process = driver.start()
+    driver.wait_for_events(15, process)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.3)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    ends_as(twin, driver)
+
+
+@pytest.mark.slow
+def test_a_finished_search_grows_to_what_it_would_have_been(tmp_path, twin):
+    driver = Driver(tmp_path, flags=[*SEARCH, "--num-samples", "8"])
+    assert driver.finish().returncode == 0
+    assert driver.finish("--num-samples", "12").returncode == 0
+    assert outcome(driver.folder) == outcome(twin.folder)
+
+
+@pytest.mark.slow
+def test_two_drivers_on_one_folder(tmp_path, twin):
+    first = Driver(tmp_path)
+    process = first.start()
+    first.wait_for_events(8, process)
+    second = first.finish()
+    assert second.returncode == 2 and "in use by another search" in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    process.communicate(timeout=400)
+    assert process.returncode == 0
+    assert outcome(first.folder) == outcome(twin.folder)
+
+
+@contextmanager
+def small_disk(path: Path, megabytes: int):
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(path)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def fill(filler) -> None:
+    with suppress(OSError):
+        while True:
+            filler.write(b"\0" * 65536)
+
+
+def test_a_full_disk_stops_the_search_and_it_goes_on_once_there_is_room(tmp_path, twin):
+    disk = tmp_path / "disk"
+    with small_disk(disk, megabytes=96), open(disk / "filler", "wb", buffering=0) as filler:
+        driver = Driver(disk)
+        process = driver.start()
+        driver.wait_for_events(10, process)
+        deadline = time.monotonic() + 200
+        while process.poll() is None and time.monotonic() < deadline:
+            fill(filler)  # again and again, for the search gives some of it back
+            time.sleep(0.01)
+        out, err = process.communicate(timeout=1)
+        fill(filler)
+        assert process.returncode == 1 and "No space left" in err + out or "no room" in err
+        assert "Traceback" not in err and "--resume" in err
+        still_full = driver.finish()
+        assert still_full.returncode == 1 and len(still_full.stderr.splitlines()) == 1
+        filler.truncate(0)
+        ends_as(twin, driver)
+
+
+def damage_ledger(folder):
+    raw = bytearray((folder / "ledger.log").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (folder / "ledger.log").write_bytes(raw)
+
+
+def lose_ledger(folder):
+    (folder / "ledger.log").unlink()
+
+
+def tear_header(folder):
+    raw = (folder / "ledger.log").read_bytes()
+    (folder / "ledger.log").write_bytes(raw[:50])
+
+
+def unfinish_last_trial(folder):
+    """As if the driver had died in the middle of the last trial; its checkpoint is gone."""
+    lines = (folder / "ledger.log").read_bytes().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if b'"state":"running"' in line)
+    (folder / "ledger.log").write_bytes(b"".join(lines[: last + 1]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (damage_ledger, "is damaged"),
+        (lose_ledger, "holds no ledger.log"),
+        (tear_header, "holds no event"),
+        (unfinish_last_trial, "is missing"),
+    ],
+)
+def test_a_damaged_folder_is_refused_and_left_as_it_is(tmp_path, twin, damage, said):
+    driver = copy_of(twin, tmp_path)
+    damage(driver.folder)
+    before = {path: path.read_bytes() for path in driver.folder.rglob("*") if path.is_file()}
+    done = Driver(tmp_path).finish("--resume") if damage is lose_ledger else driver.finish()
+    assert done.returncode == 2 and said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    after = {path: path.read_bytes() for path in driver.folder.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_torn_study_is_mended_from_the_ledger(tmp_path, twin):
+    driver = copy_of(twin, tmp_path)
+    study = driver.folder / "study.log"
+    study.write_bytes(study.read_bytes()[:-700])
+    (driver.folder / "study.log.lock").symlink_to("nowhere")  # a killed driver's
+    ends_as(twin, driver)
