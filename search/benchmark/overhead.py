@@ -263,7 +263,7 @@ def measure_large(trials: int, folder: Path) -> dict:
     outcome, logbook = ours(trials, folder)
     peak = _peak_memory()
     reopened = time.perf_counter()
-    Logbook(RunFolder(folder), TrivialTask())
+    Logbook(logbook.folder, TrivialTask())
     return {
         "trials": trials,
         "seconds": outcome.seconds,
