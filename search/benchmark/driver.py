@@ -27,8 +27,7 @@ from search.session.tables import TableWriter
 from search.store.folder import RunFolder
 from search.task.settings import FULL
 from search.tune.logbook import Logbook
-from search.tune.scheduler import GroupedASHA
-from search.tune.tuner import REDUCTION_FACTOR
+from search.tune.scheduler import LedgerScheduler
 
 CODE_SIZES = (1024, 128, 32)
 CONCURRENT = 256  # 64 GPUs with four trials on each
@@ -61,7 +60,7 @@ class Player:
 
     def __init__(self, logbook: Logbook, concurrent: int):
         self._logbook, self._concurrent = logbook, concurrent
-        self._scheduler = GroupedASHA(logbook, FULL["grace_epochs"], REDUCTION_FACTOR)
+        self._scheduler = LedgerScheduler(logbook, FULL["grace_epochs"])
         self._rng = np.random.default_rng(0)
         self._running: deque = deque()
         self.beginnings, self.epochs = Clock(), Clock()
@@ -129,7 +128,7 @@ def _open_again(run: RunFolder, task: AutoencoderTask) -> dict:
     """What a resume takes before its first trial, and what a write of the tables does."""
     opening, writing = Clock(), Clock()
     logbook = opening.time(Logbook, run, task)
-    opening.time(GroupedASHA, logbook, FULL["grace_epochs"], REDUCTION_FACTOR)
+    opening.time(LedgerScheduler, logbook, FULL["grace_epochs"])
     writing.time(TableWriter(logbook).write)
     return {
         "resume_cpu_s": opening.cpu,

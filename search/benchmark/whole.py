@@ -44,7 +44,8 @@ from search.task.protocol import arrays_from_data, data_from_arrays
 from search.task.settings import Settings
 from search.task.space import Preset, Space
 from search.tune.logbook import Logbook
-from search.tune.tuner import REDUCTION_FACTOR, build_tuner
+from search.tune.scheduler import REDUCTION_FACTOR
+from search.tune.tuner import build_tuner
 
 GOAL_MSE = 0.02097  # test error of the report's best, its `sae`
 AIM_CPU, AIM_GPU = 5.0, 50.0  # times the trials per hour of Ray's pattern

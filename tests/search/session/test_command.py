@@ -20,7 +20,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
-from search.session.run import main
+from search.session.command import main
 
 ROOT = Path(__file__).parents[3]
 TINY = (

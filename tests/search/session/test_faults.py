@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -187,7 +188,8 @@ def tear_header(folder):
 def unfinish_last_trial(folder):
     """As if the driver had died in the middle of the last trial; its checkpoint is gone."""
     lines = (folder / "ledger.log").read_bytes().splitlines(keepends=True)
-    last = max(n for n, line in enumerate(lines) if b'"state":"running"' in line)
+    goes_on = re.compile(rb'"decision":"(promote|continue)"')
+    last = max(n for n, line in enumerate(lines) if goes_on.search(line))
     (folder / "ledger.log").write_bytes(b"".join(lines[: last + 1]))
 
 
