@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from search.record.schema import SEARCH_OUT_OF_TIME
 from tests.search.driver import SEARCH, Driver, outcome
 
 
@@ -109,6 +110,16 @@ def test_ctrl_c_twice_loses_nothing(tmp_path, twin):
     process.communicate(timeout=120)
     assert process.returncode != 0
     ends_as(twin, driver)
+
+
+def test_a_search_that_its_time_budget_ends_is_a_result_and_can_go_on(tmp_path, twin):
+    driver = Driver(tmp_path)
+    done = driver.finish("--time-budget-s", "1")  # less than twelve trials take
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr
+    assert json.loads((driver.folder / "run.json").read_text())["state"] == SEARCH_OUT_OF_TIME
+    assert "--resume" in done.stdout and "ended by its time budget" in done.stdout
+    ends_as(twin, driver)
+    assert json.loads((driver.folder / "run.json").read_text())["state"] == "finished"
 
 
 @pytest.mark.slow
