@@ -20,7 +20,7 @@ from models.training.corruption import NOISES, corrupt, warp
 from models.training.loop import TrainingConfig, TrainingRun
 from models.training.reconstruction import autoencoder_run, encode, evaluate
 from probes.codes.nearest_mean import nearest_mean_accuracy
-from search.session.run import Command
+from search.session.command import Command
 from search.task.protocol import Retrained, Surroundings
 from search.task.settings import QUICK_VALIDATION_IMAGES, Settings, build_parser, positive_int
 from search.task.space import Preset, Space, pick

@@ -33,7 +33,7 @@ from search.benchmark import whole as benchmark_whole
 from search.cluster.nodes import start_ray
 from search.simulate.command import DEFAULT_CURVES
 from search.simulate.curves import load_curves
-from search.store.folder import write_json
+from search.store.files import write_json
 from search.task.settings import OneLineParser, UsageError, positive_int
 
 PARTS = ("overhead", "step", "search", "quality")

@@ -27,8 +27,7 @@ from search.session.tables import TableWriter
 from search.store.folder import RunFolder
 from search.task.settings import FULL
 from search.tune.logbook import Logbook
-from search.tune.scheduler import GroupedASHA
-from search.tune.tuner import REDUCTION_FACTOR
+from search.tune.scheduler import LedgerScheduler
 
 CODE_SIZES = (1024, 128, 32)
 CONCURRENT = 256  # 64 GPUs with four trials on each
@@ -61,7 +60,7 @@ class Player:
 
     def __init__(self, logbook: Logbook, concurrent: int):
         self._logbook, self._concurrent = logbook, concurrent
-        self._scheduler = GroupedASHA(logbook, FULL["grace_epochs"], REDUCTION_FACTOR)
+        self._scheduler = LedgerScheduler(logbook, FULL["grace_epochs"])
         self._rng = np.random.default_rng(0)
         self._running: deque = deque()
         self.beginnings, self.epochs = Clock(), Clock()
@@ -98,11 +97,10 @@ class Player:
 
 def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
     """Costs of so many trials, in parts of the search, and of opening its folder again."""
-    run, task = RunFolder(folder), AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
-    run.create()
-    Logbook.begin(run, {"seed": 0, "sampler": "tpe", "data": {}})
-    before = _memory()
-    player, parts = Player(logbook := Logbook(run, task), concurrent), {}
+    task = AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
+    logbook = Logbook.start(folder, task)
+    before, run = _memory(), logbook.folder
+    player, parts = Player(logbook, concurrent), {}
     for part in range(PARTS):
         player.beginnings, player.epochs = Clock(), Clock()
         first, last = trials * part // PARTS, trials * (part + 1) // PARTS
@@ -130,7 +128,7 @@ def _open_again(run: RunFolder, task: AutoencoderTask) -> dict:
     """What a resume takes before its first trial, and what a write of the tables does."""
     opening, writing = Clock(), Clock()
     logbook = opening.time(Logbook, run, task)
-    opening.time(GroupedASHA, logbook, FULL["grace_epochs"], REDUCTION_FACTOR)
+    opening.time(LedgerScheduler, logbook, FULL["grace_epochs"])
     writing.time(TableWriter(logbook).write)
     return {
         "resume_cpu_s": opening.cpu,

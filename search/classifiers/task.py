@@ -21,8 +21,8 @@ from models.networks.classifier import Classifier, ClassifierConfig
 from models.networks.presets import CLASSIFIER_PRESETS, CLASSIFIER_STARTS
 from models.training.classification import accuracy, classifier_run, predict
 from models.training.loop import TrainingConfig, TrainingRun
+from search.session.command import Command
 from search.session.mistakes import conclude_mistakes
-from search.session.run import Command
 from search.task.protocol import Retrained, Surroundings
 from search.task.settings import BUDGETS, QUICK_VALIDATION_IMAGES, Settings, build_parser
 from search.task.space import Preset, Space, pick

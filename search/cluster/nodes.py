@@ -19,12 +19,12 @@ import models
 import probes
 import search
 from search.cluster.gpu import UNKNOWN, measured_share
-from search.store.bucket import Files, one_line
 from search.store.checkpoints import StorageFailed, check_seen
-from search.store.folder import Storage
+from search.store.files import Files, one_line
+from search.store.storage import Storage
 from search.task.protocol import Task, uses_gpu
 from search.task.settings import Settings, UsageError
-from search.tune.tuner import Limits, SearchStopped
+from search.tune.limits import Limits, SearchStopped
 
 Key = TypeVar("Key")
 Resources = Mapping[str, float]  # of a node, as Ray names them: "CPU", "GPU"
@@ -96,7 +96,7 @@ def check_storage(storage: Storage, settings: Settings) -> None:
     try:
         storage.files.write(name, lambda file: file.write(name.encode()))
     except OSError as error:
-        reason = f"--storage-path {storage.where} cannot be written ({one_line(error)})"
+        reason = f"--storage-path {storage.location} cannot be written ({one_line(error)})"
         raise UsageError(reason) from error
     try:
         for node, problem in _ask_nodes(storage.files, name, settings):
@@ -145,13 +145,13 @@ def _look(files: Files, name: str, node: str) -> str:
 
 
 def _refusal(storage: Storage, node: str, problem: str) -> str:
-    if "://" in storage.where:
+    if "://" in storage.location:
         return (
-            f"--storage-path {storage.where}: node {node} cannot use it ({problem}): give every "
+            f"--storage-path {storage.location}: node {node} cannot use it ({problem}): give every "
             "node the credentials, by a role or by AWS_* variables when Ray starts on it"
         )
     return (
-        f"--storage-path {storage.where}: node {node} cannot use it ({problem}): give a folder "
+        f"--storage-path {storage.location}: node {node} cannot use it ({problem}): give a folder "
         "that every node mounts at that path, or s3://bucket/prefix"
     )
 

@@ -29,19 +29,13 @@ from probes.codes.few_shot import few_shot_table
 from probes.codes.floors import pixel_floors
 from search.autoencoders.task import AutoencoderTask
 from search.cluster.nodes import finish, where_seen
+from search.session.command import Command
 from search.session.mistakes import conclude_mistakes
 from search.session.retraining import train_to_end
-from search.session.run import Command
-from search.store.bucket import Files
 from search.store.checkpoints import CheckpointStore
-from search.store.folder import (
-    RunFolder,
-    Storage,
-    json_bytes,
-    open_storage,
-    write_atomically,
-    write_json,
-)
+from search.store.files import Files, json_bytes, write_atomically, write_json
+from search.store.folder import RunFolder
+from search.store.storage import Storage, open_storage
 from search.task.protocol import Retrained, Surroundings, arrays_from_data, data_from_arrays
 from search.task.settings import (
     BUDGETS,
@@ -375,7 +369,7 @@ def _complete(settings: Settings, data: ImageData) -> Settings:
     if missing:
         raise UsageError(f"--latent-sizes {' '.join(missing)}: {run} has only {sizes}")
     # A driver's copy of a run in a bucket has another path in the next session.
-    named = run.name if run and "://" in storage.where else str(run) if run else None
+    named = run.name if run and "://" in storage.location else str(run) if run else None
     options.update(autoencoders=named, latent_sizes=tuple(wanted))
     return replace(settings, options=options)
 

@@ -46,15 +46,16 @@ import optuna
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from search.record.state import COMPLETE, PRUNED, SAMPLED, TrialRecord
+from search.record.schema import COMPLETE, PRUNED, SAMPLED
+from search.record.state import TrialRecord
 from search.simulate.curves import GROUP, METRIC, Curves, load_curves, record
-from search.store.folder import FolderError, RunFolder, write_json
+from search.store.files import FolderError, write_json
 from search.task.settings import OneLineParser, UsageError, positive_int
 from search.task.space import Preset, Space
 from search.tune.logbook import Logbook
-from search.tune.scheduler import GroupedASHA
+from search.tune.scheduler import REDUCTION_FACTOR, LedgerScheduler
+from search.tune.searcher import LedgerSearch
 from search.tune.suggestion import suggest
-from search.tune.tuner import REDUCTION_FACTOR, LedgerSearch
 
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the budget, at which regret is read
 RESAMPLES = 5000  # of the bootstrap; moves the ends of an interval by less than it shows
@@ -89,7 +90,7 @@ class ToldAsComplete(Logbook):
         group = self.space.groups[number % len(self.space.groups)]
         told = [replace(t, state=COMPLETE) if t.state == PRUNED else t for t in self.state.trials]
         values = suggest(told, self.space, group, seed, number, METRIC, "min")
-        self._record(
+        return self._record(
             {
                 "event": "trial",
                 "number": number,
@@ -98,8 +99,6 @@ class ToldAsComplete(Logbook):
                 "parameters": {GROUP: group, **self.space.constants, **values},
             }
         )
-        self._mirror.update(self.state.trials[number])
-        return self.state.trials[number]
 
 
 Pair = tuple[OptunaSearch, TrialScheduler]
@@ -114,11 +113,9 @@ def ours(
     logbook_class: type[Logbook] = Logbook,
 ) -> Pair:
     """This project's searcher and scheduler on a new run folder, opened as a search opens it."""
-    run = RunFolder(folder)
-    run.create()
-    Logbook.begin(run, {"seed": seed, "sampler": sampler, "data": {}})
-    logbook = logbook_class(run, ReplayTask(curves.space, curves.max_epochs))
-    scheduler = GroupedASHA(logbook, grace_epochs, REDUCTION_FACTOR)
+    task = ReplayTask(curves.space, curves.max_epochs)
+    logbook = logbook_class.start(folder, task, seed, sampler)
+    scheduler = LedgerScheduler(logbook, grace_epochs)
     return LedgerSearch(logbook, sys.maxsize), scheduler
 
 

@@ -19,8 +19,9 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from search.autoencoders.task import AutoencoderTask
-from search.record.state import COMPLETE, DIVERGED, PRUNED, SAMPLED
-from search.store.folder import FolderError, RunFolder, write_atomically
+from search.record.schema import COMPLETE, DIVERGED, PRUNED, SAMPLED
+from search.store.files import FolderError, write_atomically
+from search.store.folder import RunFolder
 from search.task.settings import UsageError
 from search.task.space import Space
 

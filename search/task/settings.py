@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from models.data import DATASETS
-from search.tune.suggestion import SAMPLERS
 
 
 class UsageError(Exception):
@@ -83,7 +82,7 @@ FULL = {"max_epochs": 81, "grace_epochs": 3}
 BUDGETS: Mapping[str, Mapping[str, Any]] = {"quick": QUICK, "full": FULL}
 QUICK_VALIDATION_IMAGES = 2000  # measured each epoch; the winners are measured on all
 
-
+SAMPLERS = ("tpe", "random")
 REFITS = ("train", "train+validation")
 
 

@@ -25,7 +25,7 @@ from search.benchmark import whole as benchmark_whole
 from search.benchmark.figures import Spread, said, table
 from search.benchmark.overhead import Outcome, marginal_by_part
 from search.benchmark.tutorials import tutorial
-from search.record.state import COMPLETE
+from search.record.schema import COMPLETE
 from tests.search.simulate.test_simulate import EPOCHS, made
 
 SMALL = AutoencoderConfig(depth=2, width=8, latent_size=16)
