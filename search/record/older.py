@@ -1,7 +1,7 @@
 """Events of ledgers from before decisions and reason codes were recorded.
 
 Such an epoch has the trial's `state` and, for a control trial, `spared`; `reason` is free text.
-This module is the only one that reads reasons from text.
+Only this module reads the reasons of such events, from their text.
 """
 
 from __future__ import annotations

@@ -92,13 +92,13 @@ def test_the_study_holds_every_epoch_and_the_true_state_of_every_trial(tmp_path)
     }
     frozen = study_of(logbook).trials
     assert len(frozen) == 15
-    for trial, told in zip(logbook.state.trials, frozen, strict=True):
-        assert told.state == names[trial.state]
+    for trial, mirrored in zip(logbook.state.trials, frozen, strict=True):
+        assert mirrored.state == names[trial.state]
         finite = {r["epoch"]: r["value"] for r in trial.records if r["value"] == r["value"]}
-        assert told.intermediate_values == finite
+        assert mirrored.intermediate_values == finite
         if trial.state == "complete":
-            assert told.value == min(finite.values())
-        assert told.params["x"] == trial.parameters["x"]
+            assert mirrored.value == min(finite.values())
+        assert mirrored.params["x"] == trial.parameters["x"]
 
 
 def test_a_finished_search_grows_and_remembers(tmp_path):
