@@ -116,6 +116,7 @@ def ours(trials: int, folder: Path, epochs: int = 1) -> tuple[Outcome, Logbook]:
     start, cpu = time.perf_counter(), time.process_time()
     logbook = Logbook.start(folder, TrivialTask(epochs))
     tables = TableWriter(logbook)
+    logbook.follow(tables)
     limits = session_limits(
         Settings(num_samples=trials, gpus_per_trial=0.0, grace_epochs=epochs)  # nothing is stopped
     )

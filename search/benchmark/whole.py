@@ -98,6 +98,7 @@ def ours(size: Size, folder: Path, gpus_per_trial: float = 0.0) -> Course:
     begin, start = time.time(), time.perf_counter()
     logbook = Logbook.start(folder, size.task)
     tables = TableWriter(logbook)
+    logbook.follow(tables)
     settings = Settings(num_samples=size.trials, gpus_per_trial=gpus_per_trial)
     with environment_kept():
         arrays = ray.put(arrays_from_data(size.data))
