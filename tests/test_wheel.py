@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 from shutil import copy2
@@ -16,7 +17,7 @@ from tests.search.cluster.nodes import Nodes
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "probes", "search", "analysis")
-TINY = "--dataset mnist5k --train-size 200 --max-epochs 1 --num-samples 8 --final-seeds 0".split()
+TINY = "--dataset mnist5k --train-size 200 --max-epochs 1 --num-samples 2 --final-seeds 0".split()
 AUTOPSY = (
     "--dataset glyphs --seeds 1 --classes 10 --epochs 1 --seconds 0.2 --forest-seconds 0.2 "
     "--formulation-seconds 0.2 --jobs 1"
@@ -63,23 +64,28 @@ class Installed:
         installed = [path for path in sys.path if Path(path).name.endswith("-packages")]
         (self.packages / "dependencies.pth").write_text("\n".join(installed))
 
-    def run(self, *arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    def process(self, *arguments: str, folder: Path, **environment: str) -> subprocess.Popen:
         unset = ("PYTHONPATH", "VIRTUAL_ENV")
         inherited = {name: value for name, value in os.environ.items() if name not in unset}
-        return subprocess.run(
+        return subprocess.Popen(
             [str(self.python), *arguments],
             cwd=folder,
             env={**inherited, **environment},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=500,
         )
 
-    def start(self, module: str, *flags: str, folder: Path, **environment: str) -> str:
-        """What a command prints that ends well."""
-        done = self.run("-m", module, *flags, folder=folder, **environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def run(self, *arguments: str, folder: Path, **environment: str) -> tuple[int, str, str]:
+        """Exit status, output and errors of a Python process."""
+        process = self.process(*arguments, folder=folder, **environment)
+        out, err = process.communicate()
+        return process.returncode, out, err
+
+    def start(self, module: str, *flags: str, folder: Path, **environment: str) -> None:
+        """Run a command that must end well."""
+        status, out, err = self.run("-m", module, *flags, folder=folder, **environment)
+        assert status == 0, out + err
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +103,8 @@ def test_the_packages_come_from_the_new_environment(installed, tmp_path):
     script = (
         f"import {', '.join(PACKAGES)}\nfor each in ({', '.join(PACKAGES)}): print(each.__file__)"
     )
-    done = installed.run("-c", script, folder=tmp_path)
-    assert done.stdout.split() == [
-        str(installed.packages / name / "__init__.py") for name in PACKAGES
-    ]
+    _, out, _ = installed.run("-c", script, folder=tmp_path)
+    assert out.split() == [str(installed.packages / name / "__init__.py") for name in PACKAGES]
 
 
 def test_a_search_and_its_report_start_in_another_folder(installed, tmp_path):
@@ -119,8 +123,18 @@ def test_recorded_curves_are_installed(installed, tmp_path):
 def test_the_other_searches_and_the_autopsy_start_in_another_folder(installed, tmp_path):
     for module in ("search.autoencoders", "search.classifiers", "search.latent_probes"):
         installed.start(module, *TINY, folder=tmp_path)
-    installed.start("probes.autopsy", *AUTOPSY, folder=tmp_path)
     installed.start("analysis.report", folder=tmp_path)
+
+
+@pytest.mark.slow
+def test_the_autopsy_starts_in_another_folder(installed, tmp_path):
+    """It is ended once it has measured something: the whole of it takes long."""
+    with installed.process("-m", "probes.autopsy", *AUTOPSY, folder=tmp_path) as process:
+        result = tmp_path / "runs" / "autopsy" / "autopsy.json"
+        while not result.exists() and process.poll() is None:
+            time.sleep(0.1)
+        process.terminate()
+        assert result.exists(), process.communicate()
 
 
 @pytest.mark.slow
@@ -148,7 +162,6 @@ def test_a_module_of_the_folder_that_hides_ours_is_one_line_and_status_2(
     path = tmp_path / hiding
     path.parent.mkdir(exist_ok=True)
     path.write_text("raise SystemExit('it was imported')")
-    done = installed.run("-m", module, folder=tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert str(tmp_path / Path(hiding).parts[0]) in done.stderr
+    status, out, err = installed.run("-m", module, folder=tmp_path)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert str(tmp_path / Path(hiding).parts[0]) in err
