@@ -11,6 +11,17 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two cores: tests and their trials share them
 
 
+@pytest.fixture(scope="session", autouse=True)
+def user_cache(tmp_path_factory):
+    """A user's cache folder that all processes of these tests share, and nobody else."""
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(session / "user-cache"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def cluster():
     """A Ray of this machine with two CPUs, for the whole session of tests."""
