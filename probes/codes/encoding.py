@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from models.data import ImageData
 from models.data.cache import weights_digest
+from models.files import write_atomically
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.training.corruption import Affine, augment
 from models.training.loop import EVALUATION_BATCH, autocast
@@ -84,11 +84,7 @@ def cached_codes(
     path = cache / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         codes = encode_views(autoencoder, data, views, device)
-        cache.mkdir(parents=True, exist_ok=True)
-        half = cache / f".{path.name}.{os.getpid()}"
-        with open(half, "wb") as file:
-            np.save(file, codes)
-        os.replace(half, path)
+        write_atomically(path, lambda file: np.save(file, codes))
     return np.asarray(np.load(path, mmap_mode="r"))  # a plain array, which Ray shares uncopied
 
 
