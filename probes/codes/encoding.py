@@ -21,12 +21,12 @@ from models.data import ImageData
 from models.data.cache import weights_digest
 from models.files import write_atomically
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
-from models.training.corruption import Affine, augment
+from models.training.augmentation import Affine, augment
 from models.training.loop import EVALUATION_BATCH, autocast
 
 VERSION = 1  # raised whenever codes of an older version must not be read
 VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
-VIEW_ELASTIC = 1.0  # pixels, see models.corruption.augment
+VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
 
 
 @dataclass(frozen=True, eq=False)
