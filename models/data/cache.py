@@ -6,16 +6,16 @@ does not match is built again. Packs appear by rename, so processes that start t
 build one, but none ever reads half of one.
 """
 
-import errno
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from models.files import make_folder, write_atomically
 
 VERSION = 1  # raised whenever packs of an older version must not be read
 
@@ -73,15 +73,6 @@ def cached(name: str, stamp: object, data_dir: Path, build: Callable[[], Pack]) 
     return pack
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder to write in. Raises OSError where its nearest parent is marked read-only, even
-    to root, who could write there and should not."""
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not existing.stat().st_mode & 0o222:
-        raise PermissionError(errno.EACCES, "read-only", str(existing))
-    folder.mkdir(parents=True, exist_ok=True)
-
-
 def _user_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "autoencoder-search"
@@ -101,12 +92,5 @@ def _read(path: Path) -> Pack | None:
 
 def _write(path: Path, pack: Pack) -> None:
     make_folder(path.parent)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **pack.arrays(), sha256=np.array(digest(pack.arrays())))
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide a shared cache from other users
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    arrays = pack.arrays()
+    write_atomically(path, lambda file: np.savez(file, **arrays, sha256=np.array(digest(arrays))))

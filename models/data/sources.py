@@ -28,8 +28,9 @@ import torch
 from PIL import Image
 
 from models.data import glyphs
-from models.data.cache import Pack, cached, make_folder
+from models.data.cache import Pack, cached
 from models.data.images import area_resize
+from models.files import make_folder
 
 IDX_FILES = {  # name: shape
     "train-images-idx3-ubyte": (60_000, 28, 28),

@@ -1,4 +1,4 @@
-"""What a classifier is trained for: the class of an image."""
+"""Training a classifier: cross-entropy of the class of an image."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch.nn import functional as F
 
 from models.data.prepared import PreparedData
 from models.networks.classifier import Classifier, ClassifierConfig
-from models.training.corruption import corrupt
 from models.training.loop import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
+from models.training.noise import corrupt
 
 
 def classifier_run(
     model: ClassifierConfig, training: TrainingConfig, data: PreparedData
 ) -> TrainingRun:
-    """A new classifier, about to be trained."""
+    """A training of a new classifier."""
     return TrainingRun(partial(Classifier, model), Classification(training), training, data)
 
 
 @dataclass(frozen=True)
 class Classification:
-    """A `models.training.Objective`: cross-entropy in nats, on noised images with smoothed labels
-    in training and without either when measured; accuracies are fractions."""
+    """An `Objective`: cross-entropy in nats. Training adds noise and smooths labels, the metrics do
+    neither. Accuracies are fractions."""
 
     training: TrainingConfig
     metrics: tuple[str, ...] = ("train_accuracy", "validation_loss", "validation_accuracy")
@@ -52,14 +52,14 @@ class Classification:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """The fraction of rows of logits (N, classes) whose largest is at its label (N,)."""
+    """The fraction of rows of logits (N, classes) whose largest is at the label (N,)."""
     return float((logits.argmax(1) == labels).double().mean())
 
 
 @torch.no_grad()
 def predict(network: Classifier, data: PreparedData, indices: Tensor) -> Tensor:
-    """Logits (N, classes), float32, of the images at `indices`; the network is put in
-    evaluation mode."""
+    """Logits (N, classes), float32, of the images at `indices`. Puts the network in evaluation
+    mode."""
     network.eval()
     with autocast(data.device):
         return torch.cat(

@@ -1,4 +1,4 @@
-"""Numbers that describe a batch of codes: how many units are in use, how many dimensions."""
+"""How many units and how many dimensions of a code are in use."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from torch import Tensor
 
 
 def active_fraction(codes: Tensor, threshold: float = 0.01) -> float:
-    """Fraction of code units whose variance over the N codes (N, D) exceeds `threshold` times
-    the largest unit's. A unit that says the same of every image is not active (after Burda et
-    al. 2016, arXiv:1509.00519, made free of scale)."""
+    """Fraction of the units of codes (N, D) whose variance exceeds `threshold` times the largest
+    variance of a unit (after Burda et al. 2016, arXiv:1509.00519, made independent of scale)."""
     variance = codes.double().var(0, correction=0)
     largest = variance.max()
     return float((variance > threshold * largest).double().mean()) if largest > 0 else 0.0

@@ -1,13 +1,13 @@
-"""How one network is trained: a generator that yields a record per epoch.
+"""The training loop: a generator that yields a record per epoch.
 
-    data = prepare(load("mnist5k", "data"), device="cpu")
-    run = autoencoder_run(AutoencoderConfig(depth=4, latent_size=32), TrainingConfig(), data)
+    run = autoencoder_run(AutoencoderConfig(latent_size=32), TrainingConfig(), prepare(data))
     for record in run.epochs():
         print(record["epoch"], record["validation_mse"])
 
-The caller stops it by leaving the loop. `run.state_dict()` between two records holds all that a
-new `TrainingRun` needs to go on to the same curve; `run.weights()` the weights that were measured.
-What the network is trained for is an `Objective`: `models.reconstruction`, `models.classification`.
+The caller stops the training by leaving the loop. Between two records, `run.state_dict()` holds all
+that a new `TrainingRun` needs to continue with the same curve, and `run.weights()` gives the
+weights that the last record measured. An `Objective` defines the loss and the metrics, see
+`models.training.reconstruction` and `models.training.classification`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from models.training.corruption import Affine, NoiseName, augment
+from models.training.augmentation import Affine, augment
+from models.training.noise import NoiseName
 
 EVALUATION_BATCH = 512
 WARMUP_STEPS = 50
@@ -35,19 +36,21 @@ AVERAGE_POWER = 12  # the average spans about the last 7 % of the steps taken so
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a network is trained. Two equal configs on equal data give equal curves."""
+    """Hyperparameters of a training. Two equal configs on equal data give equal curves.
+
+    Raises ValueError for values out of range."""
 
     max_epochs: int = 20
     batch_size: int = 50
     learning_rate: float = 2e-3
-    l1: float = 0.0  # weight of the mean absolute code unit in an autoencoder's loss
+    l1: float = 0.0  # weight of the mean absolute code value in an autoencoder's loss
     l2: float = 0.0  # decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101)
-    noise: NoiseName = "none"  # on the input, after the augmentation
+    noise: NoiseName = "none"  # on the input, after the augmentation, see models.training.noise
     noise_level: float = 0.0
     label_smoothing: float = 0.0  # of a classifier (Szegedy et al. 2016, arXiv:1512.00567)
     affine: float = 0.0  # strength of the augmentation, see Affine.of_strength
-    elastic: float = 0.0  # deviation in pixels of its bending, see models.corruption.augment
-    warp: float = 0.0  # of an autoencoder's input, not of its target; see models.corruption.warp
+    elastic: float = 0.0  # pixels of bending, see models.training.augmentation.augment
+    warp: float = 0.0  # of an autoencoder's input, not of its target
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,45 +64,50 @@ class TrainingConfig:
 
 
 class Objective(Protocol):
-    """What a network is trained for, and how it is measured."""
+    """The loss that a training minimises, and the metrics that it records."""
 
-    metrics: tuple[str, ...]  # the keys that `measure` gives
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The keys of what `measure` returns."""
+        ...
 
-    def loss(
-        self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator
-    ) -> Tensor:
-        """The loss to minimise on augmented images (B, 1, 28, 28) with labels (B,)."""
+    def loss(self, network: Any, images: Tensor, labels: Tensor, generator: Generator, /) -> Tensor:
+        """The loss on augmented images (B, 1, 28, 28) with labels (B,)."""
+        ...
 
-    def measure(self, network: nn.Module, data: TrainingData) -> dict[str, float]:
+    def measure(self, network: Any, data: Any) -> dict[str, float]:
         """The metrics of a network in evaluation mode; all nan where they are not finite."""
+        ...
 
 
 class TrainingData(Protocol):
-    """What a network is trained on; `models.prepared.PreparedData` is one."""
+    """Training examples on their device, as `models.data.prepared.PreparedData` holds them."""
 
-    labels: Tensor  # int64 (N,)
-    train: Tensor  # indices of the training examples
-    reference: Tensor  # those of them that batch-norm statistics are taken on
-
+    @property
+    def labels(self) -> Tensor: ...  # int64 (N,)
+    @property
+    def train(self) -> Tensor: ...  # indices of the training examples
+    @property
+    def reference(self) -> Tensor: ...  # indices for the batch-norm statistics
     @property
     def device(self) -> torch.device: ...
     def batch(self, indices: Tensor) -> Tensor: ...
     def epoch(self, generator: Generator) -> Tensor:
         """Indices of the examples of one epoch, in the order of training."""
+        ...
 
 
 class TrainingRun:
-    """One network on its way through its epochs.
+    """The training of one network, epoch by epoch.
 
-    Learning rate and fairness to stopped runs. ASHA compares runs before their end, and a
-    schedule that must know the end (cosine, one-cycle) shows every one of them at a half-annealed
-    rate, where a large rate looks worse than it will prove. Here nothing depends on `max_epochs`:
-    the rate warms up, stays constant for `CONSTANT_STEPS` and then falls with the inverse square
-    root of the step (Zhai et al. 2022, arXiv:2106.04560, "infinite" schedule), and every
-    measurement is taken of the average of the weights over the last part of the steps so far
-    (power-function average, Karras et al. 2024, arXiv:2312.02696, eq. 5), which does what
-    annealing would. So a run stopped after e epochs *is* a full run of e epochs: the numbers that
-    ASHA compares are final numbers of that budget, and a longer run passes through them.
+    A run that is stopped after e epochs equals a full run of e epochs, so the numbers that ASHA
+    compares are final numbers of that budget. A cosine or one-cycle schedule must know the last
+    epoch: a stopped run would be measured at a rate that is still large, and a large rate would
+    look worse than it is. Here nothing depends on `max_epochs`. The rate warms up, stays constant
+    for `CONSTANT_STEPS` and then falls with the inverse square root of the step (the "infinite"
+    schedule of Zhai et al. 2022, arXiv:2106.04560). The measured weights are an average over the
+    last part of the steps so far (the power-function average of Karras et al. 2024,
+    arXiv:2312.02696, eq. 5), which has the effect of annealing.
     """
 
     def __init__(
@@ -109,10 +117,11 @@ class TrainingRun:
         training: TrainingConfig,
         data: TrainingData,
     ):
-        """`build` makes the network, its first weights drawn from torch's own random state."""
+        """`build` makes the network; it draws the first weights from torch's random state, which
+        is seeded here."""
         self.objective, self.training, self.data = objective, training, data
         with _seeded(training.seed, 0, data.device):
-            self.network = build().to(device=data.device, memory_format=torch.channels_last)
+            self.network = build().to(data.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -124,7 +133,7 @@ class TrainingRun:
         self.epoch = self.step = 0
 
     def epochs(self) -> Iterator[dict[str, float]]:
-        """Train on; yield the record of each epoch until `max_epochs`."""
+        """Train the epochs that are left up to `max_epochs`; yield a record after each."""
         while self.epoch < self.training.max_epochs:
             start = time.perf_counter()
             train_loss = self._train_epoch()
@@ -138,7 +147,7 @@ class TrainingRun:
             }
 
     def state_dict(self) -> dict:
-        """Everything the next epoch and `weights` depend on; tensors and plain containers only."""
+        """All that the next epoch and `weights` depend on, in tensors and plain containers."""
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -148,20 +157,21 @@ class TrainingRun:
         }
 
     def load_state_dict(self, state: dict) -> None:
+        """Continue after the epoch that `state_dict` was called after."""
         self.epoch, self.step = state["epoch"], state["step"]
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights of the last record, on the CPU: a state dict of the network."""
+        """The averaged weights of the last record: a state dict of the network, on the CPU."""
         return {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, value in self.average.state_dict().items()
         }
 
     def _train_epoch(self) -> float:
-        """One pass over the training split; the mean loss as optimised."""
+        """Train one epoch; return the mean of the minimised loss."""
         training, data = self.training, self.data
         affine = Affine.of_strength(training.affine)
         losses = []
@@ -200,9 +210,8 @@ class TrainingRun:
             return self.objective.measure(self.average, self.data)
 
     def _estimate_batch_statistics(self) -> None:
-        """Batch-norm statistics of the averaged weights on clean images: those gathered in
-        training are of other weights and of noised input (as after weight averaging in
-        Izmailov et al. 2018, arXiv:1803.05407)."""
+        """Take the batch-norm statistics of the averaged weights on clean images, as Izmailov et
+        al. 2018 (arXiv:1803.05407) do: training gathers them with other weights and noise."""
         norms = [m for m in self.average.modules() if isinstance(m, _BatchNorm)]
         for norm in norms:
             norm.reset_running_stats()
@@ -216,8 +225,8 @@ class TrainingRun:
 
 
 def _batches(rows: Tensor, size: int) -> tuple[Tensor, ...]:
-    """`rows` in parts of `size`; a last part of one image, which has no variance for a batch norm
-    to divide by, is left out."""
+    """`rows` in parts of `size`, without a last part of a single image: a batch norm divides by the
+    variance, which a single image does not have."""
     parts = rows.split(size)
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts
 
@@ -229,8 +238,8 @@ def _rate(step: int) -> float:
 
 @contextmanager
 def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Generator]:
-    """Every draw inside depends on (seed, epoch) alone, so a resumed epoch repeats exactly;
-    the process's own random state is left as it was."""
+    """Every draw inside depends on (seed, epoch) alone, so a resumed epoch repeats exactly.
+    Afterwards the random state of the process is as it was before."""
     value = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -239,11 +248,12 @@ def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Gener
 
 
 def autocast(device: torch.device) -> torch.autocast:
+    """A context that computes in bfloat16 where the device is fast at it, else in float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_fast_bf16(device))
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is native there; emulated, it is slower than float32."""
+    """Whether the device computes in bfloat16 natively; emulated, it is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)

@@ -1,4 +1,4 @@
-"""What an autoencoder is trained for: to give back its input, through noise and penalties."""
+"""Training an autoencoder: the error of its output against the image without noise."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from torch.nn import functional as F
 
 from models.data.prepared import PreparedData
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
+from models.training.augmentation import warp
 from models.training.code_statistics import active_fraction, effective_rank
-from models.training.corruption import corrupt, warp
 from models.training.loop import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
+from models.training.noise import corrupt
 
+# From codes, labels, validation codes and validation labels to the accuracy on validation
 Probe = Callable[[Tensor, Tensor, Tensor, Tensor], float]
-"""(codes, labels, validation codes, validation labels) -> validation accuracy"""
 
 
 def autoencoder_run(
@@ -27,17 +28,18 @@ def autoencoder_run(
     data: PreparedData,
     probe: Probe | None = None,
 ) -> TrainingRun:
-    """A new autoencoder, about to be trained."""
+    """A training of a new autoencoder; `probe` measures its codes after each epoch."""
     return TrainingRun(partial(Autoencoder, model), Reconstruction(training, probe), training, data)
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A `models.training.Objective`: mean squared error against the image without its
-    noise and warp, plus the L1 penalty on the code. Measured with noise and dropout off."""
+    """An `Objective`: mean squared error per pixel against the image without noise and warp, plus
+    the L1 penalty on the code. The metrics are taken without noise and dropout; `effective_rank`
+    and `active_fraction` are those of `code_statistics`."""
 
     training: TrainingConfig
-    probe: Probe | None = None  # measures the codes; without one its accuracy is nan
+    probe: Probe | None = None  # None: `probe_accuracy` is nan
     metrics: tuple[str, ...] = (
         "train_mse",
         "validation_mse",
@@ -89,9 +91,9 @@ class Reconstruction:
 
 @torch.no_grad()
 def evaluate(network: Autoencoder, data: PreparedData, indices: Tensor) -> tuple[float, Tensor]:
-    """Mean squared error per pixel over the images at `indices` and their codes (N, D), float32.
+    """Mean squared error per pixel of the images at `indices`, and their codes (N, D), float32.
 
-    The network is put in evaluation mode: no dropout, no noise.
+    Puts the network in evaluation mode.
     """
     network.eval()
     squares, codes = [], []

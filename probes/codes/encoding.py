@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,14 @@ from torch import Tensor
 
 from models.data import ImageData
 from models.data.cache import weights_digest
+from models.files import write_atomically
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
-from models.training.corruption import Affine, augment
+from models.training.augmentation import Affine, augment
 from models.training.loop import EVALUATION_BATCH, autocast
 
 VERSION = 1  # raised whenever codes of an older version must not be read
 VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
-VIEW_ELASTIC = 1.0  # pixels, see models.corruption.augment
+VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +84,7 @@ def cached_codes(
     path = cache / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         codes = encode_views(autoencoder, data, views, device)
-        cache.mkdir(parents=True, exist_ok=True)
-        half = cache / f".{path.name}.{os.getpid()}"
-        with open(half, "wb") as file:
-            np.save(file, codes)
-        os.replace(half, path)
+        write_atomically(path, lambda file: np.save(file, codes))
     return np.asarray(np.load(path, mmap_mode="r"))  # a plain array, which Ray shares uncopied
 
 

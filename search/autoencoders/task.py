@@ -16,8 +16,9 @@ from models.data import ImageData
 from models.data.prepared import PreparedData, prepare
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.networks.presets import AUTOENCODER_PRESETS, AUTOENCODER_STARTS
-from models.training.corruption import NOISES, corrupt, warp
+from models.training.augmentation import warp
 from models.training.loop import TrainingConfig, TrainingRun
+from models.training.noise import NOISES, corrupt
 from models.training.reconstruction import autoencoder_run, encode, evaluate
 from probes.codes.nearest_mean import nearest_mean_accuracy
 from search.session.command import Command

@@ -20,8 +20,9 @@ from torchvision.transforms import ToTensor
 
 from models.data import ImageData
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
-from models.training.corruption import Affine, augment, corrupt
+from models.training.augmentation import Affine, augment
 from models.training.loop import TrainingConfig
+from models.training.noise import corrupt
 
 
 class ImageSet(Dataset):

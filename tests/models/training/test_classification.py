@@ -7,10 +7,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.data import ImageData
-from models.data.glyphs import draw_glyphs
-from models.data.images import centre_ink
-from models.data.prepared import prepare
 from models.networks.classifier import Classifier, ClassifierConfig
 from models.training.classification import (
     Classification,
@@ -19,6 +15,7 @@ from models.training.classification import (
     predict,
 )
 from models.training.loop import TrainingConfig
+from tests.models.made_data import prepared_glyphs
 
 MODEL = ClassifierConfig(classes=12, depth=3, width=8, hidden=32, activation="silu")
 TRAINING = TrainingConfig(max_epochs=6, batch_size=16, learning_rate=3e-3)
@@ -27,11 +24,7 @@ TRAINING = TrainingConfig(max_epochs=6, batch_size=16, learning_rate=3e-3)
 @pytest.fixture(scope="module")
 def data():
     """12 characters: 14 drawings of each to train, 3 to validate."""
-    images = centre_ink(torch.from_numpy(draw_glyphs(12).reshape(-1, 28, 28)))
-    part = torch.tensor(14 * [0] + 3 * [1] + 3 * [2]).repeat(12)
-    rows = [(part == which).nonzero().flatten() for which in range(3)]
-    labels, names = torch.arange(12).repeat_interleave(20), tuple(map(str, range(12)))
-    return prepare(ImageData("made", images, labels, None, names, *rows, "made", True, sha256=""))
+    return prepared_glyphs(12, validation=3)
 
 
 def trained(data, model=MODEL, training=TRAINING):

@@ -16,8 +16,8 @@ from models.data.prepared import prepare
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.networks.classifier import Classifier, ClassifierConfig
 from models.training.classification import classifier_run
-from models.training.corruption import corrupt
 from models.training.loop import TrainingConfig
+from models.training.noise import corrupt
 from probes.generation import distances as frechet
 from probes.generation.distances import (
     _gaussian_distance,
