@@ -30,7 +30,7 @@ from search.benchmark import overhead as benchmark_overhead
 from search.benchmark import quality as benchmark_quality
 from search.benchmark import step as benchmark_step
 from search.benchmark import whole as benchmark_whole
-from search.cluster.nodes import start_ray
+from search.cluster.connection import start_ray
 from search.simulate.command import DEFAULT_CURVES
 from search.simulate.curves import load_curves
 from search.store.folder import write_json

@@ -29,7 +29,7 @@ from ray.tune.search.optuna import OptunaSearch
 from models.data import ImageData
 from search.benchmark import driver as benchmark_driver
 from search.benchmark.figures import Spread, said, table
-from search.cluster.nodes import session_limits
+from search.cluster.capacity import session_limits
 from search.session.tables import TableWriter
 from search.store.folder import RunFolder
 from search.task.protocol import arrays_from_data

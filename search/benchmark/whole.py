@@ -37,7 +37,7 @@ from search.autoencoders.task import AutoencoderTask
 from search.benchmark.figures import Spread, said, table
 from search.benchmark.overhead import environment_kept, fit_stock
 from search.benchmark.tutorials import Tutorial, tutorial
-from search.cluster.nodes import session_limits
+from search.cluster.capacity import session_limits
 from search.record.ledger import read_ledger
 from search.session.tables import TableWriter
 from search.store.folder import RunFolder

@@ -21,12 +21,12 @@ import ray
 import torch
 
 from models.data import ImageData
-from search.cluster.nodes import finish, where_seen
+from search.cluster.jobs import finish, on_node_that_sees
 from search.record.state import COMPLETE, TrialRecord
 from search.store.bucket import Files
 from search.store.checkpoints import CheckpointStore
 from search.store.folder import open_storage, write_atomically, write_json
-from search.task.protocol import Retrained, Run, Surroundings, Task, data_from_arrays, uses_gpu
+from search.task.protocol import Retrained, Run, Sources, Task, data_from_arrays, uses_gpu
 from search.task.settings import Settings
 from search.tune.device import claim_device
 from search.tune.logbook import Logbook
@@ -54,9 +54,9 @@ def write_finals(
             wanted.setdefault(trial.number, seeds[:PRESET_SEEDS])
     _retrain(logbook, wanted, arrays, limits, settings.refit_on)
     storage = open_storage(settings.storage_path)
-    around = Surroundings(logbook.folder.path.parent, settings.data_dir, storage.fetch)
+    sources = Sources(logbook.folder.path.parent, settings.data_dir, storage.fetch)
     concluded, overall = logbook.task.conclude(
-        [_retrained(logbook, trial, seeds) for trial in winners], data, around
+        [_retrained(logbook, trial, seeds) for trial in winners], data, sources
     )
     write_json(
         logbook.folder.final_json,
@@ -97,7 +97,7 @@ def _retrain(
         print(
             f"retraining the chosen configurations with new seeds: {len(to_do)} to do", flush=True
         )
-    train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(where_seen)
+    train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(on_node_that_sees)
     secret = logbook.folder.begin_session()
     threads = max(1, int(limits.cpus_per_trial))
     jobs = {}
@@ -213,7 +213,7 @@ def _retrained(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> Retrai
         parameters=trial.parameters,
         weights=_load_weights(place / "weights.pt"),
         details=[dict(np.load(io.BytesIO(raw))) for raw in kept if raw is not None],
-        place=place,
+        folder=place,
     )
 
 

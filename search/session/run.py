@@ -21,7 +21,9 @@ import ray
 import torch
 
 from models.data import DataError, ImageData, load
-from search.cluster.nodes import check_room, check_storage, session_limits, start_ray
+from search.cluster.capacity import check_room, session_limits
+from search.cluster.connection import start_ray
+from search.cluster.storage_check import check_storage
 from search.record.ledger import LedgerError
 from search.session.progress import StatusBlock
 from search.session.retraining import best_table, write_finals

@@ -28,7 +28,6 @@ from optuna.trial import FrozenTrial, TrialState
 from search.record.state import COMPLETE, PRUNED, RUNNING, TrialRecord
 from search.task.space import Space
 
-SAMPLERS = ("tpe", "random")
 STARTUP_TRIALS = 10  # Optuna's own default: random until that many are finished
 SHOWN_BEST = 25
 SHOWN_RECENT = 225  # with the best 250, from which on Optuna takes 25 for good

@@ -21,7 +21,7 @@ from probes.classifiers.perceptron import CrossEntropy, Perceptron, PerceptronCo
 from probes.classifiers.ranker import CandidateRanker
 from probes.codes.encoding import CodedData, attach_codes, encode_images
 from probes.codes.projection import ProjectionConfig, fit_projection
-from search.latent_probes.task import DEFAULTS, REPORTED_MLP
+from search.latent_probes.presets import DEFAULTS, REPORTED_MLP
 
 pytestmark = pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 

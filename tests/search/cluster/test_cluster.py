@@ -20,8 +20,8 @@ from models.data import load
 from models.data.prepared import prepare
 from probes.classifiers.fitting import make_probe
 from search.autoencoders.task import AutoencoderTask
-from search.cluster.gpu import Need, share, size
-from search.cluster.nodes import capacity
+from search.cluster.capacity import capacity
+from search.cluster.gpu import Need, number_of_weights, share
 from search.latent_probes.task import ProbeTask
 from search.tune.lost_workers import OutOfReach, is_unclear, was_lost
 from search.tune.tuner import LOSSES, LedgerGenerator, LedgerSearch, Limits, TrialKeeper
@@ -75,11 +75,12 @@ def test_the_largest_preset_is_told_by_its_weights_and_an_unfitted_probe_has_non
     images = prepare(load("mnist5k", "data", train_size=20))
     searched = AutoencoderTask((1024, 32), 1, "quick")
     runs = [searched.start(preset.parameters, 0, images) for preset in searched.presets()]
-    largest = max(runs, key=size)
-    assert size(largest) == sum(p.numel() for p in largest.network.state_dict().values())
+    largest = max(runs, key=number_of_weights)
+    weights = largest.network.state_dict().values()
+    assert number_of_weights(largest) == sum(value.numel() for value in weights)
     assert largest.network.config.latent_size == 1024
     probes = ProbeTask(("mlp",), (16,), 2, "quick")
-    assert size(make_probe(probes.presets()[0].parameters, probes.scale, 0, 10)) == 0
+    assert number_of_weights(make_probe(probes.presets()[0].parameters, probes.scale, 0, 10)) == 0
 
 
 def died(said: str) -> ActorDiedError:
@@ -164,7 +165,7 @@ def test_crashes_count_whatever_was_lost_before(keeper):
 
 def test_the_number_of_trials_at_a_time_follows_the_cluster(tmp_path, monkeypatch):
     """One node, three, none at all, two: what runs already is let be."""
-    monkeypatch.setattr("search.tuner.FOLLOW_S", 0.0)
+    monkeypatch.setattr("search.tune.tuner.FOLLOW_S", 0.0)
     logbook = open_logbook(tmp_path / "run", ToyTask())
     sizes = iter((1, 3, 0, 2))
     limits = replace(LIMITS, num_samples=9, slots=lambda: next(sizes))
