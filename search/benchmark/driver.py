@@ -98,11 +98,10 @@ class Player:
 
 def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
     """Costs of so many trials, in parts of the search, and of opening its folder again."""
-    run, task = RunFolder(folder), AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
-    run.create()
-    Logbook.begin(run, {"seed": 0, "sampler": "tpe", "data": {}})
-    before = _memory()
-    player, parts = Player(logbook := Logbook(run, task), concurrent), {}
+    task = AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
+    logbook = Logbook.start(folder, task)
+    before, run = _memory(), logbook.folder
+    player, parts = Player(logbook, concurrent), {}
     for part in range(PARTS):
         player.beginnings, player.epochs = Clock(), Clock()
         first, last = trials * part // PARTS, trials * (part + 1) // PARTS

@@ -31,7 +31,6 @@ from search.benchmark import driver as benchmark_driver
 from search.benchmark.figures import Spread, said, table
 from search.cluster.capacity import session_limits
 from search.session.tables import TableWriter
-from search.store.folder import RunFolder
 from search.task.protocol import arrays_from_data
 from search.task.settings import Settings
 from search.task.space import Preset, Space
@@ -115,10 +114,7 @@ Runs = dict[int, list[Outcome]]  # of each size, in order of repetition
 def ours(trials: int, folder: Path, epochs: int = 1) -> tuple[Outcome, Logbook]:
     """A search of so many trivial trials in the run folder `folder`, which is made."""
     start, cpu = time.perf_counter(), time.process_time()
-    run = RunFolder(folder)
-    run.create()
-    Logbook.begin(run, {"seed": 0, "sampler": "tpe", "data": {}})
-    logbook = Logbook(run, TrivialTask(epochs))
+    logbook = Logbook.start(folder, TrivialTask(epochs))
     tables = TableWriter(logbook)
     limits = session_limits(
         Settings(num_samples=trials, gpus_per_trial=0.0, grace_epochs=epochs)  # nothing is stopped
@@ -267,7 +263,7 @@ def measure_large(trials: int, folder: Path) -> dict:
     outcome, logbook = ours(trials, folder)
     peak = _peak_memory()
     reopened = time.perf_counter()
-    Logbook(RunFolder(folder), TrivialTask())
+    Logbook(logbook.folder, TrivialTask())
     return {
         "trials": trials,
         "seconds": outcome.seconds,

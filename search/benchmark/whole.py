@@ -40,7 +40,6 @@ from search.benchmark.tutorials import Tutorial, tutorial
 from search.cluster.capacity import session_limits
 from search.record.ledger import read_ledger
 from search.session.tables import TableWriter
-from search.store.folder import RunFolder
 from search.task.protocol import arrays_from_data, data_from_arrays
 from search.task.settings import Settings
 from search.task.space import Preset, Space
@@ -96,10 +95,7 @@ class Course:
 
 def ours(size: Size, folder: Path, gpus_per_trial: float = 0.0) -> Course:
     begin, start = time.time(), time.perf_counter()
-    run = RunFolder(folder)
-    run.create()
-    Logbook.begin(run, {"seed": 0, "sampler": "tpe", "data": {}})
-    logbook = Logbook(run, size.task)
+    logbook = Logbook.start(folder, size.task)
     tables = TableWriter(logbook)
     settings = Settings(num_samples=size.trials, gpus_per_trial=gpus_per_trial)
     with environment_kept():
@@ -107,7 +103,7 @@ def ours(size: Size, folder: Path, gpus_per_trial: float = 0.0) -> Course:
         build_tuner(logbook, session_limits(settings), arrays, [tables.write_if_due]).fit()
     tables.write()
     seconds = time.perf_counter() - start
-    events, _ = read_ledger(run.ledger)
+    events, _ = read_ledger(logbook.folder.ledger)
     epochs = [event for event in events if event["event"] == "epoch"]
     values = [(e["time"] - begin, e["record"]["validation_mse"]) for e in epochs]
     return Course(size.trials, seconds, values)

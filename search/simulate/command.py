@@ -48,7 +48,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from search.record.state import COMPLETE, PRUNED, SAMPLED, TrialRecord
 from search.simulate.curves import GROUP, METRIC, Curves, load_curves, record
-from search.store.folder import FolderError, RunFolder, write_json
+from search.store.folder import FolderError, write_json
 from search.task.settings import OneLineParser, UsageError, positive_int
 from search.task.space import Preset, Space
 from search.tune.logbook import Logbook
@@ -114,10 +114,8 @@ def ours(
     logbook_class: type[Logbook] = Logbook,
 ) -> Pair:
     """This project's searcher and scheduler on a new run folder, opened as a search opens it."""
-    run = RunFolder(folder)
-    run.create()
-    Logbook.begin(run, {"seed": seed, "sampler": sampler, "data": {}})
-    logbook = logbook_class(run, ReplayTask(curves.space, curves.max_epochs))
+    task = ReplayTask(curves.space, curves.max_epochs)
+    logbook = logbook_class.start(folder, task, seed, sampler)
     scheduler = GroupedASHA(logbook, grace_epochs, REDUCTION_FACTOR)
     return LedgerSearch(logbook, sys.maxsize), scheduler
 

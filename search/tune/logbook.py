@@ -63,6 +63,16 @@ class Logbook:
         self._crowned: dict[str, str] = {}  # folder under best/ -> trial whose weights it holds
         self._catch_up()
 
+    @classmethod
+    def start(
+        cls, path: Path, task: Task, seed: int = 0, sampler: str = "tpe", **settings
+    ) -> Logbook:
+        """Begin a search of `task` without a command, in a new run folder at `path`."""
+        folder = RunFolder(path)
+        folder.create()
+        cls.begin(folder, {"seed": seed, "sampler": sampler, "data": {}, "settings": settings})
+        return cls(folder, task)
+
     @staticmethod
     def begin(folder: RunFolder, header: dict) -> None:
         """Write the first event of a new search: its seed, its sampler, and what makes it the

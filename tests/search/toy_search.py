@@ -33,12 +33,9 @@ NO_DATA = ImageData(
 
 def open_logbook(path: Path, task: ToyTask, seed: int = 0, **settings) -> Logbook:
     """The logbook of the toy search in `path`, new or gone on with."""
-    folder = RunFolder(path)
-    if not path.exists():
-        folder.create()
-        header = {"seed": seed, "sampler": "tpe", "data": {}, "settings": settings}
-        Logbook.begin(folder, header)
-    return Logbook(folder, task)
+    if path.exists():
+        return Logbook(RunFolder(path), task)
+    return Logbook.start(path, task, seed, **settings)
 
 
 def run_toy(
