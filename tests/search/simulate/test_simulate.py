@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -220,23 +221,15 @@ def test_a_seed_gives_the_same_search(name):
 def test_our_study_has_the_true_state_of_every_trial(tmp_path):
     searcher, replays = searched(made(), "ours", tmp_path / "run", budget=120)
     study = optuna.load_study(study_name=STUDY_NAME, storage=searcher._logbook.storage)
-    counts = {
-        TrialState.COMPLETE: 0,
-        TrialState.PRUNED: 0,
-        TrialState.FAIL: 0,
-        TrialState.RUNNING: 0,
-    }
+    counts = Counter(trial.state for trial in study.trials)
     for trial, replay in zip(study.trials, replays.trials, strict=True):
         assert len(trial.intermediate_values) == np.isfinite(replays.values(replay)).sum()
         assert (trial.state == TrialState.COMPLETE) == (
             replay.epochs == EPOCHS and np.isfinite(replays.values(replay)).all()
         )
         assert (trial.state == TrialState.RUNNING) == (not replay.ended)
-    assert (
-        counts[TrialState.COMPLETE]
-        and counts[TrialState.PRUNED]
-        and counts[TrialState.RUNNING] == 1
-    )
+    assert counts[TrialState.COMPLETE] and counts[TrialState.PRUNED]
+    assert counts[TrialState.RUNNING] == 1
 
 
 def test_stock_takes_pruned_trials_for_complete_ones(tmp_path):
