@@ -39,12 +39,12 @@ class SearchParser(OneLineParser):
     ):
         super().__init__(command, description, argument_default=argparse.SUPPRESS)
         defaults = {**Settings().as_json(), **options}
-        self._defaults = {name: {**defaults, **sizes} for name, sizes in budgets.items()}
+        self._budget_defaults = {name: {**defaults, **sizes} for name, sizes in budgets.items()}
 
     def add(self, flag: str, text: str, **more) -> None:
         """Add a flag whose help is `text` and the default, for each budget if they differ."""
         name = flag.removeprefix("--").replace("-", "_")
-        values = {budget: _shown(each.get(name)) for budget, each in self._defaults.items()}
+        values = {budget: _shown(each.get(name)) for budget, each in self._budget_defaults.items()}
         if len(set(values.values())) == 1:
             default = f" (default {value})" if (value := values.popitem()[1]) else ""
         else:
