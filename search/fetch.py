@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from search.record.ledger import LedgerError
-from search.store.folder import FolderError, fetch_run
+from search.store.files import FolderError
+from search.store.storage import fetch_run
 from search.task.flags import OneLineParser
 
 

@@ -3,7 +3,7 @@
 import sys
 
 from search.autoencoders.command import COMMAND
-from search.session.run import main
+from search.session.command import main
 
 if __name__ == "__main__":
     sys.exit(main(COMMAND))

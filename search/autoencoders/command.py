@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.data import ImageData
 from search.autoencoders.task import MODES, AutoencoderTask
-from search.session.run import Command
+from search.session.command import Command
 from search.task.flags import SearchParser, add_shared_flags
 from search.task.settings import Settings
 

@@ -25,7 +25,7 @@ from models.data import DATASETS, DataError
 from search.benchmark import overhead, quality, step, whole
 from search.cluster.connection import start_ray
 from search.simulate.replay import quiet
-from search.store.folder import write_json
+from search.store.files import write_json
 from search.task.flags import OneLineParser, at_least, positive_int
 from search.task.settings import UsageError
 

@@ -26,8 +26,7 @@ from search.simulate.table import columns
 from search.store.folder import RunFolder
 from search.task.settings import FULL
 from search.tune.logbook import Logbook
-from search.tune.scheduler import GroupedASHA
-from search.tune.tuner import REDUCTION_FACTOR
+from search.tune.scheduler import LedgerScheduler
 
 CODE_SIZES = (1024, 128, 32)
 CONCURRENT = 256  # 64 GPUs with four trials on each
@@ -60,7 +59,7 @@ class Player:
 
     def __init__(self, logbook: Logbook, concurrent: int):
         self._logbook, self._concurrent = logbook, concurrent
-        self._scheduler = GroupedASHA(logbook, FULL["grace_epochs"], REDUCTION_FACTOR)
+        self._scheduler = LedgerScheduler(logbook, FULL["grace_epochs"])
         self._rng = np.random.default_rng(0)
         self._running: deque = deque()
         self.starts, self.epochs = Clock(), Clock()
@@ -130,7 +129,7 @@ def _open_again(run: RunFolder, task: AutoencoderTask) -> dict:
     """What a resume costs before its first trial, and what one writing of the tables costs."""
     opening, writing = Clock(), Clock()
     logbook = opening.time(Logbook, run, task)
-    opening.time(GroupedASHA, logbook, FULL["grace_epochs"], REDUCTION_FACTOR)
+    opening.time(LedgerScheduler, logbook, FULL["grace_epochs"])
     writing.time(TableWriter(logbook).write)
     return {
         "resume_cpu_s": opening.cpu,

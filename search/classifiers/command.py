@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.data import ImageData
 from search.classifiers.task import MODES, ClassifierTask
-from search.session.run import Command
+from search.session.command import Command
 from search.task.flags import Budgets, SearchParser, add_shared_flags
 from search.task.settings import BUDGETS, Settings
 

@@ -9,7 +9,7 @@ import ray
 from search.cluster.gpu import UNKNOWN, measured_share
 from search.task.protocol import Task, uses_gpu
 from search.task.settings import Settings, UsageError
-from search.tune.tuner import Limits
+from search.tune.limits import Limits
 
 Resources = Mapping[str, float]  # of a node, by Ray's names: "CPU", "GPU"
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import ray
 from ray.exceptions import NodeDiedError, RayError
 
-from search.store.bucket import Files
 from search.store.checkpoints import StorageFailed, check_seen
-from search.tune.tuner import SearchStopped
+from search.store.files import Files
+from search.tune.limits import SearchStopped
 
 Key = TypeVar("Key")
 

@@ -11,8 +11,8 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.cluster.capacity import capacity
-from search.store.bucket import Files, one_line
-from search.store.folder import Storage
+from search.store.files import Files, one_line
+from search.store.storage import Storage
 from search.task.settings import Settings, UsageError
 
 ANSWER_S = 120.0  # a node that has not answered by then is refused
@@ -26,7 +26,7 @@ def check_storage(storage: Storage, settings: Settings) -> None:
     try:
         storage.files.write(name, lambda file: file.write(name.encode()))
     except OSError as error:
-        reason = f"--storage-path {storage.where} cannot be written ({one_line(error)})"
+        reason = f"--storage-path {storage.location} cannot be written ({one_line(error)})"
         raise UsageError(reason) from error
     try:
         for node, problem in _problems(storage.files, name, settings):
@@ -75,13 +75,13 @@ def _look(files: Files, name: str, node: str) -> str:
 
 
 def _refusal(storage: Storage, node: str, problem: str) -> str:
-    if "://" in storage.where:
+    if "://" in storage.location:
         advice = (
             "give every node the credentials, by a role or by AWS_* variables when Ray starts on it"
         )
     else:
         advice = "give a folder that every node mounts at that path, or s3://bucket/prefix"
-    return f"--storage-path {storage.where}: node {node} cannot use it ({problem}): {advice}"
+    return f"--storage-path {storage.location}: node {node} cannot use it ({problem}): {advice}"
 
 
 def _other_nodes(settings: Settings) -> list[dict]:

@@ -18,15 +18,10 @@ from search.cluster.jobs import finish, on_node_that_sees
 from search.latent_probes.source import AUTOENCODERS, find_run
 from search.latent_probes.task import ProbeTask
 from search.session.retraining import train_to_end
-from search.store.bucket import Files
 from search.store.checkpoints import CheckpointStore
-from search.store.folder import (
-    RunFolder,
-    json_bytes,
-    open_storage,
-    write_atomically,
-    write_json,
-)
+from search.store.files import Files, json_bytes, write_atomically, write_json
+from search.store.folder import RunFolder
+from search.store.storage import open_storage
 from search.task.protocol import arrays_from_data, data_from_arrays
 from search.task.settings import Settings
 from search.tune.device import claim_device

@@ -7,7 +7,7 @@ from probes.classifiers.fitting import PROBES
 from search.latent_probes.codes import PRESET, gather_codes
 from search.latent_probes.source import choose_source
 from search.latent_probes.task import SCALES, ProbeTask
-from search.session.run import Command
+from search.session.command import Command
 from search.task.flags import Budgets, SearchParser, add_shared_flags, positive_float
 from search.task.settings import BUDGETS, Settings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.data import ImageData
 from probes.codes.encoding import load_autoencoder
-from search.store.folder import Storage, open_storage
+from search.store.storage import Storage, open_storage
 from search.task.settings import Settings, UsageError
 
 AUTOENCODERS = "autoencoders"  # in the run folder: a resumed search and a reader find them there
@@ -53,7 +53,7 @@ def _recorded_name(run: Path | None, storage: Storage) -> str | None:
     if run is None:
         return None
     # The driver's copy of a run in a bucket has another path in the next session.
-    return run.name if "://" in storage.where else str(run)
+    return run.name if "://" in storage.location else str(run)
 
 
 def _newest_run(storage: Storage, data: ImageData) -> tuple[Path | None, list[int]]:

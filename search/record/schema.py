@@ -54,6 +54,7 @@ SPARE = "spare"  # a rung that would have stopped it, but it is a control trial
 TIME_LIMIT = "time limit"  # stopped: it took longer than a trial may take
 LAST = "last"  # the last epoch of the budget: the trial is complete
 NOT_FINITE = "not finite"  # the trial diverged
+NOT_RECORDED = ""  # the trial goes on; a version before decisions were recorded wrote the epoch
 DECISIONS = (CONTINUE, PROMOTE, STOP, SPARE, TIME_LIMIT, LAST, NOT_FINITE)
 
 

@@ -9,9 +9,18 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-RUNNING, COMPLETE, PRUNED = "running", "complete", "pruned"
-DIVERGED, ERROR = "diverged", "error"
-SAMPLED = "sampled"
+from search.record.decision import Decision
+from search.record.older import as_written_now
+from search.record.schema import (
+    COMPLETE,
+    DIVERGED,
+    ERROR,
+    PRUNED,
+    REASON_NODE,
+    RUNNING,
+    SAMPLED,
+    SPARE,
+)
 
 
 @dataclass
@@ -26,9 +35,11 @@ class TrialRecord:
     state: str = RUNNING
     failures: int = 0
     losses: int = 0  # times its node died since its last new epoch
-    reason: str = ""  # why it was stopped or failed, in one line
+    reason: str = ""  # why it ended early: a reason code of the schema
+    detail: str = ""  # the same in one line for people
     control: bool = False  # never stopped for its rank, to see what stopping would have cost
-    spared_at: int | None = None  # epoch after which it would have been stopped
+    spared_at: int | None = None  # the epoch after which a control trial would have been stopped
+    decisions: list[str] = field(default_factory=list)  # after each of `records`, of the schema
     started: float = 0.0  # seconds since 1970
     ended: float | None = None
 
@@ -83,10 +94,10 @@ class SearchState:
         return state
 
     def apply(self, event: dict) -> None:
-        """Take one event in. Unknown kinds are passed over: a newer version may write more."""
+        """Take an event in. Unknown kinds are passed over: a newer version may write more."""
         handler = getattr(self, f"_apply_{event['event']}", None)
         if handler:
-            handler(event)
+            handler(as_written_now(event))
 
     def unfinished(self) -> list[TrialRecord]:
         return [trial for trial in self.trials if trial.state == RUNNING]
@@ -125,26 +136,29 @@ class SearchState:
         )
 
     def _apply_epoch(self, event: dict) -> None:
-        trial = self.trials[event["number"]]
+        trial, decision = self.trials[event["number"]], Decision(event["decision"])
         trial.records.append(event["record"])
+        trial.decisions.append(decision.kind)
         trial.losses = 0
-        if event.get("spared"):
+        if decision.kind == SPARE:
             trial.spared_at = event["record"]["epoch"]
-        trial.state, trial.reason = event["state"], event.get("reason", "")
-        if trial.state != RUNNING:
-            trial.ended = event["time"]
+        if decision.state != RUNNING:
+            self._end(trial, decision.state, decision.reason, event)
         if trial.state in (COMPLETE, PRUNED):
             self._rankable.setdefault(trial.group, []).append(trial)
 
     def _apply_failure(self, event: dict) -> None:
         trial = self.trials[event["number"]]
-        if event.get("lost"):
+        if event["reason"] == REASON_NODE:
             trial.losses += 1
         else:
             trial.failures += 1
         if event["final"]:
-            trial.reason = event.get("reason", "")
-            trial.state, trial.ended = ERROR, event["time"]
+            self._end(trial, ERROR, event["reason"], event)
+
+    def _end(self, trial: TrialRecord, state: str, reason: str, event: dict) -> None:
+        trial.state, trial.reason, trial.detail = state, reason, event.get("detail", "")
+        trial.ended = event["time"]
 
     def _apply_final(self, event: dict) -> None:
         self.finals[event["number"], event["seed"]] = event["metrics"]

@@ -1,4 +1,4 @@
-"""What winning classifiers get wrong: accuracy by class, and the pairs they confuse."""
+"""The errors of winning classifiers: accuracy by class, and the pairs that they confuse."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from models.data import ImageData
-from search.store.folder import write_atomically
+from search.store.files import write_atomically
 from search.task.protocol import Retrained
 
 CONFUSED_PAIRS = 12  # kept for the picture
 
 
 def conclude_mistakes(winner: Retrained, data: ImageData) -> dict:
-    """Accuracy by class and the confused pairs, for final.json; their pictures go beside the
+    """Accuracy by class and the confused pairs, for final.json. Writes their pictures beside the
     winner's weights."""
     predictions = np.stack([kept["predictions"] for kept in winner.details])  # (seeds, tests)
     labels = data.labels[data.test].numpy()
@@ -41,16 +41,16 @@ def conclude_mistakes(winner: Retrained, data: ImageData) -> dict:
 def accuracy_by_kind(
     predictions: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
 ) -> dict[str, float]:
-    """Accuracy, mean over the seeds of predictions (seeds, N), of each class; of each alphabet
-    where class names are "alphabet/character"."""
+    """Accuracy of each class, or of each alphabet where class names are "alphabet/character": the
+    mean over the seeds of `predictions` (seeds, N)."""
     kinds = np.array([class_names[label].split("/")[0] for label in labels])
     right = (predictions == labels).mean(0)
     return {str(kind): float(right[kinds == kind].mean()) for kind in np.unique(kinds)}
 
 
 def most_confused(predictions: np.ndarray, labels: np.ndarray) -> list[tuple[tuple[int, int], int]]:
-    """((class, taken for), times) by falling number of times over all seeds; of equal ones, the
-    smaller classes first. At most CONFUSED_PAIRS."""
+    """((class, taken for), times) over all seeds, the most frequent first and of equally frequent
+    pairs the smaller classes first. At most CONFUSED_PAIRS."""
     wrong = np.argwhere(predictions != labels)
     counts = Counter((int(labels[image]), int(predictions[seed, image])) for seed, image in wrong)
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:CONFUSED_PAIRS]
@@ -59,8 +59,8 @@ def most_confused(predictions: np.ndarray, labels: np.ndarray) -> list[tuple[tup
 def confusion_pictures(
     pairs: list[tuple[tuple[int, int], int]], predictions: np.ndarray, data: ImageData
 ) -> dict[str, np.ndarray]:
-    """For each pair a test image that was confused, and an image of either class from outside
-    the test split (a small training split may lack a class): uint8 (pairs, 28, 28) each."""
+    """For each pair a confused test image, and an image of each of the two classes from outside
+    the test split, for a small training split may lack a class: uint8 (pairs, 28, 28) each."""
     labels, images = data.labels[data.test].numpy(), data.images.numpy()
     known = torch.cat([data.train, data.validation])
     known_labels = data.labels[known].numpy()

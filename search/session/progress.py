@@ -1,12 +1,12 @@
-"""What a person sees of a running search: one short block, the same in a terminal and a log."""
+"""The status of a running search: a short block of text, the same in a terminal and a log."""
 
 from __future__ import annotations
 
 import sys
 import time
 
+from search.tune.limits import Limits
 from search.tune.logbook import Logbook
-from search.tune.tuner import Limits
 
 TERMINAL_PERIOD_S = 5.0  # the block is drawn over the last one
 LOG_PERIOD_S = 30.0
@@ -60,7 +60,7 @@ class StatusBlock:
         return len(self._logbook.state.trials) - len(self._logbook.state.unfinished())
 
     def _left(self, elapsed: float) -> str:
-        """The pace so far continued, or what the time budget leaves of it."""
+        """The time left at the pace so far, and at most the rest of the time budget."""
         done = self._done() - self._done_before
         if not done:
             return "?"

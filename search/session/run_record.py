@@ -14,15 +14,18 @@ from pathlib import Path
 
 import torch
 
-from search.store.folder import RunFolder, write_json
+from search.record.schema import SEARCH_RUNNING
+from search.store.files import write_json
+from search.store.folder import RunFolder
 from search.task.settings import Settings
 from search.tune.logbook import Logbook
+from search.tune.scheduler import REDUCTION_FACTOR, rung_epochs
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
 
 
 class RunRecord:
-    """`run.json`: what was run, on what, with what, and how far it came."""
+    """`run.json`: what was run, on which data, with which versions, and how far it came."""
 
     def __init__(self, logbook: Logbook, settings: Settings):
         self._logbook, self._settings = logbook, settings
@@ -32,6 +35,7 @@ class RunRecord:
         self._argv = earlier.get("argv", sys.argv[1:])  # of the session that began the search
 
     def write(self, state: str) -> None:
+        """Write run.json; `state` is one of schema.SEARCH_STATES."""
         logbook, header = self._logbook, self._logbook.state.header
         now = time.time()
         write_json(
@@ -59,9 +63,11 @@ class RunRecord:
                 "settings": self._settings.as_json(),
                 "space": header["space"],
                 "presets": header["presets"],
+                "reduction_factor": REDUCTION_FACTOR,
+                "rungs": rung_epochs(self._settings.grace_epochs, logbook.task.max_epochs),
                 "counts": logbook.state.counts(),
                 "start": _iso(header["time"]),
-                "end": None if state == "running" else _iso(now),
+                "end": None if state == SEARCH_RUNNING else _iso(now),
                 "seconds": round(self._earlier + now - self._begin, 1),
             },
         )
@@ -69,7 +75,7 @@ class RunRecord:
 
 
 def _earlier_record(folder: RunFolder) -> dict:
-    """What the last session wrote; empty where there was none, or nothing readable is left."""
+    """The record of the last session; empty if there is none that can be read."""
     try:
         return json.loads(folder.run_json.read_text())
     except (OSError, ValueError):

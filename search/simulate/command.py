@@ -12,7 +12,7 @@ from search.simulate.recording import record
 from search.simulate.regret import compare
 from search.simulate.replay import quiet
 from search.simulate.table import as_text
-from search.store.folder import FolderError, write_json
+from search.store.files import FolderError, write_json
 from search.task.flags import OneLineParser, positive_int
 from search.task.settings import UsageError
 

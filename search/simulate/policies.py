@@ -15,8 +15,8 @@ from ray.tune.search.optuna import OptunaSearch
 from search.simulate.curves import METRIC, Curves
 from search.task.space import Preset, Space
 from search.tune.logbook import Logbook
-from search.tune.scheduler import GroupedASHA
-from search.tune.tuner import REDUCTION_FACTOR, LedgerSearch
+from search.tune.scheduler import REDUCTION_FACTOR, LedgerScheduler
+from search.tune.searcher import LedgerSearch
 
 
 class Search(NamedTuple):
@@ -48,8 +48,7 @@ def _ours(
     curves: Curves, seed: int, grace_epochs: int, folder: Path, sampler: str = "tpe"
 ) -> Search:
     logbook = Logbook.start(folder, ReplayTask(curves.space, curves.max_epochs), seed, sampler)
-    scheduler = GroupedASHA(logbook, grace_epochs, REDUCTION_FACTOR)
-    return Search(LedgerSearch(logbook, sys.maxsize), scheduler)
+    return Search(LedgerSearch(logbook, sys.maxsize), LedgerScheduler(logbook, grace_epochs))
 
 
 def _unpruned(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Search:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from search.record.schema import COMPLETE, DIVERGED, PRUNED, SAMPLED
 from search.simulate.curves import METRIC, searched_space
-from search.store.folder import FolderError, RunFolder, write_atomically
+from search.store.files import FolderError, write_atomically
+from search.store.folder import RunFolder
 
 
 def record(run: Path, out: Path) -> int:

@@ -1,8 +1,8 @@
-"""Checkpoints of running trials, and the weights that the best ones leave.
+"""Checkpoints of running trials: what the next epoch depends on, and the best weights so far.
 
-Two files a trial: `<id>.pt`, what its next epoch depends on, replaced at every epoch, and
-`<id>.best.pt`, its weights at its best epoch so far. The worker writes them before it reports the
-epoch, so a checkpoint is never behind the ledger, and at most one epoch ahead of it.
+A trial has two files: `<id>.pt`, replaced at every epoch, and `<id>.best.pt`, the weights at its
+best epoch so far. The worker writes them before it reports the epoch, so a checkpoint is never
+behind the ledger, and at most one epoch ahead of it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import TypeVar
 
 import torch
 
-from search.store.bucket import Files, one_line
-from search.store.folder import SESSION, FolderError
+from search.store.files import Files, FolderError, one_line
+from search.store.folder import SESSION
 
 T = TypeVar("T")
 
 
 class StorageFailed(Exception):
-    """Checkpoints cannot be written or read. Not the trial's fault: the search stops, and can be
-    resumed; the text is one line that says why."""
+    """Checkpoints cannot be written or read. Not the trial's fault: the search stops and can be
+    resumed. The text is one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class CheckpointStore:
 
     def check(self, trial_id: str, epochs: int) -> None:
         """Raise FolderError unless the trial can go on from at least that epoch."""
-        where = f"{self.files.where}/{self.state_name(trial_id)}"
+        name = f"{self.files.location}/{self.state_name(trial_id)}"
         try:
             state = self.load(trial_id)
         except StorageFailed as error:
             raise FolderError(str(error)) from error
         except Exception as error:  # whatever torch makes of a damaged file
             raise FolderError(
-                f"{where} is damaged ({type(error).__name__}): put it back from a "
+                f"{name} is damaged ({type(error).__name__}): put it back from a "
                 "copy, or start another search"
             ) from error
         if state is None or state["record"]["epoch"] < epochs:
             raise FolderError(
-                f"{where} is {'missing' if state is None else 'too old'}, and its "
+                f"{name} is {'missing' if state is None else 'too old'}, and its "
                 f"trial has had {epochs} epochs: put it back from a copy, or start "
                 "another search"
             )
@@ -86,40 +86,40 @@ class CheckpointStore:
         def write(file) -> None:
             torch.save(value, _Checked(file))
 
-        self._tried(lambda: self.files.write(name, write))
+        self._attempt(lambda: self.files.write(name, write))
 
     def _load(self, name: str) -> dict | None:
-        found = self._tried(lambda: self.files.read(name))
+        found = self._attempt(lambda: self.files.read(name))
         if found is None:
             return None
         return torch.load(io.BytesIO(found), map_location="cpu", weights_only=True)
 
-    def _tried(self, call: Callable[[], T]) -> T:
+    def _attempt(self, call: Callable[[], T]) -> T:
         try:
             return call()
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFailed(f"no room left in {self.files.where}") from error
-            raise StorageFailed(f"{self.files.where}: {one_line(error)}") from error
+                raise StorageFailed(f"no room left in {self.files.location}") from error
+            raise StorageFailed(f"{self.files.location}: {one_line(error)}") from error
 
 
 def check_seen(run: Files, secret: str) -> None:
     """Raise StorageFailed unless this process sees the run folder of the session with that secret
-    (`RunFolder.begin_session`), and not another folder of that name."""
+    (`RunFolder.begin_session`), and not another folder of the same name."""
     try:
         seen = run.read(SESSION) == secret.encode()
     except OSError as error:
-        raise StorageFailed(f"{run.where}: {one_line(error)}") from error
+        raise StorageFailed(f"{run.location}: {one_line(error)}") from error
     if not seen:
         raise StorageFailed(
-            f"{run.where} is not seen by a node that joined the cluster: mount it there, or take "
-            "the node away"
+            f"{run.location} is not seen by a node that joined the cluster: mount it there, or "
+            "take the node away"
         )
 
 
 class _Checked:
-    """torch.save turns a failed write into a RuntimeError without the reason; this keeps the
-    OSError, so that a full disk is known for what it is."""
+    """torch.save turns a failed write into a RuntimeError without the reason. This keeps the
+    OSError, so that a full disk is recognised."""
 
     def __init__(self, file):
         self._file = file

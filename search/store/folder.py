@@ -1,55 +1,32 @@
-"""A run folder: where its files are, who may write to it, and how they get to where it is kept.
+"""A run folder: where its files are, who may write to it, and how they reach the bucket.
 
-The driver always works in a folder of its own machine. Where `--storage-path` is a folder, that is
-the run folder itself; where it is a bucket, it is a copy that is thrown away, and everything that
-counts is in the bucket before anything acts on it (search/store/bucket.py):
+The driver always works in a folder of its own machine. If `--storage-path` is a folder, that is
+the run folder itself. If it is a bucket, the driver's folder is a copy that is thrown away, and
+everything that counts is in the bucket before anything acts on it:
 
 - an event of the ledger is one object, written before the search goes on;
-- workers read and write checkpoints there and nowhere else;
-- weights of a winner are under best/ there before the trial's own are deleted;
-- tables, study and records follow whenever they are written, each object whole.
+- workers read and write checkpoints in the bucket and nowhere else;
+- the weights of a winner are under best/ in the bucket before the trial's own are deleted;
+- tables, study and records are copied whenever they are written, each as one whole object.
 """
 
 from __future__ import annotations
 
-import atexit
-import fcntl
-import json
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
-from functools import cache
 from pathlib import Path
-from typing import Protocol
 
-from search.record.ledger import BucketLedger, Ledger, read_bucket_ledger, read_ledger
-from search.store.bucket import (
-    BucketFiles,
-    BucketLock,
-    Files,
-    FolderError,
-    FolderFiles,
-    bucket_files,
-    one_line,
-    write_atomically,
-)
+from search.record import schema
+from search.record.ledger import FileLedger, Ledger, read_ledger
+from search.store.bucket import BucketFiles
+from search.store.bucket_ledger import BucketLedger, read_bucket_ledger
+from search.store.files import Files, FolderError, FolderFiles, one_line, write_atomically
+from search.store.lock import BucketLock, folder_locked
 
-__all__ = [
-    "FolderError",
-    "RunFolder",
-    "Storage",
-    "fetch_run",
-    "json_bytes",
-    "open_storage",
-    "write_atomically",
-    "write_json",
-]
-
-SESSION = ".session"  # a secret of the session that runs now: whoever reads it sees the folder
+SESSION = ".session"  # a secret of the running session: a process that reads it sees the folder
 
 
 class RunFolder:
@@ -58,21 +35,21 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
         self.name = path.name
-        self.ledger = path / "ledger.log"
-        self.study = path / "study.log"
-        self.run_json = path / "run.json"
-        self.trials_csv = path / "trials.csv"
-        self.epochs_csv = path / "epochs.csv"
-        self.final_json = path / "final.json"
-        self.best = path / "best"
-        self.errors = path / "errors"
+        self.ledger = path / schema.LEDGER
+        self.study = path / schema.STUDY_LOG
+        self.run_json = path / schema.RUN_JSON
+        self.trials_csv = path / schema.TRIALS_CSV
+        self.epochs_csv = path / schema.EPOCHS_CSV
+        self.final_json = path / schema.FINAL_JSON
+        self.best = path / schema.BEST
+        self.errors = path / schema.ERRORS
         self.ray = path / "ray"  # what Ray writes; a search never reads it back
         self.files: Files = FolderFiles(path)  # as workers reach it
 
     @property
-    def where(self) -> str:
-        """Its place, for people."""
-        return self.files.where
+    def location(self) -> str:
+        """Path or URI, for people."""
+        return self.files.location
 
     @property
     def checkpoints(self) -> Files:
@@ -80,7 +57,7 @@ class RunFolder:
 
     @property
     def finals(self) -> Files:
-        """Of the retrained winners, what each kind of search keeps."""
+        """What each kind of search keeps of the retrained winners."""
         return self.files.child("finals")
 
     def create(self) -> None:
@@ -96,16 +73,8 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process. The operating system lets go of the lock when the
-        process dies, however it dies. Raises FolderError if another process holds it."""
-        with open(self.path / "lock", "a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FolderError(
-                    f"{self.path} is in use by another search that is running now: "
-                    "wait for it, stop it, or give another --name"
-                ) from None
+        """Hold the run for this process. Raises FolderError if another process holds it."""
+        with folder_locked(self.path):
             yield
 
     def exists(self) -> bool:
@@ -119,44 +88,44 @@ class RunFolder:
         """The ledger's events, and where it goes on. Raises LedgerError."""
         return read_ledger(self.ledger)
 
-    def open_ledger(self, end: int = 0) -> Ledger | BucketLedger:
-        """The ledger, to go on after `end` as `read_events` gave it; what follows is dropped."""
+    def open_ledger(self, end: int = 0) -> Ledger:
+        """The ledger, for events after `end`, which `read_events` gave; a torn rest is dropped."""
         if self.ledger.exists():
             os.truncate(self.ledger, end)
-        return Ledger(self.ledger)
+        return FileLedger(self.ledger)
 
     def begin_session(self) -> str:
-        """Write a new secret, that workers may see whether they see this folder; return it."""
+        """Write a new secret and return it. A worker that reads it there sees this very folder."""
         secret = secrets.token_hex(8)
         self.files.write(SESSION, lambda file: file.write(secret.encode()))
         return secret
 
     def fetch(self) -> None:
-        """Have the files at hand that an earlier session left."""
+        """Copy the files of earlier sessions to the driver's folder, if they are elsewhere."""
 
     def publish(self) -> None:
-        """Have what was written since the last call where the run is kept."""
+        """Copy what was written since the last call to where the run is kept, if elsewhere."""
 
     def _taken(self) -> FolderError:
         return FolderError(
-            f"{self.where} exists already: add --resume to go on with that "
+            f"{self.location} exists already: add --resume to go on with that "
             "search, or give another --name"
         )
 
 
-# What the driver's copy of a run in a bucket has no part in.
+# Not part of the driver's copy of a run in a bucket.
 _ELSEWHERE = ("checkpoints/*", "finals/*", "ledger/*", "lock/*", "ray/*", "ledger.log", SESSION)
 _MADE_ANEW = ("study.log*", "trials.csv", "epochs.csv")
 
 
 class BucketRunFolder(RunFolder):
-    """The same, kept in a bucket; `path` is the driver's copy."""
+    """A run folder in a bucket; `path` is the driver's copy."""
 
     def __init__(self, path: Path, files: BucketFiles):
         super().__init__(path)
         self.files: BucketFiles = files
         self._events = files.child("ledger")
-        self._lock = BucketLock(files.child("lock"), files.where)
+        self._lock = BucketLock(files.child("lock"), files.location)
         self._published: dict[str, tuple[int, int]] = {}
 
     def create(self) -> None:
@@ -165,35 +134,35 @@ class BucketRunFolder(RunFolder):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with _named(self.where), self._lock.held():
+        with bucket_errors(self.location), self._lock.held():
             yield
 
     def exists(self) -> bool:
-        with _named(self.where):
+        with bucket_errors(self.location):
             return any(not name.startswith("lock/") for name, _ in self.files.tree())
 
     def is_search(self) -> bool:
-        with _named(self.where):
+        with bucket_errors(self.location):
             return self._events.exists()
 
     def read_events(self) -> tuple[list[dict], int]:
-        with _named(self.where):
+        with bucket_errors(self.location):
             return read_bucket_ledger(self._events)
 
     def open_ledger(self, end: int = 0) -> BucketLedger:
-        if not end and self._events.exists():  # made by another driver since `create`
+        if not end and self._events.exists():  # another driver began it since `create`
             raise self._taken()
         self.path.mkdir(parents=True, exist_ok=True)
         return BucketLedger(self._events, end, self._lock.check)
 
     def fetch(self) -> None:
         unwanted = _ELSEWHERE + _MADE_ANEW
-        fetched = _fetch(self.files, self.path, lambda name: not _is_like(name, unwanted))
+        fetched = fetch_missing(self.files, self.path, lambda name: not matches(name, unwanted))
         here = dict(self._state())
         self._published |= {name: here[name] for name in fetched if name in here}
 
     def publish(self) -> None:
-        # In the order in which they were written, for a reader to see no config without weights.
+        # In the order in which they were written: a reader never sees a config without weights.
         changed = [item for item in self._state() if self._published.get(item[0]) != item[1]]
         for name, state in sorted(changed, key=lambda item: item[1]):
             self._lock.check()
@@ -202,83 +171,20 @@ class BucketRunFolder(RunFolder):
             self._published[name] = state
 
     def _state(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        """Name, time of change and size of each file here that belongs into the bucket."""
+        """Name, time of change and size of each file here that belongs in the bucket."""
         for path in self.path.rglob("*"):
             name = path.relative_to(self.path).as_posix()
-            if path.is_file() and not _is_like(name, (*_ELSEWHERE, "*.tmp", "*.lock*")):
+            if path.is_file() and not matches(name, (*_ELSEWHERE, "*.tmp", "*.lock*")):
                 found = path.stat()
                 yield name, (found.st_mtime_ns, found.st_size)
 
 
-class Storage(Protocol):
-    """A `--storage-path`."""
-
-    where: str  # as the flag would name it
-    root: Path  # the folder of run folders, or of the driver's copies of them
-    files: Files
-
-    def run(self, name: str) -> RunFolder: ...
-
-    def searches(self) -> list[str]:
-        """Names of the runs that can be resumed."""
-
-    def fetch(self, pattern: str) -> None:
-        """Have at hand, under `root`, what is of that pattern (as "*/best/*")."""
-
-
-class FolderStorage:
-    def __init__(self, root: Path):
-        self.root, self.files, self.where = root, FolderFiles(root), str(root)
-
-    def run(self, name: str) -> RunFolder:
-        return RunFolder(self.root / name)
-
-    def searches(self) -> list[str]:
-        return sorted(path.parent.name for path in self.root.glob("*/ledger.log"))
-
-    def fetch(self, pattern: str) -> None:
-        pass
-
-
-class BucketStorage:
-    def __init__(self, uri: str):
-        self.where, self.files = uri, bucket_files(uri)
-        self.root = Path(tempfile.mkdtemp(prefix="search-"))
-        atexit.register(shutil.rmtree, self.root, ignore_errors=True)
-
-    def run(self, name: str) -> RunFolder:
-        return BucketRunFolder(self.root / name, self.files.child(name))
-
-    def searches(self) -> list[str]:
-        with _named(self.where):
-            names = [name.split("/") for name, _ in self.files.tree()]
-        return sorted({parts[0] for parts in names if parts[1:2] == ["ledger"]})
-
-    def fetch(self, pattern: str) -> None:
-        with _named(self.where):
-            _fetch(self.files, self.root, lambda name: fnmatch(name, pattern))
-
-
-@cache
-def open_storage(text: str) -> Storage:
-    """What `--storage-path` names. Raises FolderError if it cannot be used."""
-    scheme, separator, _ = text.partition("://")
-    if not separator:
-        # Absolute, for the workers write there too and are elsewhere.
-        return FolderStorage(Path(text).expanduser().resolve())
-    if scheme != "s3":
-        raise FolderError(
-            f"--storage-path {text}: only folders and s3://bucket/prefix can be written to"
-        )
-    return BucketStorage(text)
-
-
-def _is_like(name: str, patterns: tuple[str, ...]) -> bool:
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _fetch(files: BucketFiles, root: Path, wanted: Callable[[str], bool]) -> list[str]:
-    """Copy what is wanted and not here yet, with the times of the bucket; what was copied."""
+def fetch_missing(files: BucketFiles, root: Path, wanted: Callable[[str], bool]) -> list[str]:
+    """Copy the wanted files that are not under `root` yet, with the bucket's times; their names."""
     missing = [
         (name, when) for name, when in files.tree() if wanted(name) and not (root / name).exists()
     ]
@@ -292,40 +198,9 @@ def _fetch(files: BucketFiles, root: Path, wanted: Callable[[str], bool]) -> lis
 
 
 @contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Errors of a server, as what they are to the user."""
+def bucket_errors(location: str) -> Iterator[None]:
+    """Turns the errors of a server into FolderError, for the user."""
     try:
         yield
     except OSError as error:
-        raise FolderError(f"{where} cannot be used: {one_line(error)}") from error
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON for people: indented, in the order given, ending with a newline."""
-    write_atomically(path, lambda file: file.write(json_bytes(value)))
-
-
-def json_bytes(value: object) -> bytes:
-    """What `write_json` writes."""
-    return (json.dumps(value, indent=2, default=str) + "\n").encode()
-
-
-def fetch_run(uri: str, place: Path) -> Path:
-    """Copy the run folder `s3://bucket/prefix/name` into the folder `place`, where it is a run
-    folder like any other: it can be reported on, and resumed. Returns its path. Raises FolderError
-    if there is none, or `place` has one of that name."""
-    address, _, query = uri.partition("?")
-    storage, _, name = address.rstrip("/").rpartition("/")
-    run = open_storage(storage + (f"?{query}" if query else "")).run(name)
-    if not run.is_search():
-        raise FolderError(f"{uri} is no folder of a search")
-    if (place / name).exists():
-        raise FolderError(f"{place / name} exists already")
-    events, _ = run.read_events()
-    _fetch(run.files, place / name, lambda found: not _is_like(found, ("ledger/*", "lock/*")))
-    (place / name).mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(place / name / "ledger.log")
-    for event in events:
-        ledger.append(event)
-    ledger.close()
-    return place / name
+        raise FolderError(f"{location} cannot be used: {one_line(error)}") from error

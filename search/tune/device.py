@@ -11,8 +11,8 @@ import torch
 def claim_device() -> str:
     """ "cuda" if Ray gave this worker a GPU or a part of one, else "cpu".
 
-    Ray 2.60 leaves a worker that was given none with all GPUs of its node in sight, and code that
-    asks torch would take one: they are hidden here, before torch has looked."""
+    Ray 2.60 lets a worker that was given no GPU see all GPUs of its node, and code that asks torch
+    would take one. They are hidden here, before torch looks."""
     if ray.get_gpu_ids() and torch.cuda.is_available():
         return "cuda"
     os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -1,47 +1,155 @@
-"""ASHA with a set of rungs for each group, rungs that survive a restart, and presets let through.
+"""ASHA for a search of several groups: decides after every epoch, and writes nothing.
 
-Composed of Ray's own AsyncHyperBandScheduler, one for each group.
+`GroupedASHA` decides; `LedgerScheduler` is what Ray calls.
 """
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
-from search.record.state import RUNNING, TrialRecord
-from search.tune.logbook import Decision, Logbook
+from search.record.decision import Decision
+from search.record.schema import (
+    CONTINUE,
+    LAST,
+    NOT_FINITE,
+    PROMOTE,
+    RUNNING,
+    SPARE,
+    STOP,
+    TIME_LIMIT,
+)
+from search.record.state import SearchState, TrialRecord
+from search.task.protocol import Task
+from search.tune.logbook import Logbook
+
+REDUCTION_FACTOR = 3
 
 
-class GroupedASHA(FIFOScheduler):
-    """Decides after every epoch, and records epoch and decision in one event before either is
-    acted on: a decision is never made twice, and never lost.
+def rung_epochs(
+    grace_epochs: int, max_epochs: int, reduction_factor: int = REDUCTION_FACTOR
+) -> list[int]:
+    """The epochs of the rungs: grace, 3 grace, 9 grace, ... below the last epoch, at which nothing
+    is left to stop."""
+    found, epoch = [], grace_epochs
+    while epoch < max_epochs:
+        found.append(epoch)
+        epoch *= reduction_factor
+    return found
 
-    Stock ASHA's rungs come back empty after a restart (ray#30838). Here they are filled from the
-    recorded epochs, by the code that filled them first. A value that is not finite is `diverged`
-    and never enters a rung; presets run to the end and are kept out of the rungs, so that what
-    the report chose does not decide what is stopped.
+
+class GroupedASHA:
+    """Ray's AsyncHyperBandScheduler once for each group, because groups are no rivals.
+
+    Ray's rungs come back empty after a restart (ray#30838). Here the rungs of a resumed search are
+    filled from the recorded epochs, by the code that fills them in a running search. A value that
+    is not finite never enters a rung. Presets run to the end and never enter a rung either, so
+    that they do not decide which sampled trials are stopped.
     """
 
-    def __init__(self, logbook: Logbook, grace_epochs: int, reduction_factor: int):
-        super().__init__()
-        self._logbook = logbook
+    def __init__(
+        self,
+        task: Task,
+        grace_epochs: int,
+        reduction_factor: int = REDUCTION_FACTOR,
+        state: SearchState | None = None,
+    ):
+        """`state`: of a search that is resumed."""
+        self._task = task
+        self._rungs = set(rung_epochs(grace_epochs, task.max_epochs, reduction_factor))
         self._asha = {
             group: AsyncHyperBandScheduler(
                 time_attr="epoch",
-                metric=logbook.task.metric,
-                mode=logbook.task.mode,
-                max_t=logbook.task.max_epochs,
+                metric=task.metric,
+                mode=task.mode,
+                max_t=task.max_epochs,
                 grace_period=grace_epochs,
                 reduction_factor=reduction_factor,
             )
-            for group in logbook.space.groups
+            for group in task.space().groups
         }
-        for trial in logbook.state.trials:
-            self._open(trial)
-            for record in filter(logbook.is_ranked, trial.records):
-                self._stop(trial, record)
+        for trial in state.trials if state else ():
+            self.open(trial)
+            for record in trial.records:
+                if self._outcome(record) is None:
+                    self._rank(trial, record)
+
+    def open(self, trial: TrialRecord) -> None:
+        """Expect a trial; `decide` may be asked about it from now on."""
+        self._asha[trial.group].on_trial_add(None, SimpleNamespace(trial_id=trial.id))
+
+    def decide(self, trial: TrialRecord, record: dict) -> Decision:
+        """The decision after an epoch of `trial` that is not recorded yet.
+
+        The time limit holds for presets and control trials too."""
+        outcome = self._outcome(record)
+        if outcome is not None:
+            return outcome
+        decision = self._rank(trial, record)
+        seconds = sum(each["seconds"] for each in [*trial.records, record])
+        limit = self._task.seconds_per_trial
+        if decision.state == RUNNING and limit and seconds > limit:
+            detail = f"it took {seconds:.0f} s of the {limit:g} that a trial may take"
+            return Decision(TIME_LIMIT, detail)
+        return decision
+
+    def _outcome(self, record: dict) -> Decision | None:
+        """The decision of an epoch that no rival has a say in: it diverged, or it is the last."""
+        if not all(math.isfinite(record[name]) for name in ("train_loss", self._task.metric)):
+            detail = f"its train_loss or its {self._task.metric} is not a finite number"
+            return Decision(NOT_FINITE, detail)
+        return Decision(LAST) if record["epoch"] >= self._task.max_epochs else None
+
+    def _rank(self, trial: TrialRecord, record: dict) -> Decision:
+        """Compare a trial with its rivals, if the epoch is a rung; this fills the rung."""
+        epoch = record["epoch"]
+        # A spared control trial stays out of later rungs, as if it had been stopped.
+        was_spared = trial.spared_at is not None and epoch > trial.spared_at
+        if trial.is_preset or was_spared or epoch not in self._rungs:
+            return Decision(CONTINUE)
+        stand_in = SimpleNamespace(trial_id=trial.id)
+        answer = self._asha[trial.group].on_trial_result(None, stand_in, record)
+        if answer != TrialScheduler.STOP:
+            return Decision(PROMOTE)
+        if trial.control:
+            return Decision(SPARE)
+        return Decision(STOP, "others did better at the same epoch")
+
+
+class LedgerScheduler(FIFOScheduler):
+    """The scheduler that Ray calls: records each epoch with its decision before Ray acts on it."""
+
+    def __init__(
+        self, logbook: Logbook, grace_epochs: int, reduction_factor: int = REDUCTION_FACTOR
+    ):
+        super().__init__()
+        self._logbook = logbook
+        self.asha = GroupedASHA(logbook.task, grace_epochs, reduction_factor, logbook.state)
+
+    def on_trial_add(self, tune_controller, trial) -> None:
+        self.asha.open(self._logbook.state.trials[trial.config["number"]])
+
+    def on_trial_result(self, tune_controller, trial, result: dict) -> str:
+        """Decide, record, answer. A restarted trial repeats its last epoch, which is known."""
+        known = self._logbook.state.trials[trial.config["number"]]
+        if result["epoch"] <= known.epochs:
+            return TrialScheduler.CONTINUE
+        names = ("epoch", *self._logbook.task.metrics, "seconds")
+        record = {name: result[name] for name in names}
+        decision = self.asha.decide(known, record)
+        self._logbook.record_epoch(known, record, decision)
+        running = decision.state == RUNNING
+        return TrialScheduler.CONTINUE if running else TrialScheduler.STOP
+
+    def choose_trial_to_run(self, tune_controller) -> Trial | None:
+        """The waiting trial of the lowest number. Ray's own method looks through all trials that
+        ever were, at every step."""
+        live = tune_controller.get_live_trials()
+        waiting = (trial for trial in live if trial.status == Trial.PENDING)
+        return min(waiting, key=lambda trial: trial.config["number"], default=None)
 
     @property
     def metric(self) -> str:
@@ -50,49 +158,8 @@ class GroupedASHA(FIFOScheduler):
     def set_search_properties(self, metric, mode, **spec) -> bool:
         return True
 
-    def on_trial_add(self, tune_controller, trial) -> None:
-        self._open(self._logbook.state.trials[trial.config["number"]])
-
-    def on_trial_result(self, tune_controller, trial, result: dict) -> str:
-        record = self._logbook.state.trials[trial.config["number"]]
-        if self._logbook.knows(record, result["epoch"]):
-            return TrialScheduler.CONTINUE
-        metrics = {key: result[key] for key in ("epoch", *self._logbook.task.metrics, "seconds")}
-        state = self._logbook.epoch(record, metrics, lambda: self._decide(record, metrics))
-        return TrialScheduler.CONTINUE if state == RUNNING else TrialScheduler.STOP
-
-    def choose_trial_to_run(self, tune_controller) -> Trial | None:
-        """The waiting trial of the lowest number. Ray's own looks for it among all trials that
-        ever were, at every step."""
-        live = tune_controller.get_live_trials()
-        waiting = (trial for trial in live if trial.status == Trial.PENDING)
-        return min(waiting, key=lambda trial: trial.config["number"], default=None)
-
     def on_trial_complete(self, tune_controller, trial, result: dict) -> None:
-        """Nothing to do: the decision that ended it was recorded with its epoch."""
+        """Nothing to do: the decision that ended the trial is recorded with its epoch."""
 
     def on_trial_remove(self, tune_controller, trial) -> None:
-        """A trial stopped before it ran, at the end of the time budget: its rungs hold nothing."""
-
-    def _open(self, trial: TrialRecord) -> None:
-        self._asha[trial.group].on_trial_add(None, SimpleNamespace(trial_id=trial.id))
-
-    def _decide(self, trial: TrialRecord, record: dict) -> Decision:
-        """Time bounds presets and control trials too: a rival may be better, but a trial that
-        would take hours helps nobody."""
-        if spared := self._stop(trial, record):
-            if not trial.control:
-                return Decision("others did better at the same epoch")
-        seconds = sum(each["seconds"] for each in [*trial.records, record])
-        limit = self._logbook.task.seconds_per_trial
-        if limit and seconds > limit:
-            return Decision(f"it took {seconds:.0f} s of the {limit:g} that a trial may take")
-        return Decision(spared=spared)
-
-    def _stop(self, trial: TrialRecord, record: dict) -> bool:
-        # A spared trial is out of the rungs, as it would be had it been stopped.
-        if trial.is_preset or (trial.spared_at and record["epoch"] > trial.spared_at):
-            return False
-        stand_in = SimpleNamespace(trial_id=trial.id)
-        asha = self._asha[trial.group]
-        return asha.on_trial_result(None, stand_in, record) == TrialScheduler.STOP
+        """Nothing to do: the time budget ended before the trial began."""

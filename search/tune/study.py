@@ -1,4 +1,4 @@
-"""The Optuna study of a run folder: `study.log`, written from the ledger, true in every state."""
+"""The Optuna study of a run folder: `study.log`, written from the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from search.record.state import COMPLETE, DIVERGED, ERROR, PRUNED, TrialRecord
+from search.record.schema import COMPLETE, DIVERGED, ERROR, PRUNED
+from search.record.state import TrialRecord
 from search.task.space import Space
 
 STUDY_NAME = "search"
@@ -28,10 +29,9 @@ _STATES = {
 def _open_storage(path: Path) -> JournalStorage:
     """The journal at `path`, made if missing.
 
-    The caller holds the run folder's lock, so a lock file or a half-written last line can only
-    be what a killed driver left, and is removed: Optuna would wait for the one and fail on the
-    other. What the line said is written again from the ledger, and so is a whole journal that
-    cannot be read.
+    The caller holds the run folder's lock, so only a killed driver can have left a lock file or a
+    half-written last line. Both are removed: Optuna would wait for the lock and fail on the line.
+    The line is written again from the ledger, and so is a whole journal that cannot be read.
     """
     for leftover in path.parent.glob(path.name + ".lock*"):
         leftover.unlink()
@@ -46,8 +46,8 @@ def _open_storage(path: Path) -> JournalStorage:
 
 
 class _Journal(JournalFileBackend):
-    """Optuna's journal without its waits: for the disk, since the ledger has everything that a
-    power loss may take from here, and for other writers, since the run folder has one."""
+    """Optuna's journal without its waits for the disk and for other writers. The ledger has
+    everything that a power loss may take from here, and a run folder has one writer."""
 
     def append_logs(self, logs: list[dict]) -> None:
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
@@ -74,11 +74,11 @@ class StudyMirror:
         self._closed = {trial.number for trial in known if trial.state.is_finished()}
 
     def update(self, trial: TrialRecord) -> None:
-        """Bring the study's trial of that number up to date: create it, report the epochs it
-        lacks (diverged values, which Optuna refuses, excepted), tell its state once it has one.
+        """Bring the study's trial of that number up to date: create it, report the epochs that it
+        lacks (but no value that is not finite: Optuna refuses it), and close it once it has ended.
 
-        A pruned trial gets its last value as Optuna's own pruning does: as the last intermediate
-        value, and not as a result.
+        A pruned trial has its last value as the last intermediate value and not as a result, as
+        after Optuna's own pruning.
         """
         if trial.number in self._closed:
             return
@@ -102,10 +102,10 @@ class StudyMirror:
         self._reported[trial.number] = trial.epochs
 
     def _template(self, trial: TrialRecord) -> FrozenTrial:
-        """One write creates the trial with all its parameters: none is ever seen half made.
+        """The trial with all its parameters, so that a single write creates it whole.
 
-        A preset's values outside the space stand at the nearest value inside; the exact ones
-        are in the user attribute `parameters`."""
+        A preset's value outside the space becomes the nearest value inside; the exact values are
+        in the user attribute `parameters`."""
         nearest = self._space.of(trial.group).nearest(trial.parameters)
         params = {self._space.group: trial.group, **nearest}
         return FrozenTrial(

@@ -1,16 +1,17 @@
-"""What to try next: Optuna's TPE on the honest ranking of the trials so far.
+"""What to try next: the presets, then Optuna's TPE on the true ranking of the trials so far.
 
-A suggestion is a function of (history, space, group, seed, number) and of nothing else. That is
-what makes a resumed search ask for what the uninterrupted one would have asked for: there is no
-sampler state to lose. A `Suggester` keeps the history in the order that TPE wants it in, so that
-the ten-thousandth suggestion costs what the 250th did; one that was shown the same
-trials, in whatever order and however often, suggests the same.
+A suggestion is a function of (history, space, group, seed, number) and of nothing else. A resumed
+search therefore asks for the same trials as an uninterrupted one: there is no sampler state to
+lose. A `Suggester` keeps the history in the order that TPE needs, so that the ten-thousandth
+suggestion costs as much as the 250th. Two suggesters that were shown the same trials, in any order
+and any number of times, suggest the same.
 
 TPE is shown the `SHOWN_BEST` best trials of a family, the `SHOWN_RECENT` latest of the others, and
-all that are running. The best are the ones that it would have called good among all: Optuna takes
-a tenth of the trials for good ones and never more than 25. Of the others it models where not to
-look, in full weight the last 25 and each older one less (`optuna.samplers._tpe.sampler`,
-`default_gamma` and `default_weights`), so what is left out is what counted least.
+all that are running. Optuna counts a tenth of the trials as good, and never more than 25, so the
+best trials shown are the ones that it would count as good among all. From the others it learns
+where not to look: the last 25 count fully, each older trial counts less
+(`optuna.samplers._tpe.sampler`, `default_gamma` and `default_weights`). What is left out is what
+counts least.
 """
 
 from __future__ import annotations
@@ -25,12 +26,40 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search.record.state import COMPLETE, PRUNED, RUNNING, TrialRecord
-from search.task.space import Space
+from search.record.schema import COMPLETE, PRUNED, RUNNING, SAMPLED
+from search.record.state import SearchState, TrialRecord
+from search.task.space import Preset, Space
 
 STARTUP_TRIALS = 10  # Optuna's own default: random until that many are finished
 SHOWN_BEST = 25
 SHOWN_RECENT = 225  # with the best 250, from which on Optuna takes 25 for good
+
+
+def next_trial(
+    state: SearchState, space: Space, presets: tuple[Preset, ...], suggester: Suggester
+) -> dict:
+    """The next trial, as the ledger's event holds it: the presets first, then sampled trials of
+    each group in turn."""
+    number, seed = len(state.trials), state.header["seed"]
+    if number < len(presets):
+        preset = presets[number]
+        return _trial(number, preset.name, preset.parameters[space.group], preset.parameters)
+    round_, turn = divmod(number - len(presets), len(space.groups))
+    group = space.groups[turn]
+    parameters = {
+        space.group: group,
+        **space.meaning.get(group, {}),
+        **space.of(group).constants,
+        **suggester.suggest(group, seed, number),
+    }
+    # In one of every `control_every` rounds of the groups, trials are control trials.
+    every = state.header.get("settings", {}).get("control_every", 0)
+    control = {"control": True} if every > 0 and round_ % every == every - 1 else {}
+    return _trial(number, SAMPLED, group, parameters) | control
+
+
+def _trial(number: int, origin: str, group: object, parameters: dict) -> dict:
+    return {"number": number, "origin": origin, "group": group, "parameters": parameters}
 
 
 def suggest(
@@ -53,12 +82,12 @@ def suggest(
 class Suggester:
     """Suggestions from the trials that it was shown.
 
-    TPE learns from all groups of the family at once, which one group alone has too few trials
-    for: each trial enters with its rank within its own group (0 best, 1 worst), so that the good
-    set is the best of every code size and not just the largest one. Ranks are Optuna's own order:
-    finished trials by value, then pruned ones by how far they came and their last value. Running
-    trials count as worst (constant liar), so that parallel workers spread; diverged and failed
-    ones do not count, as in Optuna. With `sampler` "random" the history is not looked at.
+    TPE learns from all groups of the family at once, because a single group has too few trials.
+    Each trial enters with its rank within its own group (0 best, 1 worst), so that the good trials
+    are the best of every code size and not just of the largest. Ranks are in Optuna's own order:
+    finished trials by value, then pruned trials by how far they came and their last value. Running
+    trials count as worst (constant liar), so that parallel workers spread. Diverged and failed
+    trials do not count, as in Optuna. The sampler "random" ignores the history.
     """
 
     def __init__(self, space: Space, metric: str, mode: str, sampler: str = "tpe"):
@@ -67,7 +96,7 @@ class Suggester:
         self._families = {group: each for each in families for group in each.space.groups}
 
     def update(self, trial: TrialRecord) -> None:
-        """Take in that a trial began, goes on, or ended. May be repeated."""
+        """Learn that a trial began, goes on, or ended. May be repeated."""
         family = self._families.get(trial.group)
         if family is not None and self._sampler == "tpe":
             family.update(trial)
@@ -94,7 +123,7 @@ class _Family:
         self.space, self._metric, self._mode = space, metric, mode
         self.distributions = space.all_distributions()
         self._running: dict[int, TrialRecord] = {}
-        self._ranked: dict[int, tuple[TrialRecord, tuple]] = {}  # with its place in the order
+        self._ranked: dict[int, tuple[TrialRecord, tuple]] = {}  # with its key in the order
         self._numbers: list[int] = []  # of the ranked, rising
         self._orders: dict[object, list[tuple]] = {group: [] for group in space.groups}
         self._known: dict[int, _Shared] = {}  # as TPE was shown them last
@@ -106,13 +135,13 @@ class _Family:
         self._running.pop(trial.number, None)
         counts = trial.state in (COMPLETE, PRUNED) and trial.records
         if counts and trial.number not in self._ranked:
-            place = (*_order(trial, self._metric, self._mode), trial.number)
-            self._ranked[trial.number] = trial, place
+            key = (*_order(trial, self._metric, self._mode), trial.number)
+            self._ranked[trial.number] = trial, key
             insort(self._numbers, trial.number)
-            insort(self._orders[trial.group], place)
+            insort(self._orders[trial.group], key)
 
     def shown(self) -> list[FrozenTrial]:
-        """What TPE learns from, in order of number, the rank for a value."""
+        """The trials that TPE learns from, in order of number, with ranks for values."""
         best = self._best()
         recent: list[int] = []
         for number in reversed(self._numbers):
@@ -125,11 +154,11 @@ class _Family:
         return list(self._known.values())
 
     def _best(self) -> set[int]:
-        """The `SHOWN_BEST` ranked best, the earlier one where two rank alike, as Optuna sorts."""
+        """The `SHOWN_BEST` best by rank; of equal ranks the earlier trial, as Optuna sorts."""
         first = [
-            (self._rank(place[-1]), place[-1])
+            (self._rank(key[-1]), key[-1])
             for order in self._orders.values()
-            for place in order[:SHOWN_BEST]
+            for key in order[:SHOWN_BEST]
         ]
         return {number for _, number in heapq.nsmallest(SHOWN_BEST, first)}
 
@@ -137,9 +166,9 @@ class _Family:
         """Rank in (0, 1) of a trial within its group; 1 for a running one."""
         if number in self._running:
             return 1.0
-        trial, place = self._ranked[number]
+        trial, key = self._ranked[number]
         order = self._orders[trial.group]
-        return (bisect_left(order, place) + 0.5) / len(order)
+        return (bisect_left(order, key) + 0.5) / len(order)
 
     def _as_finished(self, number: int) -> _Shared:
         known = self._known.get(number)
@@ -151,8 +180,8 @@ class _Family:
 
 
 class _Shared(FrozenTrial):
-    """A finished trial that one study after another is given. Each deep-copies what it is given,
-    and changes nothing in it but the number and the id."""
+    """A finished trial that is added to many studies. A study deep-copies each trial that it is
+    given and changes nothing in it but the number and the id, so a shallow copy is enough."""
 
     @classmethod
     def of(cls, trial: TrialRecord, space: Space, distributions: dict) -> _Shared:
@@ -177,12 +206,12 @@ class _Shared(FrozenTrial):
 
 
 class _TPE(optuna.samplers.TPESampler):
-    """TPE that knows what there is to sample, which Optuna's gathers by comparing the
-    distributions of all trials. Here they are the same in every trial of a family."""
+    """TPE that is given the distributions. Optuna's own compares the distributions of all trials
+    to find them; here they are the same in every trial of a family."""
 
     def __init__(self, seed: int, distributions: dict[str, BaseDistribution]):
         super().__init__(seed=seed, multivariate=True, n_startup_trials=STARTUP_TRIALS)
-        # In the order of Optuna's own, which is the order of its random draws.
+        # In Optuna's own order: its random draws depend on it.
         self._known = {name: d for name, d in sorted(distributions.items()) if not d.single()}
 
     def infer_relative_search_space(self, study, trial) -> dict[str, BaseDistribution]:

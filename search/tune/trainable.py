@@ -1,8 +1,7 @@
 """The Ray trainable: a few lines around a training generator.
 
 A class trainable runs an epoch inside Ray's call for it. Ray's function trainables run in a
-thread of their own, and a reused actor whose thread does not end in time is what can hang a
-search; here there is no such thread.
+thread of their own, and a reused actor whose thread does not end in time can hang a search.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ import time
 import torch
 from ray import tune
 
-from search.store.bucket import Files
 from search.store.checkpoints import CheckpointStore, check_seen
+from search.store.files import Files
 from search.task.protocol import Task, data_from_arrays
 from search.tune.device import claim_device
 
 
 class EpochTrainable(tune.Trainable):
-    """One epoch of `task` a step. A config holds `id`, `number`, `seed` and `parameters`."""
+    """Each step is an epoch of `task`. A config holds `id`, `number`, `seed` and `parameters`."""
 
     def setup(
         self,
@@ -32,8 +31,8 @@ class EpochTrainable(tune.Trainable):
         secret: str,
         threads: int,
     ) -> None:
-        check_seen(run, secret)
         torch.set_num_threads(threads)
+        self._check = lambda: check_seen(run, secret)  # before the first trial
         self._task, self._store = task, store
         device = claim_device()
         # Once per actor: the next trials of a reused actor find the data on the device.
@@ -41,14 +40,14 @@ class EpochTrainable(tune.Trainable):
         self._epochs = None
 
     def reset_config(self, new_config: dict) -> bool:
-        # The trial begins in `step`: Ray retries a trial that fails there, and not one that
+        # The trial begins in `step`: Ray retries a trial that fails there, but not one that
         # fails here.
         self._epochs = None
         return True
 
     def step(self) -> dict:
-        """The next epoch's record. The first one after a restart is the checkpoint's own,
-        which the driver may not have seen; it knows an epoch it has already."""
+        """The next epoch's record. The first record after a restart is the checkpoint's own, which
+        the driver may not have seen; the driver ignores an epoch that it has already."""
         if self._epochs is None:
             self._begin(self.config)
         if self._replayed is not None:
@@ -61,6 +60,9 @@ class EpochTrainable(tune.Trainable):
         return dict(record)
 
     def _begin(self, config: dict) -> None:
+        if self._check:
+            self._check()
+            self._check = None
         self._id = config["id"]
         self._run = self._task.start(config["parameters"], config["seed"], self._data)
         self._replayed, self._best = None, None

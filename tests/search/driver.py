@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from search.store.bucket import bucket_files
-from search.store.folder import fetch_run
+from search.store.storage import fetch_run
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"seconds", "images_per_s", "best_images_per_s", "last_images_per_s"}

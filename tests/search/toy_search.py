@@ -10,9 +10,10 @@ import torch
 from models.data import ImageData
 from search.store.folder import RunFolder
 from search.task.protocol import arrays_from_data
+from search.tune.limits import Limits
 from search.tune.logbook import Logbook
-from search.tune.scheduler import GroupedASHA
-from search.tune.tuner import Limits, build_tuner
+from search.tune.scheduler import LedgerScheduler
+from search.tune.tuner import build_tuner
 from tests.search.toy import ToyTask
 
 _NOTHING = torch.zeros(0, dtype=torch.int64)
@@ -58,6 +59,10 @@ def run_toy(
 
 
 def rungs(logbook: Logbook, grace_epochs: int = 1) -> dict:
-    """What ASHA's rungs hold, by group, if it were started from this logbook now."""
-    scheduler = GroupedASHA(logbook, grace_epochs, 3)
-    return {group: asha._brackets[0]._rungs for group, asha in scheduler._asha.items()}
+    """The contents of ASHA's rungs, by group, after a resume from this logbook."""
+    return rungs_of(LedgerScheduler(logbook, grace_epochs))
+
+
+def rungs_of(scheduler: LedgerScheduler) -> dict:
+    """(epoch, {trial id: value}) of each rung, by group."""
+    return {group: asha._brackets[0]._rungs for group, asha in scheduler.asha._asha.items()}

@@ -23,8 +23,12 @@ from search.autoencoders.task import AutoencoderTask
 from search.cluster.capacity import capacity
 from search.cluster.gpu import Need, number_of_weights, share
 from search.latent_probes.task import ProbeTask
-from search.tune.lost_workers import OutOfReach, is_unclear, was_lost
-from search.tune.tuner import LOSSES, LedgerGenerator, LedgerSearch, Limits, TrialKeeper
+from search.record.decision import Decision
+from search.record.schema import CONTINUE
+from search.tune.failures import LOSSES, TrialKeeper, failure_of
+from search.tune.limits import Limits
+from search.tune.lost_workers import WorkerUnreachable, is_node_loss, is_unreachable
+from search.tune.searcher import LedgerGenerator, LedgerSearch
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook
 
@@ -102,10 +106,11 @@ OTHERS = died("its creation task raised: RuntimeError: The actor died because it
 
 def test_a_crash_a_lost_node_and_what_is_not_known_yet_are_told_apart():
     """test_nodes.py sees that Ray still says so."""
-    errors = (OWN, LOST, AWAY, RAISED, OTHERS, NodeDiedError("gone"), OutOfReach("gone"), None)
+    gone = NodeDiedError("gone"), WorkerUnreachable("gone")
+    errors = (OWN, LOST, AWAY, RAISED, OTHERS, *gone, None)
     lost = [False, True, False, False, False, True, True, False]
-    assert [was_lost(error) for error in errors] == lost
-    assert [is_unclear(error) for error in errors] == [error is AWAY for error in errors]
+    assert [is_node_loss(error) for error in errors] == lost
+    assert [is_unreachable(error) for error in errors] == [error is AWAY for error in errors]
 
 
 @pytest.fixture
@@ -122,12 +127,12 @@ def test_losses_do_not_count_as_failures_and_are_bounded(keeper):
     keeper, logbook, trial = keeper
     record = {"epoch": 1, "train_loss": 1.0, "value": 1.0, "seconds": 0.1}
     for _ in range(LOSSES - 1):
-        keeper._failed(trial, "lost", LOST)
+        keeper._failed(trial, failure_of(LOST, "lost"))
     assert (trial.state, trial.failures, trial.losses) == ("running", 0, LOSSES - 1)
-    logbook.epoch(trial, record, lambda: _goes_on())  # it came further: the count begins anew
+    logbook.record_epoch(trial, record, Decision(CONTINUE))  # progress: the count begins anew
     for _ in range(LOSSES):
         assert trial.state == "running"
-        keeper._failed(trial, "lost", LOST)
+        keeper._failed(trial, failure_of(LOST, "lost"))
     assert trial.state == "error" and trial.failures == 0
     again = open_logbook(logbook.folder.path, ToyTask()).state.trials[0]
     assert (again.state, again.failures, again.losses) == ("error", 0, LOSSES)
@@ -156,16 +161,16 @@ def test_a_node_lost_while_a_trial_is_handed_to_its_worker_does_not_count(
 
 def test_crashes_count_whatever_was_lost_before(keeper):
     keeper, _, trial = keeper
-    keeper._failed(trial, "lost", LOST)
+    keeper._failed(trial, failure_of(LOST, "lost"))
     for _ in range(LIMITS.max_failures + 1):
         assert trial.state == "running"
-        keeper._failed(trial, "crashed", OWN)
+        keeper._failed(trial, failure_of(OWN, "crashed"))
     assert trial.state == "error" and trial.failures == LIMITS.max_failures + 1
 
 
 def test_the_number_of_trials_at_a_time_follows_the_cluster(tmp_path, monkeypatch):
     """One node, three, none at all, two: what runs already is let be."""
-    monkeypatch.setattr("search.tune.tuner.FOLLOW_S", 0.0)
+    monkeypatch.setattr("search.tune.failures.FOLLOW_S", 0.0)
     logbook = open_logbook(tmp_path / "run", ToyTask())
     sizes = iter((1, 3, 0, 2))
     limits = replace(LIMITS, num_samples=9, slots=lambda: next(sizes))
@@ -179,9 +184,3 @@ def test_the_number_of_trials_at_a_time_follows_the_cluster(tmp_path, monkeypatc
             begun += 1
         counts.append(begun)
     assert counts == [1, 3, 3, 3]
-
-
-def _goes_on():
-    from search.tune.logbook import Decision
-
-    return Decision()

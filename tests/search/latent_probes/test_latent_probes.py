@@ -140,7 +140,8 @@ def test_codes_come_from_the_run_that_is_named_and_what_is_too_large_is_not_begu
     assert f"the best of {run}" in done.stdout and "training" not in done.stdout
     (trial,) = rows(tmp_path / "limits" / "trials.csv")
     assert (trial["state"], trial["failures"]) == ("error", "1")  # not tried again
-    assert "GB of memory" in trial["reason"] and "--memory-per-trial-gb" in trial["reason"]
+    assert trial["reason"] == "memory limit"
+    assert "GB of memory" in trial["detail"] and "--memory-per-trial-gb" in trial["detail"]
 
 
 def test_a_trial_that_takes_too_long_is_stopped_where_it_is(tiny, data_dir, tmp_path):  # noqa: F811
@@ -154,7 +155,8 @@ def test_a_trial_that_takes_too_long_is_stopped_where_it_is(tiny, data_dir, tmp_
     assert done.returncode == 0, done.stderr  # it found the newest run by itself
     (trial,) = rows(tmp_path / "late" / "trials.csv")
     assert (trial["state"], trial["epochs"]) == ("pruned", "1")
-    assert "of the 0.01 that a trial may take" in trial["reason"]
+    assert trial["reason"] == "time limit"
+    assert "of the 0.01 that a trial may take" in trial["detail"]
 
 
 @pytest.mark.parametrize(

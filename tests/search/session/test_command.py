@@ -20,7 +20,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
-from search.session.run import main
+from search.record import schema
+from search.session.command import main
 
 ROOT = Path(__file__).parents[3]
 TINY = (
@@ -81,6 +82,17 @@ def test_the_run_folder_holds_what_it_promises(tiny):
     trials, epochs = rows(folder / "trials.csv"), rows(folder / "epochs.csv")
     assert len(trials) == 8 and {row["state"] for row in trials} <= {"complete", "pruned"}
     assert sum(int(row["epochs"]) for row in trials) == len(epochs)
+    metrics = importlib.import_module("search.autoencoders.task").METRICS
+    assert list(epochs[0]) == schema.epoch_columns(metrics)
+    parameters = list(trials[0])[5 : -5 - 2 * len(metrics)]
+    assert list(trials[0]) == schema.trial_columns(parameters, metrics)
+    assert run["reduction_factor"] == 3 and run["rungs"] == [1]
+    for row in epochs:  # two epochs: a rung and the last
+        assert (
+            row["decision"] in {"1": ("continue", "promote", "stop"), "2": ("last",)}[row["epoch"]]
+        )
+    for row in trials:
+        assert row["reason"] == {"complete": "", "pruned": "scheduler"}[row["state"]]
     last = {row["id"]: row for row in epochs}
     for trial in trials:
         assert trial["last_validation_mse"] == last[trial["id"]]["validation_mse"]

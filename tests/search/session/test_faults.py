@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from search.record.schema import SEARCH_OUT_OF_TIME
 from tests.search.driver import SEARCH, Driver, outcome
 
 
@@ -110,6 +112,16 @@ def test_ctrl_c_twice_loses_nothing(tmp_path, twin):
     ends_as(twin, driver)
 
 
+def test_a_search_that_its_time_budget_ends_is_a_result_and_can_go_on(tmp_path, twin):
+    driver = Driver(tmp_path)
+    done = driver.finish("--time-budget-s", "1")  # less than twelve trials take
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr
+    assert json.loads((driver.folder / "run.json").read_text())["state"] == SEARCH_OUT_OF_TIME
+    assert "--resume" in done.stdout and "ended by its time budget" in done.stdout
+    ends_as(twin, driver)
+    assert json.loads((driver.folder / "run.json").read_text())["state"] == "finished"
+
+
 @pytest.mark.slow
 def test_a_finished_search_grows_to_what_it_would_have_been(tmp_path, twin):
     driver = Driver(tmp_path, flags=[*SEARCH, "--num-samples", "8"])
@@ -187,7 +199,8 @@ def tear_header(folder):
 def unfinish_last_trial(folder):
     """As if the driver had died in the middle of the last trial; its checkpoint is gone."""
     lines = (folder / "ledger.log").read_bytes().splitlines(keepends=True)
-    last = max(n for n, line in enumerate(lines) if b'"state":"running"' in line)
+    goes_on = re.compile(rb'"decision":"(promote|continue)"')
+    last = max(n for n, line in enumerate(lines) if goes_on.search(line))
     (folder / "ledger.log").write_bytes(b"".join(lines[: last + 1]))
 
 

@@ -10,11 +10,12 @@ import pytest
 import ray
 import torch
 
-from search.session.retraining import PRESET_SEEDS, retrain_and_test, write_finals
+from search.session.finals import PRESET_SEEDS, write_finals
+from search.session.retraining import retrain_and_test
 from search.store.checkpoints import CheckpointStore
 from search.task.protocol import arrays_from_data
 from search.task.settings import Settings
-from search.tune.tuner import Limits
+from search.tune.limits import Limits
 from tests.search.toy import ToyTask
 from tests.search.toy_search import NO_DATA, open_logbook, run_toy
 

@@ -11,14 +11,15 @@ import textwrap
 
 import pytest
 
-from search.record.ledger import Ledger, LedgerError, read_ledger
-from search.store.folder import FolderError, RunFolder, write_atomically
+from search.record.ledger import FileLedger, LedgerError, read_ledger
+from search.store.files import FolderError, write_atomically
+from search.store.folder import RunFolder
 
 EVENTS = [{"event": "search", "seed": 0}, {"event": "trial", "number": 0, "value": float("inf")}]
 
 
 def written(path, events=EVENTS):
-    ledger = Ledger(path)
+    ledger = FileLedger(path)
     for event in events:
         ledger.append(event)
     ledger.close()
@@ -61,11 +62,11 @@ def test_an_event_that_does_not_fit_leaves_nothing_of_itself(tmp_path):
     before = path.read_bytes()
     script = textwrap.dedent(f"""
         import resource, signal, pathlib
-        from search.record.ledger import Ledger
+        from search.record.ledger import FileLedger
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 20},) * 2)
         try:
-            Ledger(pathlib.Path({str(path)!r})).append({{"event": "x" * 100}})
+            FileLedger(pathlib.Path({str(path)!r})).append({{"event": "x" * 100}})
         except OSError:
             print("refused")
     """)

@@ -11,12 +11,14 @@ import time
 
 import pytest
 
-import search.record.ledger
-import search.store.bucket
-from search.record.ledger import BucketLedger, LedgerError, read_bucket_ledger
-from search.store.bucket import BucketFiles, BucketLock, FolderFiles, bucket_files
+from search.record.ledger import LedgerError
+from search.store import bucket_ledger, lock
+from search.store.bucket import BucketFiles, Server, bucket_files
+from search.store.bucket_ledger import BucketLedger, read_bucket_ledger
 from search.store.checkpoints import CheckpointStore, StorageFailed
-from search.store.folder import FolderError, open_storage
+from search.store.files import FolderError, FolderFiles
+from search.store.lock import BucketLock
+from search.store.storage import open_storage
 from tests.search.driver import ROOT, BucketDriver, outcome
 
 
@@ -70,7 +72,7 @@ def test_checkpoints_of_a_worker_are_what_the_driver_reads(files):
 
 
 def test_a_server_that_is_gone_is_no_fault_of_a_trial(bucket):
-    gone = search.store.bucket.Server("127.0.0.1:1", "http", "us-east-1")
+    gone = Server("127.0.0.1:1", "http", "us-east-1")
     with pytest.raises(StorageFailed, match="^s3://runs/x: "):
         CheckpointStore(BucketFiles(gone, "runs/x")).save("trial_00000", {"a": 1}, None)
 
@@ -88,7 +90,7 @@ def numbers(events) -> list[int]:
 
 @pytest.mark.parametrize("count", [1, 4, 5, 13])
 def test_events_come_back_from_a_bucket_in_order(bucket, monkeypatch, count):
-    monkeypatch.setattr(search.ledger, "GROUP", 5)
+    monkeypatch.setattr(bucket_ledger, "GROUP", 5)
     ledger(bucket, count)
     events, end = read_bucket_ledger(bucket)
     assert end == count and numbers(events) == list(range(count))
@@ -99,7 +101,7 @@ def test_events_come_back_from_a_bucket_in_order(bucket, monkeypatch, count):
 
 
 def test_a_driver_killed_between_joining_and_deleting_leaves_each_event_once(bucket, monkeypatch):
-    monkeypatch.setattr(search.ledger, "GROUP", 5)
+    monkeypatch.setattr(bucket_ledger, "GROUP", 5)
     opened = ledger(bucket, 4)
     monkeypatch.setattr(BucketFiles, "delete_child", lambda self, name: None)
     opened.append({"event": "trial", "number": 4})
@@ -109,7 +111,7 @@ def test_a_driver_killed_between_joining_and_deleting_leaves_each_event_once(buc
 
 @pytest.mark.parametrize("lost", ["000000.log", "000001/001"])
 def test_an_event_that_is_missing_is_told(bucket, monkeypatch, lost):
-    monkeypatch.setattr(search.ledger, "GROUP", 5)
+    monkeypatch.setattr(bucket_ledger, "GROUP", 5)
     ledger(bucket, 8)
     bucket.delete(lost)
     with pytest.raises(LedgerError, match="an event is missing"):
@@ -126,17 +128,18 @@ def test_a_damaged_event_is_told(bucket):
 @pytest.fixture
 def quick_lock(monkeypatch):
     for name, seconds in {"BEAT_S": 0.5, "STOP_S": 3.0, "EXPIRY_S": 8.0}.items():
-        monkeypatch.setattr(search.storage, name, seconds)
+        monkeypatch.setattr(lock, name, seconds)
 
 
 def holder(s3, bucket) -> subprocess.Popen:
     """Another process that holds the lock and renews it."""
     script = f"""
         import time
-        import search.store.bucket as storage
-        storage.BEAT_S = 0.5
-        files = storage.bucket_files({s3.uri(bucket.path.removeprefix("runs/"))!r})
-        with storage.BucketLock(files, "run").held():
+        from search.store import lock
+        from search.store.bucket import bucket_files
+        lock.BEAT_S = 0.5
+        files = bucket_files({s3.uri(bucket.path.removeprefix("runs/"))!r})
+        with lock.BucketLock(files, "run").held():
             print("held", flush=True)
             time.sleep(120)
     """

@@ -12,10 +12,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from ray.tune.experiment import Trial
 
-from search.record.state import COMPLETE, DIVERGED, ERROR, PRUNED, RUNNING, SearchState, TrialRecord
+from search.record.schema import COMPLETE, DIVERGED, ERROR, PRUNED, RUNNING
+from search.record.state import SearchState, TrialRecord
 from search.tune import suggestion
 from search.tune.logbook import Logbook
-from search.tune.scheduler import GroupedASHA
+from search.tune.scheduler import LedgerScheduler
 from search.tune.suggestion import SHOWN_BEST, SHOWN_RECENT, Suggester, suggest
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook
@@ -184,7 +185,7 @@ def started(trial: TrialRecord) -> dict:
 
 def play(logbook: Logbook, trials: int) -> None:
     """So many trials of one epoch, without Ray."""
-    scheduler = GroupedASHA(logbook, 1, 3)
+    scheduler = LedgerScheduler(logbook, 1)
     for _ in range(trials):
         trial = logbook.new_trial()
         stand_in = SimpleNamespace(config={"number": trial.number}, trial_id=trial.id)
@@ -231,7 +232,7 @@ def test_the_next_trial_to_run_is_looked_for_among_those_alive(tmp_path, task):
     controller = SimpleNamespace(
         get_live_trials=lambda: [ray_trial(*each) for each in live.items()]
     )
-    scheduler = GroupedASHA(open_logbook(tmp_path / "run", task), 1, 3)
+    scheduler = LedgerScheduler(open_logbook(tmp_path / "run", task), 1)
     assert scheduler.choose_trial_to_run(controller).config["number"] == 3
     live.clear()
     assert scheduler.choose_trial_to_run(controller) is None

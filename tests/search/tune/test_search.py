@@ -10,7 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from search.record.state import SAMPLED
+from search.record.schema import SAMPLED
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook, run_toy, rungs
 
@@ -145,14 +145,14 @@ def test_a_trial_that_takes_longer_than_it_may_is_stopped_and_says_why(tmp_path)
     logbook = run_toy(tmp_path / "run", task, num_samples=3)
     for trial in logbook.state.trials:  # presets too
         assert (trial.state, trial.epochs) == ("pruned", 1)
-        assert "that a trial may take" in trial.reason
+        assert trial.reason == "time limit" and "that a trial may take" in trial.detail
     assert logbook.best(1) is not None
 
 
 def test_asha_s_reason_is_recorded_too(tmp_path):
     logbook = run_toy(tmp_path / "run", ToyTask(), num_samples=12)
     reasons = {trial.reason for trial in logbook.state.trials if trial.state == "pruned"}
-    assert reasons == {"others did better at the same epoch"}
+    assert reasons == {"scheduler"}
     assert {trial.reason for trial in logbook.state.trials if trial.state == "complete"} == {""}
 
 

@@ -7,7 +7,8 @@ import statistics
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search.record.state import COMPLETE, DIVERGED, PRUNED, RUNNING, TrialRecord
+from search.record.schema import COMPLETE, DIVERGED, PRUNED, RUNNING
+from search.record.state import TrialRecord
 from search.task.space import Space
 from search.tune.suggestion import suggest
 

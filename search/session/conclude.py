@@ -1,0 +1,95 @@
+"""What a session prints before its first trial and after its last."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+
+from search.record.schema import COMPLETE, SEARCH_OUT_OF_TIME
+from search.record.state import TrialRecord
+from search.session.prepare import Session
+from search.tune.logbook import Logbook
+
+
+def announce(session: Session, logbook: Logbook) -> None:
+    settings, data = session.settings, session.data
+    known = len(logbook.state.trials)
+    print(
+        f"search.{session.command.name}: {settings.num_samples} trials on {data.name} "
+        f"({len(data.train):,} train / {len(data.validation):,} validation / "
+        f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
+        f"{settings.max_epochs} epochs a trial"
+    )
+    if known:
+        print(
+            f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
+        )
+    print(f"run folder: {session.folder.location}", flush=True)
+
+
+def conclude(session: Session, logbook: Logbook, state: str) -> int:
+    """Print what was found and where it is; return the exit status: 0 if there is a best trial."""
+    print(best_table(logbook))
+    location, runs = session.folder.location, str(session.folder.path)
+    print(f"everything is in {location}; for tables and pictures:")
+    if "://" in location:
+        runs = f"runs/{session.folder.name}"
+        print(f"  python -m search.fetch {shlex.quote(_uri(session))} runs")
+    print(f"  python -m analysis.report --runs {runs} --out report")
+    if state == SEARCH_OUT_OF_TIME:
+        done = len(logbook.state.trials) - len(logbook.state.unfinished())
+        print(
+            f"the search ended by its time budget, after {done} of "
+            f"{session.settings.num_samples} trials: its results are complete. To search on all "
+            f"the same:\n  {session.resume_command}"
+        )
+    return 0 if any(map(logbook.best, logbook.space.groups)) else 1
+
+
+def _uri(session: Session) -> str:
+    """The URI of a run in a bucket, as search.fetch takes it."""
+    address, mark, query = session.settings.storage_path.partition("?")
+    return f"{address.rstrip('/')}/{session.folder.name}{mark}{query}"
+
+
+def best_table(logbook: Logbook) -> str:
+    """The best configuration of each group, as text for a terminal."""
+    task, rows = logbook.task, []
+    width = max(6, *(len(str(group)) for group in logbook.space.groups))
+    for group in logbook.space.groups:
+        trial = logbook.best(group)
+        if trial is None:
+            rows.append(f"{group!s:>{width}}  no trial finished")
+            continue
+        value = trial.best_record(task.metric, task.mode)[task.metric]
+        budget = "" if trial.state == COMPLETE else f" [stopped after {trial.epochs} epochs]"
+        rows.append(
+            f"{group!s:>{width}}  {value:10.5f}  {_test(logbook, trial):>19}  {trial.origin}: "
+            f"{_in_words(trial.parameters, logbook.space.group)}{budget}"
+        )
+    what = logbook.space.group.replace("latent_", "")
+    title = f"{what:>{width}}  {task.metric[:10]:>10}  {'test (retrained)':>19}  best configuration"
+    return "\n".join(["", title, *rows, ""])
+
+
+def _test(logbook: Logbook, trial: TrialRecord) -> str:
+    name = logbook.task.metric.replace("validation_", "test_")
+    name = name if name.startswith("test_") else f"test_{name}"
+    values = [
+        metrics[name]
+        for (number, _), metrics in logbook.state.finals.items()
+        if number == trial.number
+    ]
+    if not values:
+        return "not read"
+    spread = f" ± {statistics.stdev(values):.5f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.5f}{spread}"
+
+
+def _in_words(parameters: dict, group: str) -> str:
+    texts = {
+        name: f"{value:.3g}" if isinstance(value, float) else str(value)
+        for name, value in parameters.items()
+        if name != group and value is not None
+    }
+    return ", ".join(f"{name} {value}" for name, value in texts.items())

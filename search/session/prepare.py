@@ -1,0 +1,169 @@
+"""Before a search: every check that needs neither Ray's workers nor a file to be written."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import ray
+import torch
+
+from models.data import DataError, ImageData, load
+from search.cluster.connection import start_ray
+from search.session.command import Command
+from search.store.files import FolderError
+from search.store.folder import RunFolder
+from search.store.storage import Storage, open_storage
+from search.task.protocol import Task
+from search.task.settings import Settings, UsageError, refuse_changes, resolve
+
+LEDGER_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a run of a command works with."""
+
+    command: Command
+    settings: Settings
+    task: Task
+    data: ImageData
+    note: str  # what every result must say about the data; may be empty
+    folder: RunFolder
+
+    @property
+    def header(self) -> dict:
+        """The ledger's first event: what makes this search this search."""
+        return {
+            "version": LEDGER_VERSION,
+            "command": self.command.name,
+            "settings": {**self.settings.as_json(), "resume": False},
+            "seed": self.settings.seed,
+            "sampler": self.settings.sampler,
+            "space": self.task.space().as_json(),
+            "presets": {preset.name: preset.parameters for preset in self.task.presets()},
+            "data": {**self.data.summary(), "note": self.note},
+        }
+
+    @property
+    def resume_command(self) -> str:
+        """The command line that goes on with this search."""
+        return (
+            f"python -m search.{self.command.name} --resume --name {self.folder.name} "
+            f"--storage-path {shlex.quote(self.settings.storage_path)}"
+        )
+
+
+def prepare(command: Command, given: dict) -> Session:
+    """Check everything that can be checked before Ray starts and before a file is written."""
+    storage = open_storage(given.get("storage_path", Settings.storage_path))
+    if given.get("resume"):
+        folder = _folder_to_resume(storage, given.get("name"), command)
+        events, _ = folder.read_events()
+        recorded = events[0]["settings"]
+        if events[0]["command"] != command.name:
+            raise UsageError(
+                f"{folder.location} is a search of {events[0]['command']}: resume it "
+                f"with python -m search.{events[0]['command']}"
+            )
+        settings = resolve(given, recorded, {}, {})
+    else:
+        folder, events = None, None
+        budget = given.get("budget") or _default_budget(given)
+        sizes = command.budgets(given.get("dataset") or command.default_dataset)[budget]
+        settings = resolve(given, None, {**sizes, "budget": budget}, command.options)
+        if settings.name and (taken := storage.run(settings.name)).exists():
+            raise FolderError(
+                f"{taken.location} exists already: add --resume to go on "
+                "with that search, or give another --name"
+            )
+    data, note = _load(command, settings)
+    settings = replace(settings, dataset=data.name, split=data.split)
+    if folder is None:
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        folder = storage.run(settings.name or f"{command.name}-{data.name}-{stamp}")
+    settings = replace(settings, name=folder.name, storage_path=storage.location)
+    if events is None:
+        settings = command.complete(settings, data)
+    session = Session(command, settings, command.task(settings, data), data, note, folder)
+    if events is not None:
+        _refuse_another_search(session, events)
+    return session
+
+
+def _folder_to_resume(storage: Storage, name: str | None, command: Command) -> RunFolder:
+    if name is None:
+        found = ", ".join(storage.searches()) or "none"
+        raise UsageError(f"--resume needs --name; searches in {storage.location}: {found}")
+    folder = storage.run(name)
+    if not folder.exists():
+        raise FolderError(f"{folder.location} does not exist: there is no such search to resume")
+    if not folder.is_search():
+        raise FolderError(
+            f"{folder.location} holds no ledger.log: it is not the folder of a search"
+        )
+    return folder
+
+
+def _default_budget(given: dict) -> str:
+    """full if the search will have a GPU."""
+    if given.get("address"):
+        start_ray(given["address"])
+        return "full" if ray.cluster_resources().get("GPU", 0) else "quick"
+    return "full" if torch.cuda.is_available() else "quick"
+
+
+def _load(command: Command, settings: Settings) -> tuple[ImageData, str]:
+    """The data set, and a note if it is not the command's default data set."""
+    if settings.dataset is not None:
+        return _load_set(settings.dataset, settings), ""
+    try:
+        return _load_set(command.default_dataset, settings), ""
+    except DataError as error:
+        reason = str(error)
+    data = _load_set(command.stand_in, settings)
+    note = f"{command.default_dataset} is not available, {command.stand_in} is used instead"
+    print(f"note: {note} ({reason})")
+    return data, note
+
+
+def _load_set(name: str, settings: Settings) -> ImageData:
+    return load(
+        name,
+        settings.data_dir,
+        split=settings.split,
+        seed=settings.seed,
+        train_size=settings.train_size,
+    )
+
+
+def _refuse_another_search(session: Session, events: list[dict]) -> None:
+    """Raise unless code and data still make the search that the ledger began."""
+    recorded, now = events[0], session.header
+    if recorded["version"] != LEDGER_VERSION:
+        raise FolderError(
+            f"{session.folder.location} was written by another version of this "
+            "project: resume it with that version"
+        )
+    refuse_changes(
+        {key: now["settings"][key] for key in ("dataset", "split", "seed")}, recorded["settings"]
+    )
+    if now["data"]["sha256"] != recorded["data"]["sha256"]:
+        raise FolderError(
+            f"{session.settings.dataset} in {session.settings.data_dir} is not "
+            "the data that the search began with: give the --data-dir it had"
+        )
+    for part in ("space", "presets"):
+        if now[part] != recorded[part]:
+            raise FolderError(
+                f"the {part} of search.{session.command.name} changed since "
+                f"{session.folder.location} began: start another search, or go back "
+                "to the code of that time"
+            )
+    trials = sum(event["event"] == "trial" for event in events)
+    if session.settings.num_samples < trials:
+        raise UsageError(
+            f"--num-samples {session.settings.num_samples} is fewer than the "
+            f"{trials} trials that {session.folder.location} has already"
+        )

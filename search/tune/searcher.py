@@ -1,0 +1,92 @@
+"""What Ray asks for the next trial: unfinished trials of the ledger first, then new ones."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ray.tune.search import ConcurrencyLimiter, SearchGenerator
+from ray.tune.search.optuna import OptunaSearch
+
+from search.record.state import TrialRecord
+from search.tune.logbook import Logbook
+from search.tune.lost_workers import UnreachableWorkers
+from search.tune.study import STUDY_NAME
+
+
+class LedgerSearch(OptunaSearch):
+    """OptunaSearch whose study is a mirror of the ledger.
+
+    Stock OptunaSearch tells Optuna that a trial which ASHA stopped is complete, with its value
+    at that low budget, and never reports the last value of any trial. Here the study follows the
+    logbook, and suggestions come from the same records (search/tune/suggestion.py).
+    """
+
+    def __init__(self, logbook: Logbook, num_samples: int):
+        super().__init__(
+            space=logbook.space.all_distributions(),
+            metric=logbook.task.metric,
+            mode=logbook.task.mode,
+            storage=logbook.storage,
+            study_name=STUDY_NAME,
+        )
+        self._logbook, self._num_samples = logbook, num_samples
+        self._unfinished = deque(logbook.state.unfinished())
+        self.unreachable = UnreachableWorkers()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no trial is left to hand out now. A failure may change that."""
+        return self._is_full and not self._unfinished and not self.unreachable
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._logbook.state.trials) >= self._num_samples
+
+    def try_again(self, trial: TrialRecord) -> None:
+        """Hand out a trial that failed once more; it goes on from its checkpoint."""
+        self._unfinished.append(trial)
+
+    def suggest(self, trial_id: str) -> dict | None:
+        """An unfinished trial that is not running, or a new one. None if there is neither; an
+        unreachable worker may still give its trial back."""
+        self.unreachable.settle()  # Ray calls this in a loop while no trial runs
+        if self._is_full and not self._unfinished:
+            return None
+        trial = self._unfinished.popleft() if self._unfinished else self._logbook.new_trial()
+        return {
+            "id": trial.id,
+            "number": trial.number,
+            "parameters": trial.parameters,
+            "seed": self._logbook.state.header["seed"],
+        }
+
+    def on_trial_result(self, trial_id: str, result: dict) -> None:
+        """Nothing to do: the scheduler records every epoch, the last one too."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict | None = None, error: bool = False
+    ) -> None:
+        """Nothing to do, for the same reason."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger has it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a search goes on from its ledger, not from Ray's snapshot")
+
+
+class LedgerGenerator(SearchGenerator):
+    """SearchGenerator that ends when the ledger is full. The stock generator counts the trials
+    that it made for Ray, and to Ray a trial that is tried again is a new one."""
+
+    def __init__(self, searcher: LedgerSearch, max_concurrent: int):
+        self._limiter = ConcurrencyLimiter(searcher, max_concurrent)
+        super().__init__(self._limiter)
+        self._ledger_search = searcher
+
+    def set_max_concurrent(self, trials: int) -> None:
+        """Set how many trials may run at a time from now on; running trials go on."""
+        self._limiter.max_concurrent = trials
+
+    def is_finished(self) -> bool:
+        return self._finished or self._ledger_search.is_exhausted
