@@ -5,24 +5,13 @@ from __future__ import annotations
 from models.data import ImageData
 from search.autoencoders.task import MODES, AutoencoderTask
 from search.session.command import Command
-from search.task.flags import SearchParser, add_shared_flags
+from search.task.flags import SearchParser
 from search.task.settings import Settings
 
-OPTIONS = {"latent_sizes": (1024, 128, 32), "metric": "validation_mse"}
-DATASET, STAND_IN = "mnist", "mnist5k"
 
-
-def _parser() -> SearchParser:
-    parser = SearchParser(
-        "autoencoders",
-        "Search denoising and sparse autoencoders: depth, dropout, noise, L1, L2, width and "
-        "learning rate at each code size.",
-        OPTIONS,
-    )
-    add_shared_flags(parser, DATASET, STAND_IN)
+def _add_flags(parser: SearchParser) -> None:
     parser.add_latent_sizes("code sizes, each with its own winner")
     parser.add_metric(MODES)
-    return parser
 
 
 def _task(settings: Settings, data: ImageData) -> AutoencoderTask:
@@ -34,9 +23,11 @@ def _task(settings: Settings, data: ImageData) -> AutoencoderTask:
 
 COMMAND = Command(
     "autoencoders",
-    _parser,
+    "Search denoising and sparse autoencoders: depth, dropout, noise, L1, L2, width and learning "
+    "rate at each code size.",
+    _add_flags,
     _task,
-    default_dataset=DATASET,
-    stand_in=STAND_IN,
-    options=OPTIONS,
+    default_dataset="mnist",
+    stand_in="mnist5k",
+    options={"latent_sizes": (1024, 128, 32), "metric": "validation_mse"},
 )

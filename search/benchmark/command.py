@@ -26,7 +26,8 @@ from search.benchmark import overhead, quality, step, whole
 from search.cluster.connection import start_ray
 from search.simulate.replay import quiet
 from search.store.files import write_json
-from search.task.flags import OneLineParser, at_least, positive_int
+from search.task.flags import OneLineParser
+from search.task.kinds import at_least, positive_int
 from search.task.settings import UsageError
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
@@ -73,7 +74,7 @@ def _parser() -> OneLineParser:
     )
     add("--cpus", type=positive_int, help="cores that Ray may use (default: all)")
     add("--dataset", choices=tuple(DATASETS), default="mnist5k", help="(default mnist5k)")
-    parser.add_data_dir()
+    add("--data-dir", help="where data sets are (default: $DATA_DIR, else ./data)")
     for part in PARTS.values():
         part.add_flags(parser)
     return parser

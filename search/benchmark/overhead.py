@@ -26,7 +26,7 @@ from search.benchmark.figures import Spread, spread_text
 from search.benchmark.searches import search_ours, search_stock
 from search.benchmark.trivial import SPACE, NoData, TrivialTask, trivial
 from search.simulate.table import columns
-from search.task.flags import positive_int
+from search.task.kinds import positive_int
 from search.task.settings import Settings, UsageError
 from search.tune.logbook import Logbook
 

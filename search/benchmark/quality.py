@@ -18,7 +18,7 @@ from search.simulate.curves import Curves, add_curves_flag, load_curves
 from search.simulate.regret import estimate, log_regret
 from search.simulate.replay import replay
 from search.simulate.table import columns
-from search.task.flags import at_least
+from search.task.kinds import at_least
 
 BUDGET_EPOCHS = 250
 GRACE_EPOCHS = 1

@@ -25,7 +25,7 @@ from search.benchmark.figures import Spread, spread_text
 from search.benchmark.patterns import GOAL_MSE, Course, Size, optuna_pattern, ray_pattern
 from search.benchmark.searches import search_ours
 from search.simulate.table import columns
-from search.task.flags import positive_int
+from search.task.kinds import positive_int
 from search.task.settings import Settings
 
 AIM_CPU, AIM_GPU = 5.0, 50.0  # times the trials per hour of Ray's pattern

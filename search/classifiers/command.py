@@ -5,23 +5,12 @@ from __future__ import annotations
 from models.data import ImageData
 from search.classifiers.task import MODES, ClassifierTask
 from search.session.command import Command
-from search.task.flags import Budgets, SearchParser, add_shared_flags
+from search.task.flags import Budgets, SearchParser
 from search.task.settings import BUDGETS, Settings
 
-OPTIONS = {"metric": "validation_accuracy"}
-DATASET, STAND_IN = "mnist", "mnist5k"
 
-
-def _parser() -> SearchParser:
-    parser = SearchParser(
-        "classifiers",
-        "Search classifiers of images: depth, width, residual blocks, dropout, label smoothing, "
-        "augmentation, L2 and learning rate, besides the report's three.",
-        OPTIONS,
-    )
-    add_shared_flags(parser, DATASET, STAND_IN)
+def _add_flags(parser: SearchParser) -> None:
     parser.add_metric(MODES)
-    return parser
 
 
 def _budgets(dataset: str) -> Budgets:
@@ -41,10 +30,12 @@ def _task(settings: Settings, data: ImageData) -> ClassifierTask:
 
 COMMAND = Command(
     "classifiers",
-    _parser,
+    "Search classifiers of images: depth, width, residual blocks, dropout, label smoothing, "
+    "augmentation, L2 and learning rate, besides the report's three.",
+    _add_flags,
     _task,
-    default_dataset=DATASET,
-    stand_in=STAND_IN,
-    options=OPTIONS,
+    default_dataset="mnist",
+    stand_in="mnist5k",
+    options={"metric": "validation_accuracy"},
     budgets=_budgets,
 )

@@ -8,41 +8,30 @@ from search.latent_probes.codes import PRESET, gather_codes
 from search.latent_probes.source import choose_source
 from search.latent_probes.task import SCALES, ProbeTask
 from search.session.command import Command
-from search.task.flags import Budgets, SearchParser, add_shared_flags, positive_float
+from search.task.flags import Budgets, SearchParser
+from search.task.kinds import positive_float
 from search.task.settings import BUDGETS, Settings
 
-OPTIONS = {"autoencoders": None, "probes": tuple(PROBES), "latent_sizes": ()}
-DATASET, STAND_IN = "omniglot", "glyphs"
 
-
-def _parser() -> SearchParser:
-    parser = SearchParser(
-        "latent_probes",
-        "Search classifiers of an autoencoder's codes: nearest mean, nearest neighbours, LDA, "
-        "logistic regression, perceptrons, forests and boosting, each with the steps before it.",
-        OPTIONS,
-        _budgets(DATASET),
-    )
-    add_shared_flags(parser, DATASET, STAND_IN)
+def _add_flags(parser: SearchParser) -> None:
     parser.add(
-        "--autoencoders",
+        "autoencoders",
         "the run of search.autoencoders whose best autoencoders make the codes (default: the "
         f"newest run on the data set; if there is none, the preset {PRESET} is trained)",
         metavar="RUN",
     )
-    parser.add("--probes", "the probes to search", nargs="+", choices=tuple(PROBES))
+    parser.add("probes", "the probes to search", nargs="+", choices=tuple(PROBES))
     parser.add_latent_sizes("code sizes (default: all that the run has)")
     parser.add(
-        "--seconds-per-trial",
+        "seconds_per_trial",
         "a trial that has taken longer is stopped where it is",
         type=positive_float,
     )
     parser.add(
-        "--memory-per-trial-gb",
+        "memory_per_trial_gb",
         "a trial that would need more fails before it begins, and says so",
         type=positive_float,
     )
-    return parser
 
 
 def _budgets(dataset: str) -> Budgets:
@@ -72,11 +61,13 @@ def _task(settings: Settings, data: ImageData) -> ProbeTask:
 
 COMMAND = Command(
     "latent_probes",
-    _parser,
+    "Search classifiers of an autoencoder's codes: nearest mean, nearest neighbours, LDA, logistic "
+    "regression, perceptrons, forests and boosting, each with the steps before it.",
+    _add_flags,
     _task,
-    default_dataset=DATASET,
-    stand_in=STAND_IN,
-    options=OPTIONS,
+    default_dataset="omniglot",
+    stand_in="glyphs",
+    options={"autoencoders": None, "probes": tuple(PROBES), "latent_sizes": ()},
     budgets=_budgets,
     complete=choose_source,
     gather=gather_codes,

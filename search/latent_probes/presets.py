@@ -12,16 +12,11 @@ BLOCKS = (1, 2, 3, 4, 5, 6)
 L2_SWEEP = (1e-5, 1e-4, 1e-3, 1e-2)
 
 STEPS = {"views": 1, "scaling": False, "pca": 0, "lda": 0, "shrinkage": 0.05}
+_MEANS = {**STEPS, "pca": 256, "lda": 192, "shrinkage": 0.003}
+_FOREST = {**STEPS, "pca": 256, "shrinkage": 0.003, "max_features": 0.5, "min_samples_leaf": 1}
 DEFAULTS: Mapping[str, dict] = {
-    "nearest-mean": {**STEPS, "pca": 256, "lda": 192, "shrinkage": 0.003},
-    "knn": {
-        **STEPS,
-        "pca": 256,
-        "lda": 192,
-        "shrinkage": 0.003,
-        "neighbours": 10,
-        "temperature": 0.05,
-    },
+    "nearest-mean": _MEANS,
+    "knn": {**_MEANS, "neighbours": 10, "temperature": 0.05},
     "lda": {**STEPS, "lda_shrinkage": 0.01},
     "logistic": {**STEPS, "pca": 128, "scaling": True, "inverse_l2": 1.0},
     "mlp": {
@@ -38,22 +33,8 @@ DEFAULTS: Mapping[str, dict] = {
         "l2_later": None,
         "learning_rate": 2e-3,
     },
-    "random-forest": {
-        **STEPS,
-        "pca": 256,
-        "lda": 32,
-        "shrinkage": 0.003,
-        "max_features": 0.2,
-        "min_samples_leaf": 1,
-    },
-    "extra-trees": {
-        **STEPS,
-        "pca": 256,
-        "lda": 64,
-        "shrinkage": 0.003,
-        "max_features": 0.5,
-        "min_samples_leaf": 1,
-    },
+    "random-forest": {**_FOREST, "lda": 32, "max_features": 0.2},
+    "extra-trees": {**_FOREST, "lda": 64},
     "catboost": {
         **STEPS,
         "pca": 128,

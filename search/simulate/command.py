@@ -13,7 +13,8 @@ from search.simulate.regret import compare
 from search.simulate.replay import quiet
 from search.simulate.table import as_text
 from search.store.files import FolderError, write_json
-from search.task.flags import OneLineParser, positive_int
+from search.task.flags import OneLineParser
+from search.task.kinds import positive_int
 from search.task.settings import UsageError
 
 

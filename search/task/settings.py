@@ -7,46 +7,112 @@ that is resumed, the budget, the defaults.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-SAMPLERS = ("tpe", "random")
-REFITS = ("train", "train+validation")
+from models.data import DATASETS
+from search.task.kinds import natural, number_of_gpus, positive_float, positive_int
+
+# With these a default command ends within 15 minutes on two CPU cores: the search gets eight
+# minutes, because on slow cores the winners' retraining takes six.
+QUICK = {"max_epochs": 9, "grace_epochs": 1, "train_size": 5000, "time_budget_s": 480.0}
+FULL = {"max_epochs": 81, "grace_epochs": 3}
+BUDGETS: Mapping[str, Mapping[str, Any]] = {"quick": QUICK, "full": FULL}
+QUICK_VALIDATION_IMAGES = 2000  # measured after each epoch; the winners are measured on all
 
 
 class UsageError(Exception):
     """A wrong argument; the text is one line that says what to do."""
 
 
+def _flag(default: Any, text: str, kind: Callable[[str], Any] = str, **more) -> Any:
+    """A setting with a flag: its default, its help, and what its value may be."""
+    kinds = {"action": "store_true"} if kind is bool else {"type": kind}
+    return field(default=default, metadata={"text": text, **kinds, **more})
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings that all searches share; `options` holds those of one command alone."""
 
-    dataset: str | None = None  # None: the command's default, or its stand-in
-    data_dir: str = ""
-    split: str | None = None
-    num_samples: int = 50
-    max_epochs: int = 9
-    grace_epochs: int = 1
-    name: str | None = None
-    storage_path: str = "runs"
-    address: str | None = None
-    cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = None  # None: measured, if the cluster has a GPU
-    max_concurrent: int | None = None  # None: as many as the cluster holds
-    time_budget_s: float | None = None
-    seed: int = 0
-    train_size: int | None = None
-    final_seeds: int = 3
-    refit_on: str = "train"
-    budget: str | None = None  # None: full if the cluster has a GPU, else quick
-    max_failures: int = 2
-    trial_timeout_s: float = 600.0
-    sampler: str = "tpe"
-    control_every: int = 0  # rounds of the groups; 0: no control sample
-    resume: bool = False
+    dataset: str | None = _flag(None, "data set (default: see below)", choices=tuple(DATASETS))
+    split: str | None = _flag(
+        None,
+        "how the data set is split, if it can be split in several ways: omniglot has drawers "
+        "(964 characters, tested on unseen drawers; default) and decathlon (1,623 characters)",
+    )
+    data_dir: str = _flag("", "where data sets are (default: $DATA_DIR, else ./data)")
+    train_size: int | None = _flag(None, "use at most this many training images", positive_int)
+    num_samples: int = _flag(50, "number of trials; presets come first", positive_int)
+    max_epochs: int = _flag(9, "epochs of a trial that is not stopped early", positive_int)
+    grace_epochs: int = _flag(1, "epochs before a trial may be stopped", positive_int)
+    sampler: str = _flag(
+        "tpe",
+        "tpe learns from the earlier trials; random is the control that it is compared with",
+        choices=("tpe", "random"),
+    )
+    control_every: int = _flag(
+        0,
+        "train all sampled trials of one in N rounds of the groups to the end, whatever their "
+        "rank, so that the report can say what early stopping costs; 0: none",
+        natural,
+        metavar="N",
+    )
+    seed: int = _flag(0, "seed of sampling and training", natural)
+    budget: str | None = _flag(
+        None,
+        "quick fits into 15 minutes on two cores; full uses all data (default: full if the cluster "
+        "has a GPU)",
+        choices=tuple(BUDGETS),
+    )
+    time_budget_s: float | None = _flag(
+        None, "stop the search after so many seconds; winners are still retrained", positive_float
+    )
+    final_seeds: int = _flag(
+        3,
+        "how often each winner is retrained before its test score is read; 0: the test split is "
+        "not read",
+        natural,
+    )
+    refit_on: str = _flag(
+        "train",
+        "what winners are retrained on: train keeps the epoch that is best on validation; "
+        "train+validation trains for as many epochs as the search chose, and gives no validation "
+        "figure",
+        choices=("train", "train+validation"),
+    )
+    max_failures: int = _flag(2, "how often a failing trial is tried again", natural)
+    trial_timeout_s: float = _flag(
+        600.0,
+        "seconds without an epoch after which a trial's worker is killed and the trial is tried "
+        "again",
+        positive_float,
+    )
+    name: str | None = _flag(None, "the run folder's name (default: <command>-<dataset>-<time>)")
+    storage_path: str = _flag(
+        "runs",
+        "where run folders are made: a folder, which on a cluster every node must mount, or "
+        "s3://bucket/prefix",
+    )
+    resume: bool = _flag(False, "continue the search called --name", bool)
+    address: str | None = _flag(
+        None,
+        "a Ray cluster to join: auto, host:port, or ray://host:port (default: this machine)",
+    )
+    cpus_per_trial: float = _flag(1.0, "CPU cores per trial", positive_float)
+    gpus_per_trial: float | None = _flag(
+        None,
+        "GPUs per trial, fractions too (default: measured on the largest preset)",
+        number_of_gpus,
+    )
+    max_concurrent: int | None = _flag(
+        None,
+        "trials at a time (default: as many as fit, also when nodes come and go; on a cluster that "
+        "grows on demand, this says how far it may grow)",
+        positive_int,
+    )
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict:
@@ -58,29 +124,9 @@ class Settings:
 
 # A session may change these; the others define the search and stay.
 MAY_CHANGE = frozenset(
-    {
-        "num_samples",
-        "storage_path",
-        "name",
-        "address",
-        "cpus_per_trial",
-        "gpus_per_trial",
-        "max_concurrent",
-        "time_budget_s",
-        "final_seeds",
-        "max_failures",
-        "trial_timeout_s",
-        "data_dir",
-        "resume",
-    }
+    "num_samples storage_path name address cpus_per_trial gpus_per_trial max_concurrent "
+    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume".split()
 )
-
-# With these a default command ends within 15 minutes on two CPU cores: the search gets eight
-# minutes, because on slow cores the winners' retraining takes six.
-QUICK = {"max_epochs": 9, "grace_epochs": 1, "train_size": 5000, "time_budget_s": 480.0}
-FULL = {"max_epochs": 81, "grace_epochs": 3}
-BUDGETS: Mapping[str, Mapping[str, Any]] = {"quick": QUICK, "full": FULL}
-QUICK_VALIDATION_IMAGES = 2000  # measured after each epoch; the winners are measured on all
 
 
 def resolve(
@@ -116,8 +162,8 @@ def refuse_changes(given: dict, recorded: dict) -> None:
         before = recorded.get(key, getattr(Settings, key, None))  # an older version lacks some
         if key not in MAY_CHANGE and value != before:
             raise UsageError(
-                f"{_flag(key)} {_as_typed(value)} differs from the search that is resumed, which "
-                f"has {_as_typed(before)}: leave the flag out, or start another search under "
+                f"{_as_flag(key)} {_as_typed(value)} differs from the search that is resumed, "
+                f"which has {_as_typed(before)}: leave the flag out, or start another search under "
                 "another --name"
             )
 
@@ -134,7 +180,7 @@ def _checked(settings: Settings, given: dict) -> Settings:
         settings = replace(settings, grace_epochs=settings.max_epochs)
     for name, value in settings.options.items():
         if isinstance(value, tuple) and len(set(value)) < len(value):
-            raise UsageError(f"{_flag(name)} {_as_typed(list(value))} names one twice")
+            raise UsageError(f"{_as_flag(name)} {_as_typed(list(value))} names one twice")
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: say which set is to be split")
     cores = os.cpu_count()
@@ -148,7 +194,7 @@ def _checked(settings: Settings, given: dict) -> Settings:
     return settings
 
 
-def _flag(name: str) -> str:
+def _as_flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
