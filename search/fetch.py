@@ -8,12 +8,12 @@ from pathlib import Path
 from search.record.ledger import LedgerError
 from search.store.files import FolderError
 from search.store.storage import fetch_run
-from search.task.settings import OneLineParser
+from search.task.flags import OneLineParser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Fetch a run; return the exit status: 0, or 2 where it cannot be had."""
-    parser = OneLineParser(prog="python -m search.fetch", description=__doc__)
+    parser = OneLineParser("fetch", __doc__)
     parser.add_argument("run", help="s3://bucket/prefix/NAME, as --storage-path and --name gave it")
     parser.add_argument("folder", type=Path, help="where the run folder NAME is made")
     given = parser.parse_args(argv)

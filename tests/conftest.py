@@ -27,7 +27,7 @@ def cluster():
     """A Ray of this machine with two CPUs, for the whole session of tests."""
     import ray
 
-    from search.cluster.nodes import start_ray
+    from search.cluster.connection import start_ray
 
     start_ray(None, num_cpus=2)
     yield

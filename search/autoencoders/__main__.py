@@ -2,7 +2,7 @@
 
 import sys
 
-from search.autoencoders.task import COMMAND
+from search.autoencoders.command import COMMAND
 from search.session.command import main
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""How fast this project is beside stock Ray Tune and the tutorials."""
+"""How fast this project is, compared with stock Ray Tune and the tutorials."""

@@ -1,10 +1,9 @@
 """What a large search costs its driver, without Ray and without training.
 
-A search of `search.autoencoders` with its full budget is played to the logbook, the suggestions and
-ASHA that a driver has, one epoch of each running trial after another, with made-up values that fall
-as those of trainings do. What is counted is this process's own time, so that a busy machine tells
-in the seconds that pass and little in those that are counted; Ray's share is in
-search/benchmark/overhead.py.
+The logbook, the suggestions and ASHA of a driver get the events of a search of autoencoders with
+the full budget: one epoch of each running trial after another, with made-up values that fall as
+those of a training do. The CPU time of this process is counted beside the time that passes, because
+a busy machine changes it little. Ray's share is measured in search/benchmark/overhead.py.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ import numpy as np
 from ray.tune.schedulers import TrialScheduler
 
 from search.autoencoders.task import METRICS, AutoencoderTask
-from search.benchmark.figures import table
 from search.session.tables import TableWriter
+from search.simulate.table import columns
 from search.store.folder import RunFolder
 from search.task.settings import FULL
 from search.tune.logbook import Logbook
@@ -36,15 +35,15 @@ PARTS = 10
 
 @dataclass
 class Clock:
-    """Seconds of work of one kind, and how often it was done."""
+    """Seconds that one kind of work took, and how often it was done."""
 
     cpu: float = 0.0
     wall: float = 0.0
     calls: int = 0
 
-    def time(self, call: Callable, *given):
+    def time(self, call: Callable, *arguments):
         cpu, wall = time.process_time(), time.perf_counter()
-        result = call(*given)
+        result = call(*arguments)
         self.cpu += time.process_time() - cpu
         self.wall += time.perf_counter() - wall
         self.calls += 1
@@ -63,25 +62,27 @@ class Player:
         self._scheduler = LedgerScheduler(logbook, FULL["grace_epochs"])
         self._rng = np.random.default_rng(0)
         self._running: deque = deque()
-        self.beginnings, self.epochs = Clock(), Clock()
+        self.starts, self.epochs = Clock(), Clock()
 
     def play(self, trials: int) -> None:
-        """Go on until so many trials have begun."""
+        """Continue until so many trials have begun."""
         while len(self._logbook.state.trials) < trials:
             if len(self._running) < self._concurrent:
-                self._running.append(self.beginnings.time(self._begin))
+                self._running.append(self.starts.time(self._start))
             else:
                 self._turn()
 
     def finish(self) -> None:
-        """Play what is running to its end."""
+        """Play the running trials to their end."""
         while self._running:
             self._turn()
 
-    def _begin(self) -> SimpleNamespace:
+    def _start(self) -> SimpleNamespace:
         trial = self._logbook.new_trial()
-        stand_in = SimpleNamespace(config={"number": trial.number}, trial_id=trial.id, epoch=0)
-        stand_in.level = float(10 ** self._rng.uniform(-3, -1))
+        level = float(10 ** self._rng.uniform(-3, -1))
+        stand_in = SimpleNamespace(
+            config={"number": trial.number}, trial_id=trial.id, epoch=0, level=level
+        )
         self._scheduler.on_trial_add(None, stand_in)
         return stand_in
 
@@ -96,19 +97,19 @@ class Player:
 
 
 def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
-    """Costs of so many trials, in parts of the search, and of opening its folder again."""
+    """What so many trials cost in each part of a search, and what opening its folder again does."""
     task = AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
     logbook = Logbook.start(folder, task)
     before, run = _memory(), logbook.folder
     player, parts = Player(logbook, concurrent), {}
     for part in range(PARTS):
-        player.beginnings, player.epochs = Clock(), Clock()
+        player.starts, player.epochs = Clock(), Clock()
         first, last = trials * part // PARTS, trials * (part + 1) // PARTS
         player.play(last)
         if last == trials:
             player.finish()
         parts[f"{first}-{last}"] = {
-            "beginning": player.beginnings.each(),
+            "beginning": player.starts.each(),
             "epoch": player.epochs.each(),
         }
     epochs = sum(trial.epochs for trial in logbook.state.trials)
@@ -125,7 +126,7 @@ def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
 
 
 def _open_again(run: RunFolder, task: AutoencoderTask) -> dict:
-    """What a resume takes before its first trial, and what a write of the tables does."""
+    """What a resume costs before its first trial, and what one writing of the tables costs."""
     opening, writing = Clock(), Clock()
     logbook = opening.time(Logbook, run, task)
     opening.time(LedgerScheduler, logbook, FULL["grace_epochs"])
@@ -138,7 +139,7 @@ def _open_again(run: RunFolder, task: AutoencoderTask) -> dict:
 
 
 def _memory() -> int:
-    """Bytes of this process in memory now (Linux)."""
+    """Bytes that this process has in memory now (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -156,7 +157,7 @@ def as_text(found: dict) -> list[str]:
     return [
         f"the driver of {found['trials']:,} trials, {found['epochs']:,} epochs, "
         f"{found['concurrent']} at a time, without Ray:",
-        *table(head, rows),
+        *columns(head, rows),
         f"memory {found['memory_bytes_per_trial']:,.0f} bytes a trial; ledger "
         f"{found['ledger_bytes']:,} bytes, study {found['study_bytes']:,}, tables "
         f"{found['tables_bytes']:,} ({found['tables_cpu_s']:.1f} s of CPU a write); to open it "

@@ -1,35 +1,52 @@
-"""How well a search searches: epochs to the same error as random search that stops nothing.
+"""How well a search searches: epochs until it is as good as random search that stops nothing.
 
-On recorded curves, by search/simulate.py: for each seed, a random search that stops nothing early
-spends the whole budget; then ours is given the same budget, and asked after how many epochs what
-it would choose was at least as good. Error is the geometric mean over code sizes of what the
-chosen configurations reach at full budget, as the simulator's regret has it. Where ours does not
-get there, the whole budget counts.
+Measured on recorded curves, by search/simulate/replay.py. For each seed, a random search that stops
+nothing early spends the whole budget. Ours gets the same budget, and the figure is the number of
+epochs after which what it would choose is at least as good: its regret (search/simulate/regret.py)
+is as low. If ours does not get there, the whole budget counts.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+import argparse
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from search.benchmark.figures import Spread, said, table
-from search.simulate.command import SEARCHERS, estimate, fast_folder, log_regret, quiet, simulate
-from search.simulate.curves import Curves
+from search.benchmark.figures import Spread, spread_text
+from search.simulate.curves import Curves, add_curves_flag, load_curves
+from search.simulate.regret import estimate, log_regret
+from search.simulate.replay import replay
+from search.simulate.table import columns
+from search.task.kinds import at_least
 
-SEARCHED = ("ours", "random-unpruned")
 BUDGET_EPOCHS = 250
 GRACE_EPOCHS = 1
+LEAST_SEEDS, SEEDS = 10, 20
+NEEDS_RAY = False
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    add_curves_flag(parser)
+    parser.add_argument(
+        "--seeds",
+        type=at_least(LEAST_SEEDS),
+        default=SEEDS,
+        help=f"searches on recorded curves (default {SEEDS}, least {LEAST_SEEDS})",
+    )
+
+
+def prepare(given: argparse.Namespace) -> Callable[[], dict]:
+    """The measurement that was asked for. Raises UsageError."""
+    curves = load_curves(given.curves)
+    return lambda: measure(curves, given.seeds)
 
 
 def measure(curves: Curves, seeds: int, budget_epochs: int = BUDGET_EPOCHS) -> dict:
-    """Everything that is printed of this part, JSON-ready."""
-    with quiet():
-        found = [epochs_to_target(curves, seed, budget_epochs) for seed in range(seeds)]
-    ours, random = ([float(each[place]) for each in found] for place in (0, 1))
-    logs = np.log(np.array(random) / np.array(ours))
+    """The figures of this part, JSON-ready."""
+    found = [epochs_to_target(curves, seed, budget_epochs) for seed in range(seeds)]
+    ours, random = ([float(each[index]) for each in found] for index in (0, 1))
+    interval = estimate(np.log(np.array(random) / np.array(ours)))
     return {
         "seeds": seeds,
         "budget_epochs": budget_epochs,
@@ -37,41 +54,34 @@ def measure(curves: Curves, seeds: int, budget_epochs: int = BUDGET_EPOCHS) -> d
         "ours_epochs": Spread.of(ours).as_json(),
         "random_epochs": Spread.of(random).as_json(),
         "random / ours": Spread.of_ratios(random, ours).as_json(),
-        "random / ours, 95 % interval": [
-            1 + getattr(estimate(logs), end) / 100 for end in ("low", "high")
-        ],
+        "random / ours, 95 % interval": [1 + interval.low / 100, 1 + interval.high / 100],
         "not_reached": sum(not each[2] for each in found),
     }
 
 
 def epochs_to_target(curves: Curves, seed: int, budget_epochs: int) -> tuple[int, int, bool]:
-    """Epochs until ours, and until random search itself, first chose as well as random search did
-    with the whole budget; and whether ours got there."""
-    random = list(_regrets(curves, "random-unpruned", seed, budget_epochs))
+    """The epochs until ours, and until random search itself, first chose as well as random search
+    does with the whole budget; and whether ours got there."""
+
+    def regrets(policy: str) -> Iterator[float]:
+        return map(log_regret, replay(curves, policy, seed, budget_epochs, 1, GRACE_EPOCHS))
+
+    random = list(regrets("random-unpruned"))
     target = random[-1]
     first = next(n for n, regret in enumerate(random, 1) if regret <= target)
-    regrets = _regrets(curves, "ours", seed, budget_epochs)
-    reached = next((n for n, regret in enumerate(regrets, 1) if regret <= target), None)
+    reached = next((n for n, regret in enumerate(regrets("ours"), 1) if regret <= target), None)
     return reached or budget_epochs, first, reached is not None
-
-
-def _regrets(curves: Curves, searcher: str, seed: int, budget_epochs: int) -> Iterator[float]:
-    """The log regret of a search after each of its epochs."""
-    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=fast_folder()) as folder:
-        pair = SEARCHERS[searcher](curves, seed, GRACE_EPOCHS, Path(folder) / "run")
-        for replays in simulate(curves, pair, budget_epochs, workers=1):
-            yield log_regret(replays)
 
 
 def as_text(found: dict) -> list[str]:
     low, high = found["random / ours, 95 % interval"]
     rows = [
-        ["ours", said(found["ours_epochs"])],
-        ["random search, nothing stopped", said(found["random_epochs"])],
-        ["random / ours", said(found["random / ours"])],
+        ["ours", spread_text(found["ours_epochs"])],
+        ["random search, nothing stopped", spread_text(found["random_epochs"])],
+        ["random / ours", spread_text(found["random / ours"])],
     ]
     return [
-        *table(
+        *columns(
             ["epochs to the same error", f"median of {found['seeds']} seeds [least, most]"], rows
         ),
         f"bootstrap 95 % interval of the median ratio: {low:.2f} to {high:.2f}; ours did not get "

@@ -1,15 +1,16 @@
-"""How fast a network trains: images a second in a trial's own loop, in a tutorial's, and as a share
-of what the machine's matrix products reach.
+"""How fast a network trains: images a second in a trial's own loop and in a tutorial's, and the
+share of the speed of a matrix product that ours reaches.
 
-Ours is an epoch of `models.training` as trials run it; the tutorial's an epoch of the same network
-and batch as search/benchmark/tutorials.py has it. Both with one thread, as a trial has one core.
-The peak is a large square matrix product in the precision that ours computes in, with one thread
-too, measured between the repetitions; operations of the network are counted by
-`torch.utils.flop_counter`, forward and backward.
+Ours is an epoch of `models.training`, as trials run it. The tutorial's is an epoch of the same
+network and batch size by search/benchmark/tutorials.py. Both have one thread, as a trial has one
+core. The peak is the speed of a large square matrix product in the precision that ours computes in,
+also with one thread, measured between the repetitions. `torch.utils.flop_counter` counts the
+network's operations, forward and backward.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,30 +21,46 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.data import ImageData
-from models.data.prepared import PreparedData, prepare
+from models.data.prepared import PreparedData
+from models.data.prepared import prepare as prepare_data
 from models.networks.autoencoder import AutoencoderConfig
 from models.training.loop import TrainingConfig, TrainingRun, has_fast_bf16
 from models.training.reconstruction import autoencoder_run
-from search.benchmark.figures import Spread, said, table
+from search.benchmark import inputs
+from search.benchmark.figures import Spread, spread_text
 from search.benchmark.tutorials import tutorial
+from search.simulate.table import columns
 
 AIM = 3.0  # times a tutorial's images a second, on a CPU
 PEAK_SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is timed
 PEAK_SECONDS = 0.3
 OPERATIONS_NAMED = 6
-ZOO = {
+IMAGES = 1000
+BATCH_SIZE = {"cpu": 50, "cuda": 128}  # as the two budgets of search.autoencoders have it
+NEEDS_RAY = False
+NETWORKS = {
     "small": AutoencoderConfig(depth=2, width=16, latent_size=32),
     "default": AutoencoderConfig(),
     "deep": AutoencoderConfig(depth=13, width=16, latent_size=1024, activation="relu"),
 }
 
 
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """This part has no flag of its own."""
+
+
+def prepare(given: argparse.Namespace) -> Callable[[], dict]:
+    """The measurement that was asked for. Raises DataError."""
+    data, device = inputs.images(given, IMAGES), inputs.device()
+    return lambda: measure(data, device, BATCH_SIZE[device], given.repetitions)
+
+
 def measure(
     data: ImageData, device: str, batch_size: int, repetitions: int = 3, threads: int = 1
 ) -> dict:
-    """Everything that is printed of this part, JSON-ready."""
-    prepared = prepare(data, device)
-    with _threads(threads):
+    """The figures of this part, JSON-ready."""
+    prepared = prepare_data(data, device)
+    with inputs.threads(threads):
         return {
             "device": device,
             "precision": str(precision(prepared.device)).removeprefix("torch."),
@@ -54,7 +71,7 @@ def measure(
             "float32_peak_flops": matrix_product_flops(prepared.device, torch.float32),
             "networks": {
                 name: measure_network(config, data, prepared, batch_size, repetitions)
-                for name, config in ZOO.items()
+                for name, config in NETWORKS.items()
             },
         }
 
@@ -72,7 +89,7 @@ def measure_network(
     rival = tutorial(config, training, data, device.type)
     images = len(data.train)
     epochs = run.epochs()
-    next(epochs)  # both once before: memory is laid out, kernels are chosen
+    next(epochs)  # one epoch of each first: memory is laid out and kernels are chosen in it
     rival.train_epoch()
     ours, theirs, peaks = [], [], []
     for _ in range(repetitions):
@@ -94,7 +111,7 @@ def measure_network(
 
 
 def matrix_product_flops(device: torch.device, kind: torch.dtype) -> float:
-    """Operations a second of a large matrix product, two to a multiplication and addition."""
+    """Operations a second of a large matrix product; a multiplication and an addition are two."""
     side = PEAK_SIDE[device.type]
     a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
     seconds = spent = _seconds(lambda: a @ b, device)
@@ -106,7 +123,7 @@ def matrix_product_flops(device: torch.device, kind: torch.dtype) -> float:
 
 
 def precision(device: torch.device) -> torch.dtype:
-    """What ours computes in there."""
+    """The precision that ours computes in on the device."""
     return torch.bfloat16 if has_fast_bf16(device) else torch.float32
 
 
@@ -123,8 +140,8 @@ def flops_per_image(run: TrainingRun, prepared: PreparedData) -> float:
 
 
 def time_by_operation(run: TrainingRun) -> dict[str, float]:
-    """Shares of an epoch's time of the operations that take most of it themselves, and "python":
-    what is spent outside PyTorch's operations."""
+    """The shares of an epoch's time of the operations that take most themselves, and "python": the
+    time outside PyTorch's operations."""
     cuda = run.data.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     with _silent_profiler(), profile(activities=activities) as recorded:
@@ -141,7 +158,7 @@ def time_by_operation(run: TrainingRun) -> dict[str, float]:
 
 
 def _compiled(config: AutoencoderConfig, training: TrainingConfig, data: PreparedData) -> dict:
-    """Images a second where torch.compile records the step as CUDA graphs."""
+    """Images a second if torch.compile records the step as CUDA graphs."""
     run = autoencoder_run(config, training, data)
     run.network = torch.compile(run.network, mode="reduce-overhead")
     epochs = run.epochs()
@@ -160,7 +177,7 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
 
 @contextmanager
 def _silent_profiler() -> Iterator[None]:
-    """It writes past Python to standard error, of a GPU that is not there, too."""
+    """Without what the profiler writes to standard error past Python, even of a missing GPU."""
     before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -171,23 +188,13 @@ def _silent_profiler() -> Iterator[None]:
         os.close(nowhere)
 
 
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def as_text(found: dict) -> list[str]:
     rows = [
         [
             name,
-            said(each["ours_images_per_s"]),
-            said(each["tutorial_images_per_s"]),
-            said(each["ours / tutorial"]),
+            spread_text(each["ours_images_per_s"]),
+            spread_text(each["tutorial_images_per_s"]),
+            spread_text(each["ours / tutorial"]),
             f"{100 * each['share_of_peak']['median']:.0f} %",
             ", ".join(
                 f"{key} {share:.0%}" for key, share in list(each["time_goes_to"].items())[:3]
@@ -198,7 +205,7 @@ def as_text(found: dict) -> list[str]:
     head = ["images a second", "ours", "tutorial", "ours / tutorial", "of peak", "time goes to"]
     peak = max(each["peak_flops"]["median"] for each in found["networks"].values())
     return [
-        *table(head, rows),
+        *columns(head, rows),
         f"{found['images']} images in batches of {found['batch_size']}, {found['precision']}, "
         f"{found['threads']} thread on {found['device']}; peak: {peak / 1e9:.0f} GFLOP/s in a "
         f"matrix product, {found['float32_peak_flops'] / 1e9:.0f} in float32; aim on a CPU: "

@@ -1,9 +1,9 @@
-"""How the tutorials train: what the benchmark sets this project against.
+"""How the tutorials train: what the benchmark compares this project with.
 
-The network and the numbers are ours; the way of working is theirs. A torchvision-style data set
-turns one image at a time into a PIL image and by `ToTensor` into floats, a `DataLoader` makes
-batches of them, and all is float32 in PyTorch's default memory layout (as in
-ray/tune/examples/mnist_pytorch.py and optuna-examples/pytorch/pytorch_simple.py).
+The network and the numbers are ours, the loop is theirs (ray/tune/examples/mnist_pytorch.py and
+optuna-examples/pytorch/pytorch_simple.py). A data set in torchvision's style turns one image at a
+time into a PIL image and, with `ToTensor`, into floats; a `DataLoader` makes batches of them;
+everything is float32 in PyTorch's default memory layout.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ImageSet(Dataset):
 
 @dataclass
 class Tutorial:
-    """One network, trained as a tutorial does; `train_epoch` and `validation_mse` are its loop."""
+    """One network with a tutorial's loop: `train_epoch`, then `validation_mse`."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -60,7 +60,7 @@ class Tutorial:
             self.optimizer.step()
 
     def _loss(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """The same objective as ours, for the same parameters must mean the same."""
+        """The same objective as ours, because the same parameters must mean the same."""
         training = self.training
         images = augment(images, Affine.of_strength(training.affine), training.elastic, generator)
         noised = corrupt(images, training.noise, training.noise_level, generator)

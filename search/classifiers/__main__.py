@@ -2,7 +2,7 @@
 
 import sys
 
-from search.classifiers.task import COMMAND
+from search.classifiers.command import COMMAND
 from search.session.command import main
 
 if __name__ == "__main__":

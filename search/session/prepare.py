@@ -10,7 +10,7 @@ import ray
 import torch
 
 from models.data import DataError, ImageData, load
-from search.cluster.nodes import start_ray
+from search.cluster.connection import start_ray
 from search.record.schema import LEDGER
 from search.session.command import Command
 from search.store.files import FolderError

@@ -11,7 +11,7 @@ import ray
 import torch
 
 from models.data import ImageData
-from search.cluster.nodes import finish, where_seen
+from search.cluster.jobs import finish, on_node_that_sees
 from search.record.state import TrialRecord
 from search.store.checkpoints import CheckpointStore
 from search.store.files import Files
@@ -40,7 +40,7 @@ def retrain(
         print(
             f"retraining the chosen configurations with new seeds: {len(to_do)} to do", flush=True
         )
-    train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(where_seen)
+    train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(on_node_that_sees)
     secret = logbook.folder.begin_session()
     threads = max(1, int(limits.cpus_per_trial))
     jobs = {}

@@ -15,7 +15,9 @@ import optuna
 import ray
 
 from models.data import DataError
-from search.cluster.nodes import check_room, check_storage, session_limits, start_ray
+from search.cluster.capacity import check_room, session_limits
+from search.cluster.connection import start_ray
+from search.cluster.storage_check import check_storage
 from search.record import schema
 from search.record.ledger import LedgerError
 from search.session.command import Command

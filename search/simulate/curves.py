@@ -1,15 +1,14 @@
-"""Recorded learning curves: made from a run folder, kept in one small file, looked up.
+"""Recorded learning curves, read from a file and looked up.
 
-What search/simulate.py replays. A file of curves is a gzipped CSV with a row per trial and epoch:
-number, every hyperparameter, epoch, validation_mse (six significant digits).
+A file of curves is a gzipped CSV with a row per trial and epoch: number, every hyperparameter,
+epoch, validation_mse (six significant digits). `recording.record` makes it from a run folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import gzip
-import io
-import json
 import zlib
 from collections.abc import Collection, Set
 from dataclasses import dataclass, replace
@@ -18,23 +17,29 @@ from pathlib import Path
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from search.autoencoders.task import AutoencoderTask
-from search.record.schema import COMPLETE, DIVERGED, PRUNED, SAMPLED
-from search.store.files import FolderError, write_atomically
-from search.store.folder import RunFolder
+from search.autoencoders.space import autoencoder_space
 from search.task.settings import UsageError
 from search.task.space import Space
 
 METRIC, GROUP = "validation_mse", "latent_size"
-RECORDED_BUDGET = "quick"  # whose space the recorded configurations are drawn from
+PROJECT_CURVES = Path(__file__).parent / "curves.csv.gz"
+
+
+def add_curves_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--curves",
+        type=Path,
+        default=PROJECT_CURVES,
+        help="a file of recorded curves (default: the curves of this project)",
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Recorded configurations and their metric per epoch; nan from where training diverged."""
+    """Recorded configurations and their metric per epoch, nan once training has diverged."""
 
     space: Space
-    parameters: tuple[dict, ...]  # of each configuration, its code size among them
+    parameters: tuple[dict, ...]  # of each configuration, with its code size
     values: np.ndarray  # (configurations, epochs)
     points: np.ndarray  # (configurations, coordinates): see `coordinates`
     groups: np.ndarray  # (configurations,): code sizes
@@ -44,8 +49,8 @@ class Curves:
         return self.values.shape[1]
 
     def nearest(self, parameters: dict, used: Set[int] = frozenset()) -> int:
-        """The row of the recorded configuration of the same code size nearest to these, among
-        those not in `used` while there are any."""
+        """The row of the nearest recorded configuration of the same code size: one that is not in
+        `used`, or any if all are."""
         rows = np.flatnonzero(self.groups == parameters[GROUP])
         rows = rows[fresh] if (fresh := ~np.isin(rows, list(used))).any() else rows
         offsets = self.points[rows] - coordinates(self.space, parameters)
@@ -57,11 +62,16 @@ class Curves:
         return np.where(np.isnan(self.values[:, -1]), np.inf, best)
 
 
-def load_curves(path: Path) -> Curves:
-    """Read what `record` wrote. Raises UsageError if it is not that.
+def searched_space(latent_sizes: tuple[int, ...]) -> Space:
+    """The space that configurations are recorded in: that of the quick budget."""
+    return autoencoder_space(latent_sizes, full=False, for_probes=False)
 
-    A file from before a parameter was added to the search is replayed in the space that it was
-    recorded in, without that parameter."""
+
+def load_curves(path: Path) -> Curves:
+    """Read what `record` wrote. Raises UsageError if the file is nothing of that kind.
+
+    A file that is older than a parameter of the search is replayed without that parameter, in the
+    space it was recorded in."""
     try:
         with gzip.open(path, "rt", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -92,8 +102,9 @@ def load_curves(path: Path) -> Curves:
 
 
 def _recorded_space(sizes: tuple[int, ...], columns: Collection[str]) -> Space:
-    """The search's space without what `columns` lack. Raises LookupError if nothing is left."""
-    space = AutoencoderTask(sizes, 1, RECORDED_BUDGET).space()
+    """`searched_space` without the parameters that `columns` lack. Raises LookupError if none is
+    left."""
+    space = searched_space(sizes)
     recorded = {name: d for name, d in space.distributions.items() if name in columns}
     if not recorded:
         raise LookupError("no column of a hyperparameter")
@@ -129,73 +140,14 @@ def coordinates(space: Space, parameters: dict) -> np.ndarray:
     return np.array(parts, dtype=float)
 
 
-def record(run: Path, out: Path) -> int:
-    """Write the curves of a run folder's sampled trials to `out`; return how many there are.
-
-    Raises FolderError unless the run is a random search of autoencoders, over the space that
-    curves are replayed in, which stopped no trial early."""
-    folder = RunFolder(run)
-    try:
-        about = json.loads(folder.run_json.read_text())
-        trials = _rows(folder.trials_csv)
-        epochs = _rows(folder.epochs_csv)
-    except (OSError, ValueError) as error:
-        raise FolderError(f"{run} is not the folder of a search: {error}") from error
-    _refuse_unfit(run, about, trials)
-    space = AutoencoderTask(tuple(about["latent_sizes"]), 1, RECORDED_BUDGET).space()
-    names = tuple(space.all_distributions())
-    kept = {row["number"]: row for row in trials if _is_curve(row)}
-    lines = [
-        {
-            "number": row["number"],
-            **{name: _short(kept[row["number"]][name]) for name in names},
-            "epoch": row["epoch"],
-            METRIC: _short(row[METRIC]),
-        }
-        for row in epochs
-        if row["number"] in kept
-    ]
-    if not lines:
-        raise FolderError(f"{run} holds no finished trial that was sampled")
-    _write_csv_gz(out, lines)
-    return len(kept)
-
-
-def _refuse_unfit(run: Path, about: dict, trials: list[dict]) -> None:
-    sizes = tuple(about.get("latent_sizes") or ())
-    space = AutoencoderTask(sizes, 1, RECORDED_BUDGET).space() if sizes else None
-    if space is None or about.get("space") != space.as_json():
-        raise FolderError(f"{run} did not search autoencoders over the {RECORDED_BUDGET} space")
-    if about["settings"].get("sampler") != "random":
-        raise FolderError(f"{run} was not made with --sampler random")
-    if any(row["state"] == PRUNED for row in trials):
-        raise FolderError(
-            f"{run} stopped trials early: make it with --grace-epochs as large as --max-epochs"
-        )
-
-
-def _is_curve(row: dict) -> bool:
-    return row["preset"] == SAMPLED and row["state"] in (COMPLETE, DIVERGED)
-
-
-def _rows(path: Path) -> list[dict]:
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _short(text: str) -> str:
-    """A number with 6 significant digits; other text, and whole numbers, as they are."""
-    try:
-        return text if text.lstrip("-").isdigit() else f"{float(text):.6g}"
-    except ValueError:
-        return text
-
-
-def _write_csv_gz(path: Path, rows: list[dict]) -> None:
-    """The same rows give the same bytes: no time and no name in the header."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    packed = gzip.compress(text.getvalue().encode(), mtime=0)
-    write_atomically(path, lambda file: file.write(packed))
+def neighbour_agreement(curves: Curves) -> float:
+    """How far a replay can be trusted: the mean over code sizes of the rank correlation (Spearman)
+    between what a recorded configuration reaches and what its nearest other one reaches."""
+    finals, found = curves.finals(), []
+    for group in curves.space.groups:
+        rows = np.flatnonzero(curves.groups == group)
+        offsets = curves.points[rows, None] - curves.points[None, rows]
+        distances = np.square(offsets).sum(-1) + np.diag(np.full(len(rows), np.inf))
+        pair = np.stack([finals[rows], finals[rows][distances.argmin(1)]])
+        found.append(np.corrcoef(pair.argsort(1).argsort(1))[0, 1])
+    return float(np.mean(found))

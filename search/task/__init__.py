@@ -1,1 +1,1 @@
-"""What a kind of search must say of itself."""
+"""What a kind of search must define: its task, its space, its settings and flags."""

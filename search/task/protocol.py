@@ -1,4 +1,4 @@
-"""What a kind of search must say of itself; everything else is the same for all of them."""
+"""What a kind of search must define; everything else is the same for all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from search.task.space import Preset, Space
 
 
 class Run(Protocol):
-    """One training run, as `models.training.TrainingRun`."""
+    """One training run, for example a `models.training.loop.TrainingRun`."""
 
     def epochs(self) -> Iterator[dict]: ...
     def state_dict(self) -> dict: ...
@@ -31,38 +31,38 @@ class Retrained:
 
     parameters: dict
     weights: dict  # of the search's own trial
-    details: list[dict[str, np.ndarray]]  # what `Task.test` kept of each seed
-    place: Path  # its folder under best/
+    details: list[dict[str, np.ndarray]]  # the arrays that `Task.test` gave for each seed
+    folder: Path  # the winner's folder under best/
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a conclusion may look at beside its own search."""
+class Sources:
+    """Where a conclusion finds what is not in its own run folder."""
 
     runs: Path  # the folder of run folders
     data_dir: str
     fetch: Callable[[str], None] = lambda pattern: None
-    """Has files at hand in `runs` that are of a pattern, where runs are kept in a bucket."""
+    """Copies the files that match a pattern to `runs`, if the runs are kept in a bucket."""
 
 
 class Task(Protocol):
-    """A kind of search. Travels to the workers, so it must be small and pickle."""
+    """A kind of search. It is pickled and sent to the workers, so it must be small."""
 
-    metrics: tuple[str, ...]  # the record's keys, beside "epoch"; "train_loss" is among them
-    metric: str  # the one that is searched
+    metrics: tuple[str, ...]  # keys of an epoch's record besides "epoch"; one is "train_loss"
+    metric: str  # the one that the search improves
     mode: str  # "min" or "max"
     max_epochs: int
-    checkpoints: bool  # False for trials too short to be worth one
-    seconds_per_trial: float | None  # after which a trial is stopped where it is
+    checkpoints: bool  # False if trials are too short for checkpoints to pay
+    seconds_per_trial: float | None  # a trial that takes longer is stopped
     kept: tuple[str, ...]  # metrics of the training that final.json repeats
-    retrained_presets: tuple[str, ...]  # presets that get new seeds as the winners do
+    retrained_presets: tuple[str, ...]  # presets that are retrained with new seeds, as winners are
 
     def space(self) -> Space: ...
 
     def presets(self) -> tuple[Preset, ...]: ...
 
     def prepare(self, data: ImageData, device: str) -> Any:
-        """Data as `start` takes it; called once per worker process."""
+        """The data as `start` takes it; called once per worker process."""
 
     def start(self, parameters: dict, seed: int, prepared: Any) -> Run: ...
 
@@ -72,30 +72,31 @@ class Task(Protocol):
     def test(
         self, weights: dict, parameters: dict, data: ImageData, device: str
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Metrics of trained weights on all of the validation and the test split, and arrays
-        to keep for `conclude`, if any."""
+        """Metrics of trained weights on the whole validation split and the whole test split, and
+        the arrays that `conclude` needs, if any."""
 
     def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
-        """Arrays for pictures of a winner, without the test split; may be none."""
+        """Arrays for pictures of a winner, made without the test split; may be empty."""
 
     def floors(self, data: ImageData) -> dict:
-        """What methods without training reach on the same splits, for final.json."""
+        """What simple methods reach on the same splits, for final.json."""
 
     def conclude(
-        self, winners: list[Retrained], data: ImageData, around: Surroundings
+        self, winners: list[Retrained], data: ImageData, sources: Sources
     ) -> tuple[list[dict], dict]:
-        """What final.json says of each winner beside its metrics, and of the whole."""
+        """What final.json says of each winner besides its metrics, and of the whole search."""
 
 
 def uses_gpu(task: Task, parameters: dict) -> bool:
-    """Whether a trial of those parameters should hold a GPU where there are any; a task whose
-    trials differ in that has a method of this name."""
+    """Whether a trial of those parameters should hold a GPU if the cluster has one. A task whose
+    trials differ in this has a method of this name."""
     chosen = getattr(task, "uses_gpu", None)
     return True if chosen is None else chosen(parameters)
 
 
 def arrays_from_data(data: ImageData) -> dict:
-    """`data` with NumPy arrays for tensors: what Ray's object store shares without copies."""
+    """`data` with NumPy arrays instead of tensors: Ray's object store shares them without a
+    copy."""
     fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
     arrays = {
         name: value.numpy() if isinstance(value, torch.Tensor) else value
@@ -108,7 +109,7 @@ def data_from_arrays(arrays: dict) -> ImageData:
     """The inverse of `arrays_from_data`; the tensors share the arrays' memory."""
     kind = arrays["kind"]
     with warnings.catch_warnings():
-        # The store's memory is read-only, and nothing here writes to a data set.
+        # The store's memory is read-only, and no code here writes to a data set.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return kind(
             **{

@@ -1,7 +1,7 @@
-"""What is searched: Optuna distributions, and one group parameter that each trial is given.
+"""What is searched: Optuna distributions, and one parameter that splits the trials into groups.
 
-Trials of different groups (code sizes) are not rivals: a code of 32 units never reconstructs as
-well as one of 1,024, and a search that compared them would stop studying the small ones.
+Trials of different groups (code sizes) do not compete: a code of 32 units never reconstructs as
+well as a code of 1,024, and a search that compared them would neglect the small codes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optuna.distributions import (
 
 @dataclass(frozen=True)
 class Preset:
-    """A named setting that runs to the end beside the sampled ones."""
+    """A named configuration, which is trained to the end and never stopped for its rank."""
 
     name: str
     parameters: dict
@@ -26,12 +26,13 @@ class Preset:
 
 @dataclass(frozen=True)
 class Space:
-    """`distributions` are sampled; `group` is the parameter that splits the search into
-    `groups`, which take turns; `constants` complete every sampled trial.
+    """`distributions` are sampled; `group` is the parameter whose values, `groups`, take turns;
+    `constants` are added to every sampled trial.
 
-    Where groups are not all alike (probes of different kinds), `families` has a space for each
-    kind, of the groups that share it and learn from one another. A name that several families
-    have means the same in each. `meaning` says what a group's name stands for, as parameters."""
+    If groups differ in what is sampled (probes of different kinds), `families` holds a space for
+    each set of groups that share their distributions and learn from one another. A parameter that
+    several families have means the same in each. `meaning` gives the parameters that a group's
+    name stands for."""
 
     distributions: dict[str, BaseDistribution]
     group: str
@@ -47,24 +48,24 @@ class Space:
         return cls(distributions, families[0].group, groups, {}, families, meaning)
 
     def of(self, group: object) -> Space:
-        """What is sampled for a group: its family, or all."""
+        """The family of a group; the whole space if there are no families."""
         return next((family for family in self.families if group in family.groups), self)
 
     def all_distributions(self) -> dict[str, BaseDistribution]:
         return {self.group: CategoricalDistribution(self.groups), **self.distributions}
 
     def distributions_of(self, group: object) -> dict[str, BaseDistribution]:
-        """Those of a trial of that group, the group's own among them."""
+        """The distributions of a trial of that group, with the group parameter's own."""
         choice = CategoricalDistribution(self.groups)
         return {self.group: choice, **self.of(group).distributions}
 
     def as_json(self) -> dict:
         """The space as JSON-ready values, equal for equal spaces."""
         named = {name: distribution_to_json(d) for name, d in self.all_distributions().items()}
-        told = {"group": self.group, "distributions": named, "constants": self.constants}
+        values = {"group": self.group, "distributions": named, "constants": self.constants}
         if self.families:
-            told["families"] = [family.as_json() for family in self.families]
-        return told
+            values["families"] = [family.as_json() for family in self.families]
+        return values
 
     def nearest(self, parameters: dict) -> dict:
         """`parameters` with each value moved into its distribution: presets may lie outside
@@ -76,7 +77,7 @@ class Space:
 
 
 def pick(config: type, values: dict):
-    """A configuration from those of `values` that it has fields for."""
+    """A `config` of those `values` that it has fields for."""
     names = {each.name for each in fields(config)}
     return config(**{name: value for name, value in values.items() if name in names})
 

@@ -64,7 +64,7 @@ class ToyTask:
     def floors(self, data):
         return {}
 
-    def conclude(self, winners, data, around):
+    def conclude(self, winners, data, sources):
         told = [{"kept": [float(d["kept"][0]) for d in winner.details]} for winner in winners]
         return told, {"concluded": len(winners)}
 

@@ -10,7 +10,7 @@ import torch
 from probes.classifiers.fitting import AT_ONCE, PROBES, ProbeRun, Scale, predict, restore_probe
 from probes.classifiers.limits import ProbeTooLarge
 from probes.codes.encoding import CodedData
-from search.latent_probes.task import DEFAULTS, REPORTED_MLP
+from search.latent_probes.presets import DEFAULTS, REPORTED_MLP
 from tests.probes.conftest import CLASSES, SIZE
 
 pytestmark = pytest.mark.filterwarnings("ignore:lbfgs failed to converge")

@@ -20,8 +20,8 @@ from models.data import load
 from models.data.prepared import prepare
 from probes.classifiers.fitting import make_probe
 from search.autoencoders.task import AutoencoderTask
-from search.cluster.gpu import Need, share, size
-from search.cluster.nodes import capacity
+from search.cluster.capacity import capacity
+from search.cluster.gpu import Need, number_of_weights, share
 from search.latent_probes.task import ProbeTask
 from search.record.decision import Decision
 from search.record.schema import CONTINUE
@@ -79,11 +79,12 @@ def test_the_largest_preset_is_told_by_its_weights_and_an_unfitted_probe_has_non
     images = prepare(load("mnist5k", "data", train_size=20))
     searched = AutoencoderTask((1024, 32), 1, "quick")
     runs = [searched.start(preset.parameters, 0, images) for preset in searched.presets()]
-    largest = max(runs, key=size)
-    assert size(largest) == sum(p.numel() for p in largest.network.state_dict().values())
+    largest = max(runs, key=number_of_weights)
+    weights = largest.network.state_dict().values()
+    assert number_of_weights(largest) == sum(value.numel() for value in weights)
     assert largest.network.config.latent_size == 1024
     probes = ProbeTask(("mlp",), (16,), 2, "quick")
-    assert size(make_probe(probes.presets()[0].parameters, probes.scale, 0, 10)) == 0
+    assert number_of_weights(make_probe(probes.presets()[0].parameters, probes.scale, 0, 10)) == 0
 
 
 def died(said: str) -> ActorDiedError:

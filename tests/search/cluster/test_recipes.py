@@ -11,7 +11,7 @@ import pytest
 import ray
 import yaml
 
-from search.autoencoders.task import COMMAND
+from search.autoencoders.command import COMMAND
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"

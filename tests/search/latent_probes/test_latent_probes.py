@@ -17,7 +17,10 @@ from models.data import load
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from probes.classifiers.fitting import PROBES, predict, restore_probe
 from probes.codes.encoding import attach_codes, load_autoencoder
-from search.latent_probes.task import CODES, DEFAULTS, ProbeTask, class_interval, few_shot
+from search.latent_probes.codes import CODES
+from search.latent_probes.conclusions import class_interval, few_shot
+from search.latent_probes.presets import DEFAULTS
+from search.latent_probes.task import ProbeTask
 from tests.search.session.test_command import command, data_dir, refused, rows  # noqa: F401  (a fixture)
 
 MODULE = "search.latent_probes"

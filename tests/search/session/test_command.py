@@ -49,8 +49,9 @@ def command(*arguments, module="search.autoencoders", **environment):
 
 def refused(*arguments, capsys, module="search.autoencoders"):
     """The same in this process, for what ends before Ray starts; seconds of imports less."""
+    searched = importlib.import_module(f"{module}.command").COMMAND
     try:
-        status = main(importlib.import_module(module).COMMAND, [str(each) for each in arguments])
+        status = main(searched, [str(each) for each in arguments])
     except SystemExit as stop:
         status = stop.code
     return SimpleNamespace(returncode=status, stderr=capsys.readouterr().err)

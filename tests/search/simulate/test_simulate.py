@@ -1,10 +1,11 @@
-"""The simulator: it replays what was recorded, through the real searchers, fairly."""
+"""The simulator: recorded curves, their replay through real searchers, regret, the command."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +14,35 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.schedulers import TrialScheduler
 
-from search.autoencoders.task import AutoencoderTask
-from search.simulate import command as simulate
-from search.simulate.command import DEFAULT_CURVES, SEARCHERS, Replay, Replays
-from search.simulate.curves import GROUP, METRIC, Curves, coordinates, load_curves, record
+from search.simulate.command import main
+from search.simulate.curves import (
+    GROUP,
+    METRIC,
+    PROJECT_CURVES,
+    Curves,
+    coordinates,
+    load_curves,
+    searched_space,
+)
+from search.simulate.policies import POLICIES, Search
+from search.simulate.recording import record
+from search.simulate.regret import estimate, log_regret, regrets
+from search.simulate.replay import Replay, Replays, quiet, simulate
 from search.tune.study import STUDY_NAME
 
-RECORDED = DEFAULT_CURVES
 SIZES = (1024, 32)
 EPOCHS = 9
 
 
 @pytest.fixture(autouse=True)
-def quiet():
-    with simulate.quiet():
+def without_messages():
+    with quiet():
         yield
 
 
 def made(number: int = 60, seed: int = 0) -> Curves:
     """Curves of random configurations: a bowl in two of the parameters, and one that diverges."""
-    space = AutoencoderTask(SIZES, EPOCHS, "quick").space()
+    space = searched_space(SIZES)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     parameters = tuple(
         {GROUP: SIZES[n % 2], **study.ask(space.distributions).params} for n in range(number)
@@ -45,9 +55,9 @@ def made(number: int = 60, seed: int = 0) -> Curves:
 
 
 def searched(curves: Curves, name: str, folder: Path, budget: int = 70, workers: int = 1):
-    """The searcher, the scheduler and the search that they made."""
-    pair = SEARCHERS[name](curves, 3, 1, folder)
-    return *pair, list(simulate.simulate(curves, pair, budget, workers))[-1]
+    """The searcher of a policy, and the search that it made."""
+    search = POLICIES[name].build(curves, 3, 1, folder)
+    return search.searcher, list(simulate(curves, search, budget, workers))[-1]
 
 
 # --------------------------------------------------------------------------- the recorded curves
@@ -55,7 +65,7 @@ def searched(curves: Curves, name: str, folder: Path, budget: int = 70, workers:
 
 def run_folder(path: Path, sampler: str = "random", states=("complete", "complete", "diverged")):
     """A run folder as search.autoencoders leaves it: a preset, sampled trials, one diverged."""
-    space = AutoencoderTask((32,), 3, "quick").space()
+    space = searched_space((32,))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     trials = [
         {"number": n, "state": state, "preset": "sae" if n == 0 else "sampled", GROUP: 32}
@@ -106,13 +116,13 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
 def test_a_run_that_cannot_stand_for_the_space_is_refused(tmp_path, options, capsys):
     run_folder(tmp_path / "run", **options)
     out = tmp_path / "curves.csv.gz"
-    assert simulate.main(["--record", str(tmp_path / "run"), "--out", str(out)]) == 2
+    assert main(["--record", str(tmp_path / "run"), "--out", str(out)]) == 2
     assert capsys.readouterr().err.count("\n") == 1 and not out.exists()
 
 
 def test_the_recorded_file_is_small_and_whole():
-    curves = load_curves(RECORDED)
-    assert RECORDED.stat().st_size < 300_000
+    curves = load_curves(PROJECT_CURVES)
+    assert PROJECT_CURVES.stat().st_size < 300_000
     for group in curves.space.groups:
         assert np.isfinite(curves.finals()[curves.groups == group]).sum() >= 10
 
@@ -150,33 +160,33 @@ def test_distance_is_logarithmic_where_the_space_is_and_one_for_another_category
 
 
 class Listener:
-    """Searcher and scheduler in one, which stops a trial at its third epoch and takes notes."""
+    """Searcher and scheduler at once: notes its calls, and stops a trial at its third epoch."""
 
     def __init__(self, curves: Curves):
-        self.curves, self.heard = curves, []
+        self.curves, self.calls = curves, []
 
     def suggest(self, trial_id):
-        self.heard.append("suggest")
+        self.calls.append("suggest")
         return self.curves.parameters[0]
 
     def on_trial_add(self, controller, trial):
-        self.heard.append("add")
+        self.calls.append("add")
 
     def on_trial_result(self, *given):
         if len(given) == 2:
-            self.heard.append(f"searcher {given[1]['epoch']}")
+            self.calls.append(f"searcher {given[1]['epoch']}")
             return None
-        self.heard.append(f"scheduler {given[2]['epoch']}")
+        self.calls.append(f"scheduler {given[2]['epoch']}")
         return TrialScheduler.STOP if given[2]["epoch"] == 3 else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, *given, result=None):
-        self.heard.append("searcher complete" if result else "scheduler complete")
+        self.calls.append("searcher complete" if result else "scheduler complete")
 
 
-def test_results_are_told_in_the_order_of_the_tune_controller():
+def test_calls_come_in_the_order_of_the_tune_controller():
     listener = Listener(made())
-    list(simulate.simulate(listener.curves, (listener, listener), 3, 1))
-    assert listener.heard[:9] == [
+    list(simulate(listener.curves, Search(listener, listener), 3, 1))
+    assert listener.calls[:9] == [
         "suggest", "add", "scheduler 1", "searcher 1", "scheduler 2", "searcher 2",
         "scheduler 3", "scheduler complete", "searcher complete",
     ]  # fmt: skip
@@ -184,69 +194,69 @@ def test_results_are_told_in_the_order_of_the_tune_controller():
 
 def test_workers_take_turns(tmp_path):
     curves = made()
-    pair = simulate.unpruned(curves, 0, 1, tmp_path / "run")
-    progress = [[t.epochs for t in r.trials] for r in simulate.simulate(curves, pair, 20, 2)]
+    search = POLICIES["random-unpruned"].build(curves, 0, 1, tmp_path / "run")
+    progress = [[t.epochs for t in r.trials] for r in simulate(curves, search, 20, 2)]
     assert progress[:3] == [[1, 0], [1, 1], [2, 1]]
     assert progress[-1] == [9, 9, 1, 1]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("name", SEARCHERS)
-def test_every_searcher_gets_the_same_budget_and_crowns_what_was_recorded(tmp_path, name, workers):
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_gets_the_same_budget_and_chooses_what_was_recorded(tmp_path, name, workers):
     curves = made()
-    *_, replays = searched(curves, name, tmp_path / "run", workers=workers)
+    _, replays = searched(curves, name, tmp_path / "run", workers=workers)
     assert replays.epochs == 70 == sum(trial.epochs for trial in replays.trials)
     for group in SIZES:
-        row = replays.crowned(group)
+        row = replays.best(group)
         assert curves.groups[row] == group and np.isfinite(curves.finals()[row])
-    assert 0 <= simulate.log_regret(replays) < np.inf
+    assert 0 <= log_regret(replays) < np.inf
 
 
-@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("name", POLICIES)
 def test_a_seed_gives_the_same_search(name):
-    first, again = (simulate.regrets(made(), name, 1, (20, 40)) for _ in range(2))
-    assert first == again != simulate.regrets(made(), name, 2, (20, 40))
+    first, again = (regrets(made(), name, 1, (20, 40)) for _ in range(2))
+    assert first == again != regrets(made(), name, 2, (20, 40))
 
 
-def test_our_study_tells_the_truth_of_every_trial(tmp_path):
-    search, scheduler, replays = searched(made(), "ours", tmp_path / "run", budget=120)
-    study = optuna.load_study(study_name=STUDY_NAME, storage=search._logbook.storage)
-    told = {TrialState.COMPLETE: 0, TrialState.PRUNED: 0, TrialState.FAIL: 0, TrialState.RUNNING: 0}
+def test_our_study_has_the_true_state_of_every_trial(tmp_path):
+    searcher, replays = searched(made(), "ours", tmp_path / "run", budget=120)
+    study = optuna.load_study(study_name=STUDY_NAME, storage=searcher._logbook.storage)
+    counts = Counter(trial.state for trial in study.trials)
     for trial, replay in zip(study.trials, replays.trials, strict=True):
-        told[trial.state] += 1
-        assert len(trial.intermediate_values) == np.isfinite(replays._values(replay)).sum()
+        assert len(trial.intermediate_values) == np.isfinite(replays.values(replay)).sum()
         assert (trial.state == TrialState.COMPLETE) == (
-            replay.epochs == EPOCHS and np.isfinite(replays._values(replay)).all()
+            replay.epochs == EPOCHS and np.isfinite(replays.values(replay)).all()
         )
         assert (trial.state == TrialState.RUNNING) == (not replay.ended)
-    assert told[TrialState.COMPLETE] and told[TrialState.PRUNED] and told[TrialState.RUNNING] == 1
+    assert counts[TrialState.COMPLETE] and counts[TrialState.PRUNED]
+    assert counts[TrialState.RUNNING] == 1
 
 
-def test_stock_is_told_what_ray_tells_it(tmp_path):
-    """That pruned trials are complete, with the value they were stopped at."""
-    search, scheduler, replays = searched(made(), "stock", tmp_path / "run", budget=120)
+def test_stock_takes_pruned_trials_for_complete_ones(tmp_path):
+    """As Ray's OptunaSearch does: with the value they were stopped at."""
+    searcher, replays = searched(made(), "stock", tmp_path / "run", budget=120)
     pruned = 0
-    for trial, replay in zip(search._ot_study.trials, replays.trials, strict=True):
-        if replay.ended and np.isfinite(replays._values(replay)).all():
+    for trial, replay in zip(searcher._ot_study.trials, replays.trials, strict=True):
+        if replay.ended and np.isfinite(replays.values(replay)).all():
             assert trial.state == TrialState.COMPLETE
-            assert trial.value == replays._values(replay)[-1]
+            assert trial.value == replays.values(replay)[-1]
             assert replay.epochs not in trial.intermediate_values
             pruned += replay.epochs < EPOCHS
     assert pruned
 
 
-def test_the_crown_is_the_one_that_the_search_gives(tmp_path):
-    search, _, replays = searched(made(), "ours", tmp_path / "run")
+def test_the_replay_chooses_what_the_search_chooses(tmp_path):
+    searcher, replays = searched(made(), "ours", tmp_path / "run")
     for group in SIZES:
-        best = search._logbook.best(group)
-        assert replays.crowned(group) == replays.trials[best.number].row
+        best = searcher._logbook.best(group)
+        assert replays.best(group) == replays.trials[best.number].row
 
 
-def test_a_diverged_curve_ends_our_trial_and_is_never_crowned(tmp_path):
+def test_a_diverged_curve_ends_our_trial_and_is_never_chosen(tmp_path):
     curves = made(2)  # one configuration a size; that of the second diverges
-    *_, replays = searched(curves, "ours", tmp_path / "run", budget=14)
+    _, replays = searched(curves, "ours", tmp_path / "run", budget=14)
     assert [t.epochs for t in replays.trials if t.ended] == [9, 5]
-    assert replays.crowned(32) is None and replays.crowned(1024) == 0
+    assert replays.best(32) is None and replays.best(1024) == 0
 
 
 # ---------------------------------------------------------------------------------------- regret
@@ -258,27 +268,27 @@ def test_regret_is_the_geometric_mean_of_ratios_over_code_sizes():
     finals[[0, 1]] = 0.5, 2.5  # the best of each size
     values = np.repeat(finals[:, None], EPOCHS, axis=1)
     curves = Curves(curves.space, curves.parameters, values, curves.points, curves.groups)
-    assert simulate.log_regret(Replays(curves, [Replay(0, 9, True), Replay(1, 9, True)])) == 0
-    found = simulate.log_regret(Replays(curves, [Replay(0, 9, True), Replay(3, 9, True)]))
+    assert log_regret(Replays(curves, [Replay(0, 9, True), Replay(1, 9, True)])) == 0
+    found = log_regret(Replays(curves, [Replay(0, 9, True), Replay(3, 9, True)]))
     assert np.exp(found) == pytest.approx(np.sqrt(1 * 4))
-    # Nothing crowned: the median stands in. A running trial is not crowned.
-    found = simulate.log_regret(Replays(curves, [Replay(0, 4, False)]))
+    # Nothing can be chosen, so the median counts. A running trial is not chosen.
+    found = log_regret(Replays(curves, [Replay(0, 4, False)]))
     assert np.exp(found) == pytest.approx(np.sqrt(2 * 4))
 
 
-def test_a_whole_trial_is_crowned_before_a_better_one_that_was_stopped():
+def test_a_complete_trial_is_chosen_before_a_better_one_that_was_stopped():
     curves = made()
     rows = np.flatnonzero(curves.groups == 1024)
     order = rows[curves.finals()[rows].argsort()]
     stopped, whole = Replay(order[0], 8, True), Replay(order[20], 9, True)
-    assert Replays(curves, [stopped, whole]).crowned(1024) == whole.row
-    assert Replays(curves, [stopped]).crowned(1024) == stopped.row
+    assert Replays(curves, [stopped, whole]).best(1024) == whole.row
+    assert Replays(curves, [stopped]).best(1024) == stopped.row
 
 
 def test_the_interval_holds_the_median_and_narrows_with_seeds():
     logs = np.random.default_rng(0).normal(0.1, 0.05, 400)
-    few, many = simulate.estimate(logs[:30]), simulate.estimate(logs)
-    assert few == simulate.estimate(logs[:30])
+    few, many = estimate(logs[:30]), estimate(logs)
+    assert few == estimate(logs[:30])
     assert many.low < many.median < many.high
     assert many.high - many.low < few.high - few.low
     assert many.low < 100 * np.expm1(0.1) < many.high
@@ -286,26 +296,26 @@ def test_the_interval_holds_the_median_and_narrows_with_seeds():
 
 def test_on_recorded_curves_ours_is_not_worse_than_random():
     """By more than the interval: the difference of paired seeds may be 0, or in our favour."""
-    curves = load_curves(RECORDED)
+    curves = load_curves(PROJECT_CURVES)
     at = (120,)
     logs = {
-        name: np.ravel([simulate.regrets(curves, name, seed, at) for seed in range(6)])
+        name: np.ravel([regrets(curves, name, seed, at) for seed in range(6)])
         for name in ("ours", "random", "random-unpruned")
     }
     for control in ("random", "random-unpruned"):
-        assert simulate.estimate(logs["ours"] - logs[control]).low <= 0, control
+        assert estimate(logs["ours"] - logs[control]).low <= 0, control
 
 
 # --------------------------------------------------------------------------------------- command
 
 
 def test_the_command_prints_and_writes_the_comparison(tmp_path, capsys):
-    given = ["--curves", str(RECORDED), "--seeds", "2", "--budget-epochs", "40", "--json"]
+    given = ["--curves", str(PROJECT_CURVES), "--seeds", "2", "--budget-epochs", "40", "--json"]
     names = ["--searchers", "ours", "stock"]
-    assert simulate.main([*given, str(tmp_path / "found.json"), *names]) == 0
+    assert main([*given, str(tmp_path / "found.json"), *names]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["epochs"] == [10, 20, 30, 40] and set(found["regret_percent"]) == set(names[1:])
-    assert "stock: Ray's OptunaSearch" in capsys.readouterr().out
+    assert f"{found['regret_percent']['stock'][0]['median']:.1f}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -316,7 +326,7 @@ def test_the_command_prints_and_writes_the_comparison(tmp_path, capsys):
         ["--curves", "{other}"],
         ["--record", "nowhere"],
         ["--record", "nowhere", "--out", "x.csv.gz"],
-        ["--curves", str(RECORDED), "--grace-epochs", "99"],
+        ["--curves", str(PROJECT_CURVES), "--grace-epochs", "99"],
         ["--seeds", "0"],
         ["--searchers", "grid"],
     ],
@@ -326,7 +336,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, given, capsys):
     junk.write_bytes(b"no gzip")
     other.write_bytes(gzip.compress(b"number,latent_size,epoch\n1,32,1\n"))
     try:
-        status = simulate.main([word.format(junk=junk, other=other) for word in given])
+        status = main([word.format(junk=junk, other=other) for word in given])
     except SystemExit as error:
         status = error.code
     assert status == 2 and capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,98 @@
+"""How many trials the cluster holds at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import ray
+
+from search.cluster.gpu import UNKNOWN, measured_share
+from search.task.protocol import Task, uses_gpu
+from search.task.settings import Settings, UsageError
+from search.tune.limits import Limits
+
+Resources = Mapping[str, float]  # of a node, by Ray's names: "CPU", "GPU"
+
+
+def node_resources() -> list[Resources]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def capacity(nodes: Iterable[Resources], cpus: float, gpus: float, gpu_part: float = 1.0) -> int:
+    """How many trials the nodes hold at a time. A trial stays on one node, and a part of a GPU on
+    one GPU: two nodes of 3 CPUs hold two trials of 2, and 0.4 GPUs fit twice into each GPU.
+
+    gpu_part: the part of the trials that hold a GPU; the others need CPUs alone."""
+    nodes = list(nodes)
+    by_cpu = sum(_fit(node.get("CPU", 0), cpus) for node in nodes)
+    if not gpus or not gpu_part:
+        return by_cpu
+    by_gpu = sum(
+        min(_fit(node.get("CPU", 0), cpus), _fit_gpus(node.get("GPU", 0), gpus)) for node in nodes
+    )
+    return min(by_cpu, int(by_gpu / gpu_part + 1e-9))
+
+
+def _fit(have: float, want: float) -> int:
+    return int(have / want + 1e-9)
+
+
+def _fit_gpus(have: float, want: float) -> int:
+    return _fit(have, want) if want >= 1 else int(have) * _fit(1, want)
+
+
+def check_room(settings: Settings) -> None:
+    """Raise UsageError if no node holds a trial. With --address and --max-concurrent, only say so:
+    nodes may still come, on a cluster that grows when trials wait."""
+    nodes, gpus = node_resources(), settings.gpus_per_trial or 0
+    if capacity(nodes, settings.cpus_per_trial, gpus):
+        return
+    most = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={})
+    problem = (
+        f"a trial wants {settings.cpus_per_trial:g} CPUs and {gpus:g} GPUs, and no node has both: "
+        f"the largest has {most.get('CPU', 0):g} and {most.get('GPU', 0):g}"
+    )
+    if not settings.address:
+        raise UsageError(problem)
+    if not settings.max_concurrent:
+        raise UsageError(f"{problem} (--max-concurrent N waits for nodes)")
+    print(f"{problem}; waiting for a larger node", flush=True)
+
+
+def session_limits(
+    settings: Settings, task: Task | None = None, arrays: ray.ObjectRef | None = None
+) -> Limits:
+    """The limits that fill the cluster: as many trials at a time as its nodes hold, also when nodes
+    come and go.
+
+    If the settings leave the GPUs of a trial open, they are measured with `task` on `arrays`, its
+    data in the object store; without a task they are a quarter."""
+    part = 1.0 if task is None else _gpu_part(task)
+    gpus = settings.gpus_per_trial
+    if gpus is None:
+        has_gpu = part > 0 and any(node.get("GPU", 0) for node in node_resources())
+        found = measured_share(task, arrays, settings) if has_gpu and task else 1 / UNKNOWN
+        gpus = found if has_gpu else 0.0
+
+    def slots() -> int:
+        return capacity(node_resources(), settings.cpus_per_trial, gpus, part)
+
+    return Limits(
+        num_samples=settings.num_samples,
+        grace_epochs=settings.grace_epochs,
+        max_concurrent=settings.max_concurrent or max(1, slots()),
+        cpus_per_trial=settings.cpus_per_trial,
+        gpus_per_trial=gpus,
+        max_failures=settings.max_failures,
+        trial_timeout_s=settings.trial_timeout_s,
+        time_budget_s=settings.time_budget_s,
+        slots=None if settings.max_concurrent else slots,
+    )
+
+
+def _gpu_part(task: Task) -> float:
+    """The part of the search's groups that use a GPU. Groups take turns, so it is also the part of
+    the trials."""
+    space = task.space()
+    using = [uses_gpu(task, space.meaning.get(group, {})) for group in space.groups]
+    return sum(using) / len(using)

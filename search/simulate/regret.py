@@ -1,0 +1,107 @@
+"""Regret: how much worse a search chooses than it could, and how policies compare in it.
+
+The configuration that a search would choose for a code size now is looked up at full budget, since
+a winner is retrained at full budget, and divided by the best value recorded for that code size.
+Ratios, because code sizes differ in error by factors, and differences would show the worst code
+size only. Their geometric mean over the code sizes is the regret, as a percentage above 1. Before a
+search has anything to choose, the median of the recorded values counts: what an untried
+configuration would give.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from search.simulate.curves import Curves, neighbour_agreement
+from search.simulate.replay import Replays, replay
+
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the budget, at which regret is read
+RESAMPLES = 5000  # of the bootstrap: more would move an interval's ends by less than it shows
+
+
+def log_regret(replays: Replays) -> float:
+    """Mean over code sizes of log(chosen value / best recorded value); 0 is perfect."""
+    finals, groups = replays.curves.finals(), replays.curves.groups
+    logs = []
+    for group in replays.curves.space.groups:
+        of_group = finals[groups == group]
+        row = replays.best(group)
+        value = np.inf if row is None else finals[row]
+        # A trial that was stopped while it did well, and diverges later, is no better than none.
+        value = value if np.isfinite(value) else np.median(of_group)
+        logs.append(np.log(value / of_group.min()))
+    return float(np.mean(logs))
+
+
+def regrets(
+    curves: Curves,
+    policy: str,
+    seed: int,
+    at: tuple[int, ...],
+    workers: int = 1,
+    grace_epochs: int = 1,
+) -> list[float]:
+    """Log regrets of one search after each number of epochs in `at` (rising)."""
+    searches = replay(curves, policy, seed, at[-1], workers, grace_epochs)
+    return [log_regret(replays) for replays in searches if replays.epochs in at]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A median over seeds and the ends of its bootstrap 95 % interval, in per cent."""
+
+    median: float
+    low: float
+    high: float
+
+
+def estimate(logs: np.ndarray, seed: int = 0) -> Estimate:
+    """The percentile bootstrap of the median of log ratios (Efron 1979)."""
+    draws = np.random.default_rng(seed).integers(len(logs), size=(RESAMPLES, len(logs)))
+    low, high = np.percentile(np.median(logs[draws], axis=1), (2.5, 97.5))
+    return Estimate(*(float(100 * np.expm1(value)) for value in (np.median(logs), low, high)))
+
+
+def wins(logs: np.ndarray) -> dict[str, int]:
+    """In how many seeds a policy chose better, and worse, than the one it is compared with."""
+    return {"better": int((logs < 0).sum()), "worse": int((logs > 0).sum())}
+
+
+def compare(
+    curves: Curves,
+    policies: list[str],
+    seeds: int,
+    budget_epochs: int,
+    workers: int,
+    grace_epochs: int,
+) -> dict:
+    """The comparison of policies with the first of them, JSON-ready."""
+    at = tuple(sorted({max(1, round(share * budget_epochs)) for share in SHARES}))
+    logs = {
+        name: np.array(
+            [regrets(curves, name, seed, at, workers, grace_epochs) for seed in range(seeds)]
+        )
+        for name in policies
+    }
+    against = logs[policies[0]]
+    return {
+        "epochs": list(at),
+        "seeds": seeds,
+        "workers": workers,
+        "grace_epochs": grace_epochs,
+        "configurations": len(curves.parameters),
+        "max_epochs": curves.max_epochs,
+        "neighbour_agreement": neighbour_agreement(curves),
+        "regret_percent": {
+            name: [asdict(estimate(column)) for column in values.T] for name, values in logs.items()
+        },
+        "against": policies[0],
+        "difference_percent": {
+            name: [asdict(estimate(c)) | wins(c) for c in (values - against).T]
+            for name, values in logs.items()
+            if values is not against
+        },
+        "log_regrets": {name: values.tolist() for name, values in logs.items()},
+    }

@@ -1,0 +1,68 @@
+"""The parsers of the commands: errors in one line, and a flag for each setting of a search."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from search.task.kinds import positive_int
+from search.task.settings import BUDGETS, Settings
+
+Budgets = Mapping[str, Mapping[str, Any]]
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An ArgumentParser that reports an error in one line, without the usage."""
+
+    def __init__(self, command: str, description: str, **more):
+        super().__init__(
+            prog=f"python -m search.{command}", description=description, allow_abbrev=False, **more
+        )
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+class SearchParser(OneLineParser):
+    """The parser of one kind of search. It has the flags of `Settings`; a flag that is not given
+    is absent from the result.
+
+    options: the command's own settings and their defaults. budgets: what each budget sets."""
+
+    def __init__(
+        self, command: str, description: str, options: Mapping[str, Any], budgets: Budgets = BUDGETS
+    ):
+        super().__init__(command, description, argument_default=argparse.SUPPRESS)
+        defaults = {**Settings().as_json(), **options}
+        self._of_budget = {name: {**defaults, **sizes} for name, sizes in budgets.items()}
+        for setting in fields(Settings):
+            if setting.metadata:
+                self.add(setting.name, **setting.metadata)
+
+    def add(self, name: str, text: str, **more) -> None:
+        """Add the flag of a setting. Its help is `text` and the default, for each budget if the
+        budgets differ."""
+        values = {budget: _shown(each.get(name)) for budget, each in self._of_budget.items()}
+        first, *others = set(values.values())
+        default = f"default {first}" if first else ""
+        if others:
+            default = ", ".join(f"{budget} budget: {v}" for budget, v in values.items() if v)
+        flag = "--" + name.replace("_", "-")
+        self.add_argument(flag, help=text + (f" ({default})" if default else ""), **more)
+
+    def add_latent_sizes(self, text: str) -> None:
+        self.add("latent_sizes", text, type=positive_int, nargs="+")
+
+    def add_metric(self, metrics: Iterable[str]) -> None:
+        self.add("metric", "what the search improves", choices=tuple(metrics))
+
+
+def _shown(value: object) -> str:
+    """A default as it would be typed; empty if there is none to show."""
+    if value is None or value is False:
+        return ""
+    if isinstance(value, (tuple, list)):
+        return " ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
