@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,5 +93,5 @@ def _read(path: Path) -> Pack | None:
 
 def _write(path: Path, pack: Pack) -> None:
     make_folder(path.parent)
-    arrays = pack.arrays()
-    write_atomically(path, lambda file: np.savez(file, **arrays, sha256=np.array(digest(arrays))))
+    arrays: dict[str, Any] = {**pack.arrays(), "sha256": np.array(digest(pack.arrays()))}
+    write_atomically(path, lambda file: np.savez(file, **arrays))

@@ -110,7 +110,7 @@ def _fit(knots: np.ndarray, written: np.ndarray) -> np.ndarray:
 
 
 def _hands(stream: np.random.RandomState) -> Hand:
-    ranges = Hand((-0.3, 0.5), (-0.1, 0.1), (8.0, 11.5), (8.5, 11.5), (0.5, 1.1), (0.04, 0.08))
+    ranges = ((-0.3, 0.5), (-0.1, 0.1), (8.0, 11.5), (8.5, 11.5), (0.5, 1.1), (0.04, 0.08))
     return Hand(*(_uniform(stream, low, high, DRAWERS) for low, high in ranges))
 
 

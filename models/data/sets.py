@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,19 +89,20 @@ def _published(pack: Pack) -> Parts:
 
 def _by_drawer(pack: Pack) -> Parts:
     """Drawers 1-14, 15-16 and 17-20: a drawer of a test image was never seen."""
-    part = np.digitize(pack.drawers, [15, 17])
-    return tuple(np.flatnonzero(part == p) for p in range(3))
+    assert pack.drawers is not None  # only sets with drawers have this split
+    first, second = pack.drawers < 15, pack.drawers < 17
+    return np.flatnonzero(first), np.flatnonzero(~first & second), np.flatnonzero(~second)
 
 
 def _by_class(train: int, validation: int, pack: Pack) -> Parts:
-    """So many images of each class, drawn at random; the rest of each class to test."""
+    """`train` and `validation` images of each class, drawn at random; the rest to test."""
     stream = np.random.RandomState(SPLIT_SEED)
-    parts = [], [], []
-    for c in range(len(pack.class_names)):
-        members = stream.permutation(np.flatnonzero(pack.labels == c))
-        for part, some in zip(parts, np.split(members, [train, train + validation]), strict=True):
-            part.append(some)
-    return tuple(np.concatenate(part) for part in parts)
+    classes = [
+        np.split(stream.permutation(np.flatnonzero(pack.labels == c)), [train, train + validation])
+        for c in range(len(pack.class_names))
+    ]
+    first, second, third = (np.concatenate(part) for part in zip(*classes, strict=True))
+    return first, second, third
 
 
 SPLITS: dict[str, Callable[[Pack], Parts]] = {
@@ -177,14 +179,14 @@ def load(
     arrays = {"images": _images(pack, centred).numpy(), "labels": pack.labels}
     arrays |= {} if pack.drawers is None else {"drawers": pack.drawers}
     arrays |= {part: np.sort(indices) for part, indices in parts.items()}
-    tensors = {"drawers": None} | {key: torch.from_numpy(value) for key, value in arrays.items()}
+    tensors: dict[str, Any] = {key: torch.from_numpy(value) for key, value in arrays.items()}
     return ImageData(
         name=name,
         class_names=pack.class_names,
         split=split,
         centred=centred,
         sha256=digest(arrays),
-        **tensors,
+        **{"drawers": None, **tensors},
     )
 
 

@@ -149,8 +149,8 @@ def read_drawings(source: Path, part: str, characters: int) -> Pack:
         names.append(character.removeprefix(f"{part}/"))
     if len(names) != characters:
         raise unsound(source, f"{len(names)} characters where {characters} are due")
-    labels, drawers = np.divmod(np.arange(characters * OMNIGLOT_DRAWERS), OMNIGLOT_DRAWERS)
-    return Pack(np.concatenate(images), labels, drawers + 1, tuple(names))
+    labels, drawer = np.divmod(np.arange(characters * OMNIGLOT_DRAWERS), OMNIGLOT_DRAWERS)
+    return Pack(np.concatenate(images), labels, drawer + 1, tuple(names))
 
 
 def _members(source: Path, part: str) -> dict[str, Callable[[], bytes]]:
@@ -160,7 +160,7 @@ def _members(source: Path, part: str) -> dict[str, Callable[[], bytes]]:
         found = {path.relative_to(source.parent).as_posix(): path.read_bytes for path in paths}
     else:
         archive = zipfile.ZipFile(source)
-        found = {name: lambda name=name: archive.read(name) for name in archive.namelist()}
+        found = {name: partial(archive.read, name) for name in archive.namelist()}
     shown = re.compile(rf"{part}(?!.*/\.)/.*\.png")
     return {name: found[name] for name in sorted(found) if shown.fullmatch(name)}
 

@@ -150,18 +150,17 @@ class Autoencoder(nn.Module):
         # because details are drawn at the fine ones.
         self.decoder_sides = _decoder_sides(sides, config.decoder_blocks)
         self.code_side = sides[-1]
-        self.code_channels = config.width * (1 if self.code_side == SIDES[0] else 2)
+        self.code_channels = _channels(config, self.code_side)
         flat = self.code_channels * self.code_side**2
         self.to_code = nn.Linear(flat, config.latent_size)
         self.from_code = nn.Linear(config.latent_size, flat)
         self.decoder = _decoder(self.code_channels, self.decoder_sides, config)
-        last = self.decoder[-1].conv.out_channels if self.decoder else self.code_channels
-        self.to_pixels = Conv3x3(last, 4)
+        last_side = self.decoder_sides[-1] if self.decoder_sides else self.code_side
+        self.to_pixels = Conv3x3(_channels(config, last_side), 4)
         self.linear_path = LinearPath(config.latent_size) if config.linear_path else None
         if self.linear_path:  # the blocks begin at zero: at first there is the linear path alone
-            for layer in (self.to_code, self.to_pixels):
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+            for parameter in (*self.to_code.parameters(), *self.to_pixels.parameters()):
+                nn.init.zeros_(parameter)
 
     def encode(self, images: Tensor) -> Tensor:
         codes = self.to_code(self.encoder(images).flatten(1))
@@ -188,10 +187,14 @@ def _layout(weight: Tensor) -> torch.memory_format:
     return torch.channels_last if last else torch.contiguous_format
 
 
+def _channels(config: AutoencoderConfig, side: int) -> int:
+    return config.width if side == SIDES[0] else 2 * config.width
+
+
 def _encoder(sides: list[int], config: AutoencoderConfig) -> nn.Sequential:
     blocks, channels, current = [], 1, IMAGE_SIDE
     for side in sides:
-        outputs = config.width if side == SIDES[0] else 2 * config.width
+        outputs = _channels(config, side)
         blocks.append(ConvBlock(channels, outputs, config, stride=1 if side == current else 2))
         channels, current = outputs, side
     return nn.Sequential(*blocks)
@@ -207,7 +210,7 @@ def _decoder_sides(encoder_sides: list[int], blocks: int) -> list[int]:
 def _decoder(channels: int, sides: list[int], config: AutoencoderConfig) -> nn.ModuleList:
     blocks = nn.ModuleList()
     for side in sides:
-        outputs = config.width if side == SIDES[0] else 2 * config.width
+        outputs = _channels(config, side)
         blocks.append(ConvBlock(channels, outputs, config))
         channels = outputs
     return blocks

@@ -127,7 +127,7 @@ class Perceptron(StagedClassifier):
         )
         if self.stage_:
             run.load_state_dict(self._resumed)
-        self._run, self.network_ = run, run.average
+        self._run, self.network_, self._features = run, run.average, X.shape[1]
         for record in run.epochs():
             yield record["train_loss"]
             run.objective = self._objective()
@@ -160,9 +160,7 @@ class Perceptron(StagedClassifier):
 
     def weights(self) -> dict[str, Tensor]:
         network = {f"network.{name}": value for name, value in self._run.weights().items()}
-        return (
-            super().weights() | network | {"features": torch.tensor(self._run.data.codes.shape[1])}
-        )
+        return super().weights() | network | {"features": torch.tensor(self._features)}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         super().load_weights(weights)

@@ -77,9 +77,8 @@ class CandidateRanker(StagedClassifier):
 
     def _stages(self, X: np.ndarray, y: np.ndarray, groups) -> Iterator[float]:
         pool = self._pool(X, y, groups)
-        self._rows = X, y
-        self._reference, self._proposed = self._refer(X, y, len(self.classes_)), {}
-        model = self._model if self.stage_ else None
+        self._refer_to(X, y)
+        model: CatBoostRanker | None = self._model if self.stage_ else None
         while self.stage_ < self.stages:
             booster = CatBoostRanker(
                 loss_function="QuerySoftMax",
@@ -94,24 +93,25 @@ class CandidateRanker(StagedClassifier):
             )
             booster.fit(pool, init_model=model)
             # As it would be after a restart: a model in memory goes on a little differently.
-            self._model = model = _stored(_bytes(booster))
+            self._model: CatBoostRanker = _stored(_bytes(booster))
+            model = self._model
             yield -float(booster.get_best_score()["learn"]["QuerySoftMax"])
 
     def _pool(self, X: np.ndarray, y: np.ndarray, groups) -> Pool:
         """Held-out drawings beside their candidates, for those whose class is among them."""
-        features, found = [], []
+        parts, is_right = [], []
         for known, held in self._held_out(X, groups):
             classes, places = np.unique(y[known], return_inverse=True)
             reference = self._refer(X[known], places, len(classes))
             proposed = self._propose(X[held], reference)
             right = classes[proposed.classes] == y[held][:, None]
-            features.append(proposed.features[right.any(1)])
-            found.append(right[right.any(1)])
-        features, found = np.concatenate(features), np.concatenate(found)
+            parts.append(proposed.features[right.any(1)])
+            is_right.append(right[right.any(1)])
+        features = np.concatenate(parts)
         queries, candidates, width = features.shape
         pool = Pool(
             features.reshape(-1, width),
-            label=found.reshape(-1).astype(np.float32),
+            label=np.concatenate(is_right).reshape(-1).astype(np.float32),
             group_id=np.repeat(np.arange(queries), candidates),
             thread_count=self.threads,
         )
@@ -125,6 +125,12 @@ class CandidateRanker(StagedClassifier):
         folds = GroupKFold(min(self.folds, len(np.unique(groups))))
         for known, held in folds.split(X, groups=groups):
             yield known, held[held < queries]
+
+    def _refer_to(self, X: np.ndarray, y: np.ndarray) -> None:
+        """Compare with these rows from now on."""
+        self._rows = X, y
+        self._reference = self._refer(X, y, len(self.classes_))
+        self._proposed: dict[bytes, Candidates] = {}  # of the codes that were scored last
 
     def _refer(self, X: np.ndarray, y: np.ndarray, classes: int) -> Reference:
         config = ProjectionConfig(lda=self.lda, shrinkage=self.shrinkage)
@@ -191,8 +197,7 @@ class CandidateRanker(StagedClassifier):
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         super().load_weights(weights)
-        self._rows = weights["rows"].numpy(), weights["labels"].numpy()
-        self._reference, self._proposed = self._refer(*self._rows, len(self.classes_)), {}
+        self._refer_to(weights["rows"].numpy(), weights["labels"].numpy())
         self._model = _stored(weights["model"].numpy().tobytes())
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:

@@ -107,7 +107,7 @@ def encode_images(
 ) -> np.ndarray:
     """Codes (N, size), float16, of uint8 images (N, 28, 28); with a generator, on `device`, of a
     view of each that is drawn from it."""
-    autoencoder = autoencoder.to(device=device, memory_format=torch.channels_last).eval()
+    autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval()
     affine, codes = Affine.of_strength(VIEW_AFFINE), []
     for some in images.split(EVALUATION_BATCH):
         batch = some.to(device).unsqueeze(1).float().div_(255)

@@ -124,11 +124,11 @@ def _interpolations(
 
 
 def _pairs(labels: list[int]) -> list[tuple[int, int]]:
-    """Places of the first drawings of different classes, each taken once."""
-    free, pairs = list(range(len(labels))), []
+    """Positions of the first drawings of different classes, each in a single pair."""
+    free, pairs = list(range(len(labels))), list[tuple[int, int]]()
     while free and len(pairs) < PAIRS:
         first = free.pop(0)
-        other = next((place for place in free if labels[place] != labels[first]), None)
+        other = next((i for i in free if labels[i] != labels[first]), None)
         if other is not None:
             free.remove(other)
             pairs.append((first, other))

@@ -52,7 +52,7 @@ class Files(Protocol):
     def read(self, name: str) -> bytes | None:
         """None if there is no such file."""
 
-    def write(self, name: str, write: Callable[[BinaryIO], None]) -> None:
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         """Call `write` on a file; it takes the place of the old one once it is whole."""
 
     def delete(self, name: str) -> None:
@@ -81,7 +81,7 @@ class FolderFiles:
         except FileNotFoundError:
             return None
 
-    def write(self, name: str, write: Callable[[BinaryIO], None]) -> None:
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         write_atomically(self.root / name, write)
 
     def delete(self, name: str) -> None:
@@ -98,7 +98,7 @@ class FolderFiles:
         return sorted(found)
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` on a new file and put it in the place of `path` once it is whole and on disk:
     a reader, and whoever comes after a crash, sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ class BucketFiles:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(self.read, names))
 
-    def write(self, name: str, write: Callable[[BinaryIO], None]) -> None:
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         # Whole before the first request: closing a stream half written would publish that half.
         whole = io.BytesIO()
         write(whole)
