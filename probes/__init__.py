@@ -1,1 +1,1 @@
-"""Latents of a trained autoencoder, and classifiers on them."""
+"""Codes of a trained autoencoder, and classifiers on them."""

@@ -1,8 +1,8 @@
 """Forests for many classes: scikit-learn's trees, grown one at a time and kept small.
 
 scikit-learn keeps the distribution over all classes at every node, in float64: with 964 classes
-and 20,000 nodes 150 MB a tree, 15 GB a forest. Nearly all of it is zeros, for a leaf holds few
-classes; here only what is not zero is kept, about half a megabyte a tree.
+and 20,000 nodes, 150 MB for a tree and 15 GB for a forest. Nearly all values are zero, because a
+leaf holds few classes. Here only the others are kept, about half a megabyte for a tree.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class StagedForest(StagedClassifier):
         )
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:
-        """Of the one tree that is whole while it grows, and of its leaves once more."""
+        """Of the tree that grows, which is not yet sparse, and of a copy of its leaves."""
         return int(1.5 * NODES_PER_ROW * rows / self.min_samples_leaf * classes * 8)
 
 
