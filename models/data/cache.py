@@ -1,9 +1,9 @@
-"""Packed sets on disk: decoded once, then read in a fraction of a second.
+"""Data sets on disk as packs, which are read in a fraction of a second.
 
-A pack is one uncompressed .npz, named after the set and a stamp of whatever it was made from, so a
-changed source is never answered from an old pack. It carries a sha256 of its arrays; a pack that
-does not match is built again. Packs appear by rename, so processes that start together may each
-build one, but none ever reads half of one.
+A pack is an uncompressed .npz file. Its name holds the set and a stamp of the source, so a changed
+source gets a new pack. It holds a sha256 of its arrays; a pack that does not match it is built
+again. Packs are written atomically: processes that start together may each build a pack, but none
+reads half of one.
 """
 
 import hashlib
@@ -11,13 +11,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from models.files import make_folder, write_atomically
 
-VERSION = 1  # raised whenever packs of an older version must not be read
+VERSION = 1  # to be raised whenever older packs must not be read
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +54,10 @@ def weights_digest(network: torch.nn.Module) -> str:
 
 
 def cached(name: str, stamp: object, data_dir: Path, build: Callable[[], Pack]) -> Pack:
-    """The pack `name` made from the source that `stamp` (anything with a faithful repr) identifies.
+    """The pack `name` of the source that `stamp` identifies by its repr.
 
-    Looks in `data_dir`/.cache, then in the user's cache folder; builds it where neither has a sound
-    copy, and keeps it in the first that can be written. Never fails for want of a place to write.
+    Looks in `data_dir`/.cache, then in the user's cache folder. Builds the pack where neither has a
+    sound copy, and writes it to the first folder that can be written, if any.
     """
     key = hashlib.sha256(repr((VERSION, stamp)).encode()).hexdigest()[:12]
     paths = [folder / f"{name}-{key}.npz" for folder in (data_dir / ".cache", _user_cache())]
@@ -68,7 +69,7 @@ def cached(name: str, stamp: object, data_dir: Path, build: Callable[[], Pack]) 
         try:
             _write(path, pack)
             break
-        except OSError:  # read-only, full, or not a folder: the next place, or none
+        except OSError:  # read-only, full, or not a folder: try the next
             continue
     return pack
 
@@ -85,12 +86,12 @@ def _read(path: Path) -> Pack | None:
         sha256 = str(arrays.pop("sha256"))
         names = tuple(arrays["class_names"].tolist())
         pack = Pack(arrays["images"], arrays["labels"], arrays.get("drawers"), names)
-    except Exception:  # a damaged file can raise nearly anything, and the cure is always the same
+    except Exception:  # a damaged file can raise nearly anything
         return None
     return pack if digest(arrays) == sha256 else None
 
 
 def _write(path: Path, pack: Pack) -> None:
     make_folder(path.parent)
-    arrays = pack.arrays()
-    write_atomically(path, lambda file: np.savez(file, **arrays, sha256=np.array(digest(arrays))))
+    arrays: dict[str, Any] = {**pack.arrays(), "sha256": np.array(digest(pack.arrays()))}
+    write_atomically(path, lambda file: np.savez(file, **arrays))

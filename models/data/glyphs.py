@@ -1,8 +1,8 @@
-"""Glyphs: the letters of an alphabet that does not exist, each drawn by twenty drawers.
+"""Glyphs: characters of an invented alphabet, each drawn by twenty drawers.
 
-A stand-in for Omniglot that needs no download. A character is one to four smooth strokes; a drawer
-has a slant, a tilt, a thickness, proportions and an unsteadiness; every drawing moves the strokes
-and bends them anew.
+They replace Omniglot where it cannot be downloaded. A character is one to four smooth strokes. A
+drawer has a slant, a tilt, a thickness, proportions and an unsteadiness. Every drawing moves and
+bends the strokes by new random amounts.
 
 The bytes are the same on every machine. Randomness is the frozen stream of `RandomState.
 random_sample`; arithmetic is limited to elementwise + - * / sqrt and comparisons, which IEEE 754
@@ -19,7 +19,7 @@ VERSION = 1  # raised whenever the bytes change
 
 SIDE = 28
 STROKES, KNOTS = 4, 6
-SAMPLES = 16  # points per curve piece: half a pixel or less between them, so no beads show
+SAMPLES = 16  # points per curve piece: at most half a pixel apart, so the line has no gaps
 GRID = 16  # points are rounded to 1/16 pixel
 MARGIN = 3.0  # pixels: points stay this far inside the image, so no ink is cut
 REACH = 2  # pixels around a point that ink can touch: the widest pen plus its soft edge
@@ -77,10 +77,10 @@ def _rotate(vector: np.ndarray, t: np.ndarray) -> np.ndarray:
 def _alphabet(characters: int, stream: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     """Control points (C, STROKES, KNOTS, 2) in the square [-1, 1], and which strokes are written.
 
-    A stroke walks with a steady bend, so it comes out as a line, a hook, an arc or a loop. Most
-    strokes begin on the one before, as the strokes of letters do.
+    A stroke bends steadily, so it is a line, a hook, an arc or a loop. Most strokes begin on the
+    stroke before, as in letters.
     """
-    # All dice of a character lie together: the first characters do not depend on how many follow.
+    # One draw for each character, so the first characters do not depend on how many follow.
     dice = stream.random_sample((characters, STROKES, KNOTS + 9))
     knots = np.zeros((characters, STROKES, KNOTS, 2))
     for s in range(STROKES):
@@ -110,12 +110,12 @@ def _fit(knots: np.ndarray, written: np.ndarray) -> np.ndarray:
 
 
 def _hands(stream: np.random.RandomState) -> Hand:
-    ranges = Hand((-0.3, 0.5), (-0.1, 0.1), (8.0, 11.5), (8.5, 11.5), (0.5, 1.1), (0.04, 0.08))
+    ranges = ((-0.3, 0.5), (-0.1, 0.1), (8.0, 11.5), (8.5, 11.5), (0.5, 1.1), (0.04, 0.08))
     return Hand(*(_uniform(stream, low, high, DRAWERS) for low, high in ranges))
 
 
 def _shake(knots: np.ndarray, amount: np.ndarray, stream: np.random.RandomState) -> np.ndarray:
-    """Each drawing's own control points (C, D, S, K, 2): strokes shifted whole, then bent."""
+    """The control points of each drawing (C, D, S, K, 2): shifted by stroke, then by knot."""
     noise = _normal(stream, len(knots), DRAWERS, STROKES, KNOTS + 1, 2)
     noise = noise * amount[:, None, None, None]
     return knots[:, None] + noise[..., :1, :] + 0.7 * noise[..., 1:, :]  # whole stroke, each knot

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from models.data import ImageData
 
-REFERENCE_IMAGES = 768  # training images on which the error without noise is measured
-PROBE_IMAGES = 640  # training images whose codes the probe learns from, or an eighth if more
+REFERENCE_IMAGES = 768  # training images for the error without noise
+PROBE_IMAGES = 640  # training images for the probe, or an eighth of all if that is more
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class PreparedData:
     labels: Tensor  # int64 (N,)
     train: Tensor  # int64 indices, as the others
     validation: Tensor
-    reference: Tensor  # of the training split, for the error without noise and batch statistics
+    reference: Tensor  # of the training split: error without noise, batch-norm statistics
     probe_train: Tensor  # of the training split, whole classes
     probe_validation: Tensor  # positions in `validation` of the same classes
 
@@ -45,9 +45,9 @@ class PreparedData:
 def prepare(
     data: ImageData, device: torch.device | str = "cpu", validation_limit: int | None = None
 ) -> PreparedData:
-    """Move `data` to `device` once and choose its fixed subsets (the same for every trial).
+    """Move `data` to `device` and choose the fixed subsets, which are the same for every trial.
 
-    `validation_limit` bounds the validation images measured each epoch; the choice is seeded.
+    `validation_limit`: measure on at most that many validation images, chosen by a fixed seed.
     """
     rng = np.random.default_rng(0)
     validation = _subset(data.validation, validation_limit or len(data.validation), rng)

@@ -1,9 +1,10 @@
-"""One loader for every set: `load(name, data_dir)` gives images, labels and a frozen split."""
+"""Loading a data set by name: images, labels and a fixed split."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ __all__ = [
     "load_unseen",
 ]
 
-SPLIT_SEED = 0  # a constant, so that numbers of different runs compare; `seed` never moves a split
+SPLIT_SEED = 0  # constant, so that results of different runs compare
 DIGITS = tuple("0123456789")
 CLOTHES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -40,7 +41,7 @@ KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A set in memory, split three ways. The index arrays are sorted and share no image."""
+    """A set in memory, in three splits. The index arrays are sorted and share no image."""
 
     name: str
     images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
@@ -55,7 +56,7 @@ class ImageData:
     sha256: str  # of images, labels, drawers and the three index arrays
 
     def summary(self) -> dict[str, str | int | bool]:
-        """What a run records about its data, ready for JSON."""
+        """What a run records about its data, as JSON takes it."""
         return {
             "name": self.name,
             "sha256": self.sha256,
@@ -70,7 +71,7 @@ class ImageData:
 
 @dataclass(frozen=True, eq=False)
 class UnseenCharacters:
-    """Drawings of characters that the default split of a set does not have, whole, in memory."""
+    """Drawings of characters that the default split of a set does not have, in memory."""
 
     images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
     labels: torch.Tensor  # int64 (N,), indices into class_names
@@ -87,20 +88,21 @@ def _published(pack: Pack) -> Parts:
 
 
 def _by_drawer(pack: Pack) -> Parts:
-    """Drawers 1-14, 15-16 and 17-20: a drawer of a test image was never seen."""
-    part = np.digitize(pack.drawers, [15, 17])
-    return tuple(np.flatnonzero(part == p) for p in range(3))
+    """Drawers 1-14, 15-16 and 17-20: no test image is by a drawer of a training image."""
+    assert pack.drawers is not None  # only sets with drawers have this split
+    first, second = pack.drawers < 15, pack.drawers < 17
+    return np.flatnonzero(first), np.flatnonzero(~first & second), np.flatnonzero(~second)
 
 
 def _by_class(train: int, validation: int, pack: Pack) -> Parts:
-    """So many images of each class, drawn at random; the rest of each class to test."""
+    """`train` and `validation` images of each class, drawn at random; the rest to test."""
     stream = np.random.RandomState(SPLIT_SEED)
-    parts = [], [], []
-    for c in range(len(pack.class_names)):
-        members = stream.permutation(np.flatnonzero(pack.labels == c))
-        for part, some in zip(parts, np.split(members, [train, train + validation]), strict=True):
-            part.append(some)
-    return tuple(np.concatenate(part) for part in parts)
+    classes = [
+        np.split(stream.permutation(np.flatnonzero(pack.labels == c)), [train, train + validation])
+        for c in range(len(pack.class_names))
+    ]
+    first, second, third = (np.concatenate(part) for part in zip(*classes, strict=True))
+    return first, second, third
 
 
 SPLITS: dict[str, Callable[[Pack], Parts]] = {
@@ -113,11 +115,11 @@ SPLITS: dict[str, Callable[[Pack], Parts]] = {
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a name stands for: the reader of each split, the first being the default."""
+    """A named set: the reader of each split, the default split first."""
 
     readers: Mapping[str, Callable[[Path, bool], Pack]]
-    centre: bool = False  # whether images are centred unless said
-    bundled: bool = False  # whether it can be had with neither files nor a network
+    centre: bool = False  # whether images are centred by default
+    bundled: bool = False  # whether it needs neither files nor a network
     unseen: Callable[[Path, bool], Pack] | None = None  # characters that the first split lacks
 
     @property
@@ -159,12 +161,12 @@ def load(
     split: one of the set's splits; None for the first of them.
     centre: whether each image is shifted by whole pixels to put its ink's centre of mass in the
         middle (no ink is lost, see `centre_ink`); None for the set's default.
-    train_size: keep at most so many of the training images, chosen by `seed`; None for all.
+    train_size: keep at most that many of the training images, chosen by `seed`; None for all.
         Validation and test never change.
     download: whether missing files may be downloaded into `data_dir`, in torchvision's layout.
 
-    Raises DataError, one line that says what to do: an unknown name or split, a train_size below
-    one, files that are missing, truncated or foreign, a download that fails.
+    Raises DataError, with one line that says what to do, for an unknown name or split, a train_size
+    below one, files that are missing, truncated or of another set, and a download that fails.
     """
     dataset = _choose("data set", name, DATASETS)
     split = dataset.splits[0] if split is None else split
@@ -177,27 +179,27 @@ def load(
     arrays = {"images": _images(pack, centred).numpy(), "labels": pack.labels}
     arrays |= {} if pack.drawers is None else {"drawers": pack.drawers}
     arrays |= {part: np.sort(indices) for part, indices in parts.items()}
-    tensors = {"drawers": None} | {key: torch.from_numpy(value) for key, value in arrays.items()}
+    tensors: dict[str, Any] = {key: torch.from_numpy(value) for key, value in arrays.items()}
     return ImageData(
         name=name,
         class_names=pack.class_names,
         split=split,
         centred=centred,
         sha256=digest(arrays),
-        **tensors,
+        **{"drawers": None, **tensors},
     )
 
 
 def load_unseen(
     name: str, data_dir: str | Path, *, centre: bool | None = None, download: bool = True
 ) -> UnseenCharacters:
-    """Loads characters that the default split of the set `name` has no drawing of.
+    """Loads characters that the default split of the set `name` does not have.
 
-    Of `omniglot` the 659 characters of the evaluation alphabets, by 20 drawers each; split
-    `decathlon` does have them. Of `glyphs` the 200 characters that follow those of the set, by the
-    same 20 drawers. `data_dir`, `centre` and `download` are as in `load`.
+    `omniglot`: the 659 characters of the evaluation alphabets, by 20 drawers each (the split
+    `decathlon` has them). `glyphs`: the 200 characters that follow those of the set, by the same 20
+    drawers. `data_dir`, `centre` and `download` are as in `load`.
 
-    Raises DataError, one line: a set without unseen characters, or what `load` raises for files.
+    Raises DataError, with one line, for a set without unseen characters, and as `load` does.
     """
     dataset = _choose("data set", name, DATASETS)
     if dataset.unseen is None:

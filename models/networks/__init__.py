@@ -1,1 +1,1 @@
-"""The networks, and the report's models as data."""
+"""The networks, and the models of the report as presets."""

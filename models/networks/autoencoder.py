@@ -1,8 +1,8 @@
-"""One convolutional autoencoder; denoising and sparse are settings of it.
+"""The convolutional autoencoder; denoising and sparse are settings of it.
 
-Images are (B, 1, 28, 28) in [0, 1]. Work happens at 14x14, 7x7 and 4x4 only: the first block
-halves the image and the last layer leaves 28x28 through a pixel shuffle (Shi et al. 2016,
-arXiv:1609.05158), so that no wide convolution ever runs at full resolution.
+Images are (B, 1, 28, 28) in [0, 1]. The blocks work at 14x14, 7x7 and 4x4: the first block halves
+the image, and the last layer makes 28x28 by a pixel shuffle (Shi et al. 2016, arXiv:1609.05158), so
+no wide convolution runs at full resolution.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """What the network is. Two equal configs build networks of the same shape."""
+    """The shape of the network. Raises ValueError for values out of range."""
 
     depth: int = 4  # conv-norm-activation blocks in the encoder
     decoder_depth: int | None = None  # None: one block fewer than the encoder
@@ -30,7 +30,7 @@ class AutoencoderConfig:
     latent_size: int = 128
     dropout: float = 0.0  # channel dropout after each block
     activation: Literal["relu", "gelu", "silu"] = "silu"
-    linear_path: bool = False  # a linear autoencoder beside the blocks, which learn what it misses
+    linear_path: bool = False  # adds a linear autoencoder; the blocks learn the rest
 
     def __post_init__(self) -> None:
         if self.depth < 1:
@@ -50,11 +50,11 @@ class AutoencoderConfig:
 
 
 class Conv3x3(nn.Conv2d):
-    """A 3x3 convolution with padding 1, of its input resized by nearest neighbours where asked.
+    """A 3x3 convolution with padding 1, which can first resize its input (nearest neighbour).
 
-    A doubled image is never made: of the nine pixels under the kernel just four differ, so weights
-    that meet the same pixel are added first, and the 4x4 kernel of their sums steps by two over the
-    image as it is (a transposed convolution): the same sums in 4/9 of the products.
+    Doubling makes no large image. Of the nine pixels under the kernel only four differ, so the
+    weights of equal pixels are added, and the 4x4 kernel of the sums is applied to the small image
+    by a transposed convolution with stride 2. The sums are the same, with 4/9 of the products.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True):
@@ -77,8 +77,8 @@ def _doubled(weight: Tensor, axis: int) -> Tensor:
 class ConvBlock(nn.Module):
     """Convolution, batch norm, activation, channel dropout; a shortcut where shapes allow.
 
-    The shortcut is what lets nine and more blocks train in a few epochs (He et al. 2016,
-    arXiv:1512.03385); a block that changes side or channels has none.
+    With the shortcut, nine and more blocks train in a few epochs (He et al. 2016,
+    arXiv:1512.03385). A block that changes side or channels has none.
     """
 
     def __init__(self, inputs: int, outputs: int, config: AutoencoderConfig, stride: int = 1):
@@ -92,7 +92,7 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor, side: int | None = None) -> Tensor:
         """(B, inputs, H, H) -> (B, outputs, H', H'): of `x`, or of `x` resized to `side`."""
         out = self.dropout(self.activation(self.norm(self.conv(x, side))))
-        # In this order: a sum is laid out as its first term, and the convolution's is the fast one.
+        # In this order: a sum has the memory layout of its first term, here the fast one.
         return out + _resize(x, side) if self.has_shortcut else out
 
 
@@ -112,8 +112,8 @@ def block_sides(depth: int) -> list[int]:
 class LinearPath(nn.Module):
     """A linear autoencoder of the pixels, its output in logits.
 
-    It begins with random orthonormal rows and their transpose, so that a code no smaller than the
-    image begins with every pixel on its side of 1/2.
+    The first weights are random orthonormal rows and their transpose. A code that is at least as
+    large as the image then starts with every output pixel on the right side of 1/2.
     """
 
     GAIN = 6.0  # logits between paper and ink: a sigmoid is at 0.05 and 0.95 there
@@ -146,22 +146,21 @@ class Autoencoder(nn.Module):
         self.config = config
         sides = block_sides(config.depth)
         self.encoder = _encoder(sides, config)
-        # The decoder walks the same sides back; fewer blocks drop the coarse repeats first,
-        # because details are drawn at the fine ones.
+        # The decoder has the same sides in reverse. With fewer blocks it drops coarse sides
+        # first, because details are drawn at the fine sides.
         self.decoder_sides = _decoder_sides(sides, config.decoder_blocks)
         self.code_side = sides[-1]
-        self.code_channels = config.width * (1 if self.code_side == SIDES[0] else 2)
+        self.code_channels = _channels(config, self.code_side)
         flat = self.code_channels * self.code_side**2
         self.to_code = nn.Linear(flat, config.latent_size)
         self.from_code = nn.Linear(config.latent_size, flat)
         self.decoder = _decoder(self.code_channels, self.decoder_sides, config)
-        last = self.decoder[-1].conv.out_channels if self.decoder else self.code_channels
-        self.to_pixels = Conv3x3(last, 4)
+        last_side = self.decoder_sides[-1] if self.decoder_sides else self.code_side
+        self.to_pixels = Conv3x3(_channels(config, last_side), 4)
         self.linear_path = LinearPath(config.latent_size) if config.linear_path else None
-        if self.linear_path:  # the blocks begin at zero: at first there is the linear path alone
-            for layer in (self.to_code, self.to_pixels):
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+        if self.linear_path:  # the blocks start at zero, so the linear path starts alone
+            for parameter in (*self.to_code.parameters(), *self.to_pixels.parameters()):
+                nn.init.zeros_(parameter)
 
     def encode(self, images: Tensor) -> Tensor:
         codes = self.to_code(self.encoder(images).flatten(1))
@@ -169,7 +168,7 @@ class Autoencoder(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         x = self.from_code(codes).unflatten(1, (self.code_channels, self.code_side, -1))
-        # Laid out as the convolutions are while it is small, or they do it where it is large.
+        # The layout of the convolutions, changed here while the tensor is small
         x = x.contiguous(memory_format=_layout(self.to_pixels.weight))
         for side, block in zip(self.decoder_sides, self.decoder, strict=True):
             x = block(x, side)
@@ -188,10 +187,14 @@ def _layout(weight: Tensor) -> torch.memory_format:
     return torch.channels_last if last else torch.contiguous_format
 
 
+def _channels(config: AutoencoderConfig, side: int) -> int:
+    return config.width if side == SIDES[0] else 2 * config.width
+
+
 def _encoder(sides: list[int], config: AutoencoderConfig) -> nn.Sequential:
     blocks, channels, current = [], 1, IMAGE_SIDE
     for side in sides:
-        outputs = config.width if side == SIDES[0] else 2 * config.width
+        outputs = _channels(config, side)
         blocks.append(ConvBlock(channels, outputs, config, stride=1 if side == current else 2))
         channels, current = outputs, side
     return nn.Sequential(*blocks)
@@ -207,7 +210,7 @@ def _decoder_sides(encoder_sides: list[int], blocks: int) -> list[int]:
 def _decoder(channels: int, sides: list[int], config: AutoencoderConfig) -> nn.ModuleList:
     blocks = nn.ModuleList()
     for side in sides:
-        outputs = config.width if side == SIDES[0] else 2 * config.width
+        outputs = _channels(config, side)
         blocks.append(ConvBlock(channels, outputs, config))
         channels = outputs
     return blocks

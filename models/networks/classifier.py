@@ -1,7 +1,7 @@
-"""One convolutional classifier; the report's and a residual network are settings of it.
+"""The convolutional classifier; the report's and a residual network are settings of it.
 
-Images are (B, 1, 28, 28) in [0, 1]. Blocks work at 14x14, 7x7 and 4x4, as those of the
-autoencoder; two fully connected layers follow, with dropout between them.
+Images are (B, 1, 28, 28) in [0, 1]. The blocks work at 14x14, 7x7 and 4x4 as in the autoencoder.
+Two fully connected layers follow, with dropout between them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from models.networks.autoencoder import ACTIVATIONS, SIDES, block_sides
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """What the network is. Two equal configs build networks of the same shape."""
+    """The shape of the network. Raises ValueError for values out of range."""
 
     classes: int = 10
-    depth: int = 3  # blocks: 14x14, 7x7 and 4x4 first, see `models.autoencoder.block_sides`
+    depth: int = 3  # blocks: 14x14, 7x7 and 4x4 first, see `autoencoder.block_sides`
     width: int = 32  # channels at 14x14; twice that at 7x7, four times at 4x4
     stem: int = 0  # channels of a convolution at 28x28 before the blocks; 0: none
     residual: bool = False  # two convolutions and a shortcut a block, instead of one convolution
     hidden: int = 256  # units of the first fully connected layer
     hidden_norm: bool = False  # batch norm between the fully connected layers
-    hidden_activation: bool = True  # there too; the report forgot it
+    hidden_activation: bool = True  # after the first fully connected layer; the report forgot it
     dropout: float = 0.0  # between the fully connected layers
     activation: Literal["relu", "gelu", "silu"] = "relu"
 
@@ -68,8 +68,8 @@ class ResidualBlock(nn.Module):
 class Classifier(nn.Module):
     """The network of a `ClassifierConfig`.
 
-    `forward` maps (B, 1, 28, 28) to logits (B, classes); `features` to what the last layer sees,
-    dropout aside: (B, hidden).
+    `forward` maps (B, 1, 28, 28) to logits (B, classes); `features` maps to the input of the last
+    layer before dropout, (B, hidden).
     """
 
     def __init__(self, config: ClassifierConfig):
@@ -86,7 +86,7 @@ class Classifier(nn.Module):
         self.to_logits = nn.Linear(config.hidden, config.classes)
 
     def features(self, images: Tensor) -> Tensor:
-        # Flattened in the order in memory (channels last): no copy here, none on the way back.
+        # The order in memory (channels last), so that neither pass copies
         flat = self.blocks(images).permute(0, 2, 3, 1).flatten(1)
         return self.activation(self.norm(self.hidden(flat)))
 

@@ -1,10 +1,10 @@
 """The autoencoders of the report that this project grows from, as data.
 
 The report gives the number of blocks, the dropout of its denoising models, and the code size of
-the sparse one; what it leaves out (width, learning rate, strength of the penalties, what "more
-layers" came to) is filled in here, the same for all models of a family. Where it says "denoising"
-without a noise, each pixel of the input is dropped with the same probability as the channels
-between the blocks.
+the sparse model. What it leaves out (width, learning rate, strength of the penalties, how many
+"more layers" are) is chosen here, the same for all models of a family. Where the report says
+"denoising" without a noise, the noise drops each pixel of the input with the same probability as
+the channels between the blocks.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ AUTOENCODER_STARTS = MappingProxyType(
         ),
     }
 )
-"""The same for what is not the report's but where a search should begin: one for the lowest error,
-and one for codes that a classifier can read; the code size aside."""
+"""The same for good starts of a search that are not in the report: `linear-path` for a low error,
+`unwarping` for codes that a classifier can read. A search sets the code size itself."""
 
 _REPORTED_CLASSIFIER = {
     "depth": 3,
@@ -108,7 +108,7 @@ CLASSIFIER_PRESETS = MappingProxyType(
         "corrected-naive": MappingProxyType(_REPORTED_CLASSIFIER),
     }
 )
-"""Name -> every parameter of ClassifierConfig (`classes` aside) and TrainingConfig that the model
+"""Name -> every parameter of ClassifierConfig (except `classes`) and TrainingConfig that the model
 sets, and what is added to the seed. The report's classifiers of Omniglot: a few blocks and two
 fully connected layers with dropout between them, and no activation there in the naive ones.
 """
@@ -148,5 +148,5 @@ CLASSIFIER_STARTS = MappingProxyType(
         ),
     }
 )
-"""The same for what is not the report's but where a search that wants accuracy should begin: the
-first for few classes with thousands of images each, the other for many classes with a dozen."""
+"""The same for accurate starts of a search that are not in the report: `augmented` for few classes
+with thousands of images each, `residual` for many classes with a dozen."""

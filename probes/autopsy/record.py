@@ -71,9 +71,8 @@ def _results(earlier: dict[str, Any], levels: list[Level]) -> Iterator[Result]:
     """The results of an earlier file."""
     named = {(level.question, level.factor, level.name): level for level in levels}
     for row in earlier.get("rows", []):
-        level = named.get((row["question"], row["factor"], row["level"]))
-        for run in row["runs"] if level else ():
-            yield Result(level, row["probe"], run, row["note"])
+        if level := named.get((row["question"], row["factor"], row["level"])):
+            yield from (Result(level, row["probe"], run, row["note"]) for run in row["runs"])
 
 
 def rows_of(results: Iterable[Result], base: Setting) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""A probe of codes from its parameters, and its fit as a run that yields a record per stage.
+"""The fit of a probe as a run that yields a record per stage.
 
-run = ProbeRun({"probe": "lda", "latent_size": 128}, seed=0, data=coded, stages=27)
+run = ProbeRun(parameters, seed=0, data=coded, scale=scale)
 for record in run.epochs():
     print(record["epoch"], record["validation_accuracy"])
 """
@@ -32,23 +32,23 @@ METRICS = ("train_loss", "train_accuracy", "validation_accuracy")
 
 @dataclass(frozen=True)
 class Scale:
-    """What one stage of each probe comes to, for a budget of so many stages."""
+    """The size of a stage of each probe, for a budget of that many stages."""
 
     stages: int
     trees: int  # of a forest
     iterations: int  # of boosting
-    logistic_iterations: int  # in all: L-BFGS loses its memory where it is stopped
+    logistic_iterations: int  # in total: a stopped L-BFGS loses its memory
     threads: int = 1
     device: str = "cpu"
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a fit is given beside the parameters."""
+    """What a fit depends on besides the parameters."""
 
     scale: Scale
     seed: int
-    drawings: int  # rows that are drawings as they are; the others are views of them
+    drawings: int  # the first rows, which are not augmented; the others are views of them
 
 
 def _nearest_mean(p: Mapping[str, Any], task: Task) -> StagedClassifier:
@@ -91,7 +91,9 @@ def _mlp(p: Mapping[str, Any], task: Task) -> StagedClassifier:
 def _forest(bootstrap: bool, p: Mapping[str, Any], task: Task) -> StagedClassifier:
     return StagedForest(
         task.scale.stages,
-        1 if bootstrap else task.scale.trees,  # it tries every split: three times the time
+        1
+        if bootstrap
+        else task.scale.trees,  # it tries every split, which takes three times as long
         bootstrap,
         p["max_features"],
         p["min_samples_leaf"],
@@ -127,14 +129,14 @@ PROBES: Mapping[str, Callable[[Mapping[str, Any], Task], StagedClassifier]] = Ma
         "catboost": _catboost,
     }
 )
-"""Name -> what makes the classifier from a trial's parameters."""
+"""Name -> function that makes the classifier from the parameters of a trial."""
 
 AT_ONCE = frozenset({"nearest-mean", "knn", "lda", "logistic"})
 """Probes without stages: their one record counts as the full budget."""
 
 
 class ProbeRun:
-    """One probe on its way through its stages: a `search.task.Run`."""
+    """The fit of a probe, stage by stage, with the interface of `TrainingRun`."""
 
     def __init__(
         self,
@@ -149,7 +151,7 @@ class ProbeRun:
         self._state: dict | None = None
 
     def epochs(self) -> Iterator[dict[str, float]]:
-        """Fit; yield a record per stage. Raises ProbeTooLarge before much memory is taken."""
+        """Fit; yield a record per stage. Raises ProbeTooLarge before it takes much memory."""
         data, size, views = self.data, self.parameters["latent_size"], self.parameters["views"]
         train = data.train.numpy()
         rows = data.rows(train, views)
@@ -166,7 +168,7 @@ class ProbeRun:
             yield self._record(loss, codes[: len(train)], labels[: len(train)])
 
     def _record(self, loss: float | None, codes: np.ndarray, labels: np.ndarray) -> dict:
-        """Mistakes on training drawings stand for the loss where none is minimised."""
+        """`train_loss` is the fraction of mistakes where no loss is minimised."""
         sample = np.linspace(0, len(codes) - 1, min(TRAIN_ROWS, len(codes))).astype(int)
         accuracy = float((self.probe.predict(codes[sample]) == labels[sample]).mean())
         validation = self.data.validation.numpy()

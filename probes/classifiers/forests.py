@@ -1,8 +1,8 @@
 """Forests for many classes: scikit-learn's trees, grown one at a time and kept small.
 
 scikit-learn keeps the distribution over all classes at every node, in float64: with 964 classes
-and 20,000 nodes 150 MB a tree, 15 GB a forest. Nearly all of it is zeros, for a leaf holds few
-classes; here only what is not zero is kept, about half a megabyte a tree.
+and 20,000 nodes, 150 MB for a tree and 15 GB for a forest. Nearly all values are zero, because a
+leaf holds few classes. Here only the others are kept, about half a megabyte for a tree.
 """
 
 from __future__ import annotations
@@ -43,11 +43,16 @@ class StagedForest(StagedClassifier):
 
     def _stages(self, X: np.ndarray, y: np.ndarray, groups) -> Iterator[None]:
         if not self.stage_:
-            self._trees, self._sums = [], {}
+            self._set_trees([])
         while self.stage_ < self.stages:
             for _ in range(self.trees_per_stage):
                 self._trees.append(SparseTree.of(self._grow(X, y, len(self._trees)).tree_))
             yield None
+
+    def _set_trees(self, trees: list[SparseTree]) -> None:
+        self._trees = trees
+        # Of the codes that were scored last: the number of trees, and the sum of their answers
+        self._sums: dict[bytes, tuple[int, np.ndarray]] = {}
 
     def _grow(self, X: np.ndarray, y: np.ndarray, number: int) -> DecisionTreeClassifier:
         rng = np.random.default_rng([self.seed, number])
@@ -83,14 +88,15 @@ class StagedForest(StagedClassifier):
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         super().load_weights(weights)
         count = sum(name.startswith("feature.") for name in weights)
-        self._trees = [
-            SparseTree(*(weights[f"{name}.{number}"].numpy() for name in SparseTree.PARTS))
-            for number in range(count)
-        ]
-        self._sums = {}  # of the trees so far, for the codes asked about last
+        self._set_trees(
+            [
+                SparseTree(*(weights[f"{name}.{number}"].numpy() for name in SparseTree.PARTS))
+                for number in range(count)
+            ]
+        )
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:
-        """Of the one tree that is whole while it grows, and of its leaves once more."""
+        """Of the tree that grows, which is not yet sparse, and of a copy of its leaves."""
         return int(1.5 * NODES_PER_ROW * rows / self.min_samples_leaf * classes * 8)
 
 

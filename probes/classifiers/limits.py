@@ -1,4 +1,4 @@
-"""What a probe may use of a machine."""
+"""How much memory a probe may use."""
 
 from __future__ import annotations
 
@@ -6,5 +6,4 @@ GIGABYTE = 2**30
 
 
 class ProbeTooLarge(Exception):
-    """A probe that would need more memory than it may use; the text says how much. Trying it again
-    changes nothing."""
+    """A probe needs more memory than it may use; the text says how much. A retry fails again."""

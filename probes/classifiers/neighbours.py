@@ -1,4 +1,4 @@
-"""How near a code is to each class: by cosine, to the class's nearest members and to its mean."""
+"""Cosines of codes with the nearest members and with the mean of each class."""
 
 from __future__ import annotations
 

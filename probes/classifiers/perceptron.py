@@ -1,4 +1,4 @@
-"""A multilayer perceptron on codes, trained by the loop that trains everything else here."""
+"""A multilayer perceptron on codes, trained by `TrainingRun`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCORING_ROWS = 4096
 
 @dataclass(frozen=True)
 class PerceptronConfig:
-    """What the network is, and how strongly it is kept small."""
+    """The network and its regularisation. Raises ValueError for values out of range."""
 
     blocks: int = 2  # linear, batch norm, activation, dropout; one linear layer follows
     width: int = 512
@@ -32,7 +32,7 @@ class PerceptronConfig:
     label_smoothing: float = 0.1
     l2: float = 0.01
     l2_kind: Literal["decoupled", "coupled"] = "decoupled"
-    l2_later: float | None = None  # from the middle of the training on; None: as before
+    l2_later: float | None = None  # in the second half of the training; None: the same
     learning_rate: float = 2e-3
     batch_size: int = 128
 
@@ -45,8 +45,8 @@ class PerceptronConfig:
 
 @dataclass(frozen=True)
 class CodeRows:
-    """Codes as `models.training.TrainingRun` takes data. An epoch draws `per_epoch` of the rows:
-    with several views of each drawing among them, about one view of each."""
+    """Codes as `TrainingData`. An epoch draws `per_epoch` of the rows: where each drawing has
+    several views, about one view of each."""
 
     codes: Tensor  # (N, D)
     labels: Tensor  # int64 (N,)
@@ -74,10 +74,10 @@ class CodeRows:
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """A `models.training.Objective`. Coupled L2 is the penalty in the loss, half the sum of the
-    squared parameters, whose gradient Adam divides by its running scale as it does the rest: what
-    `torch.optim.Adam(weight_decay=...)` does. Decoupled, the optimiser shrinks the weights itself
-    (Loshchilov and Hutter 2019, arXiv:1711.05101)."""
+    """An `Objective`. Coupled L2 adds half the sum of the squared parameters to the loss, and Adam
+    divides its gradient by the running scale too, as `torch.optim.Adam(weight_decay=...)` does.
+    With decoupled L2 the optimiser shrinks the weights itself (Loshchilov and Hutter 2019,
+    arXiv:1711.05101)."""
 
     label_smoothing: float
     coupled_l2: float
@@ -97,7 +97,7 @@ class CrossEntropy:
 
 
 class Perceptron(StagedClassifier):
-    """A stage is an epoch of `rows_per_epoch` rows, drawn anew (all of them: None)."""
+    """A stage is an epoch of `rows_per_epoch` random rows (None: all rows)."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Perceptron(StagedClassifier):
         )
         if self.stage_:
             run.load_state_dict(self._resumed)
-        self._run, self.network_ = run, run.average
+        self._run, self.network_, self._features = run, run.average, X.shape[1]
         for record in run.epochs():
             yield record["train_loss"]
             run.objective = self._objective()
@@ -155,14 +155,12 @@ class Perceptron(StagedClassifier):
         codes = torch.from_numpy(np.ascontiguousarray(X))
         device = next(self.network_.parameters()).device
         with autocast(device):
-            parts = [self.network_(some.to(device).float()) for some in codes.split(SCORING_ROWS)]
+            parts = [self.network_(rows.to(device).float()) for rows in codes.split(SCORING_ROWS)]
         return torch.cat(parts).float().cpu().numpy()
 
     def weights(self) -> dict[str, Tensor]:
         network = {f"network.{name}": value for name, value in self._run.weights().items()}
-        return (
-            super().weights() | network | {"features": torch.tensor(self._run.data.codes.shape[1])}
-        )
+        return super().weights() | network | {"features": torch.tensor(self._features)}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         super().load_weights(weights)

@@ -1,9 +1,9 @@
-"""Boosting for many classes: candidates first, then which of them is right.
+"""Boosting for many classes: it ranks a few candidate classes of each drawing.
 
-Boosted on all classes at once, each of 964 classes gets a gradient of about 1/964 and each
-iteration pays for 964 sets of leaf values. Here a nearest-neighbour rule proposes a few classes
-for a drawing, and CatBoost learns from how the code lies to each candidate which of them it is: one
-output, whatever the number of classes.
+With boosting on all classes at once, each of 964 classes gets a gradient of about 1/964, and each
+iteration computes 964 sets of leaf values. Here a nearest-neighbour rule proposes a few classes for
+a drawing, and CatBoost ranks them by features of the code relative to each candidate. The model has
+one output, whatever the number of classes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from probes.classifiers.neighbours import ClassMembers, nearest_members, unit_ro
 from probes.classifiers.staged import StagedClassifier, digest
 from probes.codes.projection import Projection, ProjectionConfig, fit_projection
 
-NEIGHBOURS = 3  # of each class, that a candidate is described by
+NEIGHBOURS = 3  # of each class, whose cosines are features of a candidate
 
 
 class Reference(NamedTuple):
-    """What queries are compared with: labelled codes as they are, and projected by LDA."""
+    """Labelled codes to compare queries with: without a projection, and after LDA."""
 
     plain: ClassMembers
     projected: ClassMembers
@@ -33,19 +33,20 @@ class Reference(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The classes proposed for each of N queries, likeliest first, and what is known of each."""
+    """The proposed classes of N queries, the most likely first, and their features."""
 
     classes: np.ndarray  # (N, K)
     features: np.ndarray  # float32 (N, K, F)
-    scores: np.ndarray  # float32 (N, C): what proposed them, of all classes
+    scores: np.ndarray  # float32 (N, C): of all classes, by which the candidates are chosen
 
 
 class CandidateRanker(StagedClassifier):
     """CatBoost ranks the `candidates` nearest classes of each drawing (loss QuerySoftMax).
 
-    It is fitted on drawings that were held out: in each of `folds` the drawings of some groups
-    (drawers) are compared with those of the others, LDA's projection included, so that what it
-    learns from is like what it will see. A stage is `iterations_per_stage` iterations."""
+    It is fitted on held-out drawings: in each of `folds`, the drawings of some groups (drawers) are
+    compared with those of the others, after an LDA that is fitted on the others. So the features
+    that it learns from are like those of new drawings. A stage is `iterations_per_stage`
+    iterations."""
 
     def __init__(
         self,
@@ -71,15 +72,14 @@ class CandidateRanker(StagedClassifier):
         self.lda = lda
         self.shrinkage = shrinkage
         self.folds = folds
-        self.queries = queries  # only the first so many rows are; the rest are views of them
+        self.queries = queries  # the first rows, which are drawings; the rest are views of them
         self.threads = threads
         self.seed = seed
 
     def _stages(self, X: np.ndarray, y: np.ndarray, groups) -> Iterator[float]:
         pool = self._pool(X, y, groups)
-        self._rows = X, y
-        self._reference, self._proposed = self._refer(X, y, len(self.classes_)), {}
-        model = self._model if self.stage_ else None
+        self._refer_to(X, y)
+        model: CatBoostRanker | None = self._model if self.stage_ else None
         while self.stage_ < self.stages:
             booster = CatBoostRanker(
                 loss_function="QuerySoftMax",
@@ -93,25 +93,26 @@ class CandidateRanker(StagedClassifier):
                 allow_writing_files=False,
             )
             booster.fit(pool, init_model=model)
-            # As it would be after a restart: a model in memory goes on a little differently.
-            self._model = model = _stored(_bytes(booster))
+            # Stored and loaded as after a restart: a model in memory continues differently.
+            self._model: CatBoostRanker = _stored(_bytes(booster))
+            model = self._model
             yield -float(booster.get_best_score()["learn"]["QuerySoftMax"])
 
     def _pool(self, X: np.ndarray, y: np.ndarray, groups) -> Pool:
-        """Held-out drawings beside their candidates, for those whose class is among them."""
-        features, found = [], []
+        """Held-out drawings with their candidates, where the right class is among these."""
+        parts, is_right = [], []
         for known, held in self._held_out(X, groups):
             classes, places = np.unique(y[known], return_inverse=True)
             reference = self._refer(X[known], places, len(classes))
             proposed = self._propose(X[held], reference)
             right = classes[proposed.classes] == y[held][:, None]
-            features.append(proposed.features[right.any(1)])
-            found.append(right[right.any(1)])
-        features, found = np.concatenate(features), np.concatenate(found)
+            parts.append(proposed.features[right.any(1)])
+            is_right.append(right[right.any(1)])
+        features = np.concatenate(parts)
         queries, candidates, width = features.shape
         pool = Pool(
             features.reshape(-1, width),
-            label=found.reshape(-1).astype(np.float32),
+            label=np.concatenate(is_right).reshape(-1).astype(np.float32),
             group_id=np.repeat(np.arange(queries), candidates),
             thread_count=self.threads,
         )
@@ -119,12 +120,18 @@ class CandidateRanker(StagedClassifier):
         return pool
 
     def _held_out(self, X: np.ndarray, groups) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices of rows to compare with and of queries; without groups, rows are their own."""
+        """Indices of known rows and of queries, by fold; without groups, each row is a group."""
         queries = self.queries or len(X)
         groups = np.arange(len(X)) % queries if groups is None else np.asarray(groups)
         folds = GroupKFold(min(self.folds, len(np.unique(groups))))
         for known, held in folds.split(X, groups=groups):
             yield known, held[held < queries]
+
+    def _refer_to(self, X: np.ndarray, y: np.ndarray) -> None:
+        """Compare with these rows from now on."""
+        self._rows = X, y
+        self._reference = self._refer(X, y, len(self.classes_))
+        self._proposed: dict[bytes, Candidates] = {}  # of the codes that were scored last
 
     def _refer(self, X: np.ndarray, y: np.ndarray, classes: int) -> Reference:
         config = ProjectionConfig(lda=self.lda, shrinkage=self.shrinkage)
@@ -150,7 +157,7 @@ class CandidateRanker(StagedClassifier):
         each = np.arange(len(X))[:, None]
         similar = np.concatenate(
             [
-                *(some[each, classes] for some in near),
+                *(cosines[each, classes] for cosines in near),
                 *(m[each, classes][..., None] for m in means),
             ],
             axis=2,
@@ -166,7 +173,7 @@ class CandidateRanker(StagedClassifier):
         return Candidates(classes, np.concatenate(parts, 2).astype(np.float32), scores)
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
-        """Scores (N, C): CatBoost's of the candidates; the other classes' lie below all of them."""
+        """Scores (N, C): CatBoost's for the candidates, and lower ones for the other classes."""
         key = digest(X)
         if key not in self._proposed:
             recent = dict(list(self._proposed.items())[-3:])
@@ -191,12 +198,11 @@ class CandidateRanker(StagedClassifier):
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         super().load_weights(weights)
-        self._rows = weights["rows"].numpy(), weights["labels"].numpy()
-        self._reference, self._proposed = self._refer(*self._rows, len(self.classes_)), {}
+        self._refer_to(weights["rows"].numpy(), weights["labels"].numpy())
         self._model = _stored(weights["model"].numpy().tobytes())
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:
-        """Of the codes twice, what candidates are chosen by, and the pairs."""
+        """Of two copies of the codes, the scores of all classes, and the features."""
         queries = self.queries or rows
         pairs = 8 * queries * self.candidates * (self.lda + 4 * NEIGHBOURS + 8)
         return (

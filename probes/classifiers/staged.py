@@ -1,5 +1,5 @@
-"""Classifiers that are fitted in stages: scikit-learn's interface, and a fit that can be watched,
-stopped between two stages and gone on with.
+"""Classifiers that are fitted in stages, with scikit-learn's interface. A fit can be observed,
+stopped between two stages, and continued.
 
     probe = StagedForest(stages=10, trees_per_stage=10)
     for loss in probe.fit_stages(codes, labels):
@@ -18,8 +18,8 @@ from torch import Tensor
 
 
 class StagedClassifier(ClassifierMixin, BaseEstimator):
-    """What the probes share. A subclass sets `stages` in its constructor and fits one at a time
-    in `_stages`, going on from what `load_state_dict` gave it."""
+    """The base class of the probes. A subclass sets `stages` in its constructor; its `_stages` fits
+    one stage at a time, and continues after `load_state_dict`."""
 
     stages: int = 1
 
@@ -35,8 +35,8 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
     ) -> Iterator[float | None]:
         """Fit stage by stage; yield after each its training loss, None where nothing is minimised.
 
-        `groups` (N,) says which rows belong together (drawings of one drawer), for those that
-        hold some out. Raises ProbeTooLarge before anything large is made."""
+        `groups` (N,) says which rows belong together (drawings of one drawer), for classifiers that
+        hold some rows out."""
         self.classes_, positions = np.unique(y, return_inverse=True)
         self.stage_ = getattr(self, "stage_", 0)
         for loss in self._stages(X, positions, groups):
@@ -59,7 +59,7 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
         }
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """Predict with what `weights` gave."""
+        """Load what `weights` returned, to predict."""
         self.classes_, self.stage_ = weights["classes"].numpy(), int(weights["stage"])
 
     def state_dict(self) -> dict:
@@ -67,11 +67,11 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
         return self.weights()
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on after the stage that `state_dict` was called after."""
+        """Continue after the stage that `state_dict` was called after."""
         self.load_weights(state)
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:
-        """About how much memory a fit needs at its largest, beside the codes themselves."""
+        """About the most memory that a fit needs, in bytes, in addition to the codes."""
         return 0
 
     def _stages(
@@ -82,18 +82,18 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
 
 
 def digest(X: np.ndarray) -> bytes:
-    """Tells codes apart, so that what was computed for the same ones need not be again."""
+    """A key of codes, so that results for equal codes are computed once."""
     return hashlib.blake2b(np.ascontiguousarray(X).tobytes(), digest_size=16).digest()
 
 
 class AtOnce(StagedClassifier):
-    """A scikit-learn classifier that has no stages. `fitted` names the attributes by which its
-    fitted state is kept; none: it keeps its training rows, and is fitted on them again."""
+    """A scikit-learn classifier, which has a single stage. `fitted` names the attributes that hold
+    its fitted state. Without names it stores the training rows and is fitted on them again."""
 
     def __init__(self, estimator: ClassifierMixin, fitted: tuple[str, ...] = (), copies: int = 2):
         self.estimator = estimator
         self.fitted = fitted
-        self.copies = copies  # of the codes, that its fit makes
+        self.copies = copies  # of the codes, in float64, that a fit makes
 
     def _stages(self, X, y, groups):
         if self.stage_:

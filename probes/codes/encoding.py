@@ -1,7 +1,7 @@
-"""Codes of a data set's images, and of augmented views of them: computed once, kept on disk.
+"""Codes of the images of a data set and of augmented views: computed once, kept on disk.
 
-The file of codes is named after the weights, the images and the views that it was made from, so
-codes of other weights are never taken for them. It is read through a memory map.
+The name of a file of codes depends on the weights, the images and the views, so other weights get
+another file. It is read through a memory map.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.training.augmentation import Affine, augment
 from models.training.loop import EVALUATION_BATCH, autocast
 
-VERSION = 1  # raised whenever codes of an older version must not be read
+VERSION = 1  # to be raised whenever older codes must not be read
 VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
 VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
 
@@ -46,16 +46,16 @@ class CodedData(ImageData):
         return np.union1d(self.train.numpy(), self.validation.numpy())
 
     def rows(self, indices: np.ndarray, views: int = 1) -> np.ndarray:
-        """Rows of a code array that belong to images (n,): (views n,), the images as they are
-        first. Raises ValueError if there are not as many views, or an image has none."""
+        """Rows (views n,) of a code array that belong to images (n,): first without augmentation,
+        then view by view. Raises ValueError for more views than there are, or test images."""
         known, images = self.known_images, len(self.images)
         have = 1 + (len(next(iter(self.codes.values()))) - images) // len(known)
         if views > have:
             raise ValueError(f"{views} views asked for, {have} are encoded")
         if views > 1 and not np.isin(indices, known).all():
             raise ValueError("images of the test split have no augmented views")
-        places = np.searchsorted(known, indices)
-        more = [images + view * len(known) + places for view in range(views - 1)]
+        positions = np.searchsorted(known, indices)
+        more = [images + view * len(known) + positions for view in range(views - 1)]
         return np.concatenate([indices, *more])
 
 
@@ -66,8 +66,8 @@ def attach_codes(
     cache: Path,
     device: str = "cpu",
 ) -> CodedData:
-    """`data` with the codes of each autoencoder, of `views` views of each image that is not of
-    the test split (the image itself being the first). What `cache` holds is not encoded again."""
+    """`data` with the codes of each autoencoder. Images of training and validation split have
+    `views` views, the first being the image itself. Codes in the folder `cache` are read again."""
     fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(ImageData)}
     codes = {
         size: cached_codes(autoencoder, data, views, cache, device)
@@ -79,13 +79,15 @@ def attach_codes(
 def cached_codes(
     autoencoder: Autoencoder, data: ImageData, views: int, cache: Path, device: str
 ) -> np.ndarray:
-    """The codes as `CodedData` keeps them, a read-only memory map of a file in `cache`."""
+    """The codes in the order of `CodedData`: a read-only memory map of a file in `cache`."""
     about = (VERSION, weights_digest(autoencoder), data.sha256, views, VIEW_AFFINE, VIEW_ELASTIC)
     path = cache / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         codes = encode_views(autoencoder, data, views, device)
         write_atomically(path, lambda file: np.save(file, codes))
-    return np.asarray(np.load(path, mmap_mode="r"))  # a plain array, which Ray shares uncopied
+    return np.asarray(
+        np.load(path, mmap_mode="r")
+    )  # a plain array is shared between processes without a copy
 
 
 def encode_views(autoencoder: Autoencoder, data: ImageData, views: int, device: str) -> np.ndarray:
@@ -105,12 +107,12 @@ def encode_images(
     device: str = "cpu",
     generator: torch.Generator | None = None,
 ) -> np.ndarray:
-    """Codes (N, size), float16, of uint8 images (N, 28, 28); with a generator, on `device`, of a
-    view of each that is drawn from it."""
-    autoencoder = autoencoder.to(device=device, memory_format=torch.channels_last).eval()
+    """Codes (N, size), float16, of uint8 images (N, 28, 28). With a generator, which is on
+    `device`, of a random view of each image."""
+    autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval()
     affine, codes = Affine.of_strength(VIEW_AFFINE), []
-    for some in images.split(EVALUATION_BATCH):
-        batch = some.to(device).unsqueeze(1).float().div_(255)
+    for part in images.split(EVALUATION_BATCH):
+        batch = part.to(device).unsqueeze(1).float().div_(255)
         if generator is not None:
             batch = augment(batch, affine, VIEW_ELASTIC, generator)
         batch = batch.contiguous(memory_format=torch.channels_last)
@@ -119,12 +121,13 @@ def encode_images(
     return torch.cat(codes).numpy()
 
 
-def load_autoencoder(place: Path) -> tuple[Autoencoder, dict]:
-    """The autoencoder that a search left in `place` (weights.pt, config.json), and its config.
+def load_autoencoder(folder: Path) -> tuple[Autoencoder, dict]:
+    """The autoencoder in a folder that a search wrote (weights.pt, config.json), and its config.
 
-    Raises OSError, ValueError, KeyError or RuntimeError where the files are not what they should
-    be."""
-    config = json.loads((place / "config.json").read_text())
+    Raises OSError, ValueError, KeyError or RuntimeError where the files are missing or damaged."""
+    config = json.loads((folder / "config.json").read_text())
     network = Autoencoder(AutoencoderConfig(**config["model"]))
-    network.load_state_dict(torch.load(place / "weights.pt", map_location="cpu", weights_only=True))
+    network.load_state_dict(
+        torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
+    )
     return network.eval(), config

@@ -1,4 +1,4 @@
-"""Few-shot recognition: what codes know of classes of which only a few drawings are labelled."""
+"""Few-shot recognition: the accuracy of codes on classes with few labelled drawings."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def _array(values: np.ndarray | Tensor) -> np.ndarray:
 
 
 def _units(codes: np.ndarray | Tensor) -> Tensor:
-    """Codes (N, D) as float32, scaled to length one; a code of zeros stays one."""
+    """Codes (N, D) as float32, scaled to length one; a code of zeros stays zero."""
     if not isinstance(codes, Tensor):
-        # A copy, because torch warns of arrays that it cannot write to, as memory maps are.
+        # A copy: torch warns about arrays that are read-only, such as memory maps.
         codes = torch.from_numpy(np.array(codes, np.float32))
     codes = codes.detach().float()
     if not torch.isfinite(codes).all():
@@ -107,7 +107,7 @@ def _draw(
 
 
 def _accuracy(units: Tensor, rows: np.ndarray, shots: int) -> Tensor:
-    """Share of the queries, float64 (), for which their own class is the nearest."""
+    """Fraction of the queries, float64 (), whose own class is the nearest."""
     drawn = units[torch.from_numpy(rows).to(units.device)]  # (ways, shots + queries, D)
     means = normalize(drawn[:, :shots].mean(1), dim=1)
     nearest = (drawn[:, shots:] @ means.T).argmax(2)  # (ways, queries)

@@ -1,4 +1,4 @@
-"""What classifiers without a network reach on the images themselves."""
+"""Accuracies of classifiers without training on the pixels of the images."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from probes.codes.nearest_mean import nearest_mean_accuracy
 
 
 def pixel_floors(data: ImageData) -> dict[str, dict[str, float]]:
-    """What needs no training: guessing the most frequent class, the nearest class mean of
-    the pixels (each scaled to unit variance), the nearest training image."""
+    """Validation and test accuracy of three methods without training: the most frequent class, the
+    nearest class mean of the pixels (each scaled to unit variance), the nearest training image."""
     pixels, labels = data.images.flatten(1).float() / 255, data.labels
     train = data.train
     neighbours = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(pixels[train].numpy())

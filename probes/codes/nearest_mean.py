@@ -1,4 +1,4 @@
-"""Probes with a closed form: nothing to train, so they fit in every epoch of a search."""
+"""The nearest class mean: a probe that needs no training, so every epoch can have it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def nearest_mean_accuracy(
 ) -> float:
     """Accuracy on `other_codes` (M, D) of the nearest class mean of `codes` (N, D).
 
-    Units are scaled to unit variance first, so that one loud unit does not decide alone, and
-    centred, so that the offset of a dead unit does not use up the digits of the distance.
-    Labels that `labels` lacks count as mistakes; no images at all gives nan.
+    Units are scaled to unit variance, so that a unit of large variance does not decide alone, and
+    centred, so that a large constant does not cost digits of the distance. Labels that `labels`
+    lacks count as mistakes; without any codes the accuracy is nan.
     """
     if len(codes) == 0 or len(other_codes) == 0:
         return float("nan")

@@ -1,4 +1,4 @@
-"""What is done to codes before a probe sees them: scaling, PCA, LDA; in all, one affine map."""
+"""The projection of codes before a classifier: scaling, PCA, LDA, together one affine map."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ProjectionConfig:
-    """The steps, in their order; zero components leave a step out."""
+    """The steps, in this order; a step with zero components is left out."""
 
     scaling: bool = False  # each unit to zero mean and unit variance
     pca: int = 0  # components
@@ -51,7 +51,7 @@ class Projection:
 def fit_projection(config: ProjectionConfig, codes: np.ndarray, labels: np.ndarray) -> Projection:
     """Fit the steps on training codes (N, D) with labels (N,), by scikit-learn.
 
-    A step that asks for more components than there can be has as many as there can be."""
+    A step has at most as many components as its input allows."""
     features = codes.shape[1]
     steps = []
     if config.scaling:

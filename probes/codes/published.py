@@ -1,4 +1,4 @@
-"""Few-shot accuracies that others have published, as data."""
+"""Published few-shot accuracies."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Published:
     accuracy: Mapping[tuple[int, int], float]
 
 
-# Not like for like: CACTUs tests on 423 characters of its own choice, and to centre the ink, as
-# `load_unseen` does, helps so much that pixels alone must always stand beside these.
+# The protocols differ: CACTUs tests on 423 characters of its own choice, and `load_unseen` centres
+# the ink, which helps so much that the accuracy of plain pixels must always stand beside these.
 PUBLISHED = (
     Published(
         "CACTUs-MAML",

@@ -1,4 +1,4 @@
-"""Frechet and kernel distance between sets of images, in the features of our own classifier.
+"""Frechet and kernel distance between sets of images, in the features of a small classifier.
 
 This is not the Frechet inception distance (FID). Heusel et al. 2017 (arXiv:1706.08500) measure in
 the features of an Inception network trained on ImageNet; here the features are those of a small
@@ -58,7 +58,7 @@ class Distance:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What autoencoders of one data set are measured against, computed once for all of them."""
+    """Test images and their features, computed once for all autoencoders of a data set."""
 
     classifier: Classifier
     test: Tensor  # N test images (N, 1, 28, 28)
@@ -90,7 +90,7 @@ def reference(
 
 
 def autoencoder_distances(autoencoder: Autoencoder, to: Reference) -> dict[str, Distance]:
-    """Distances to the N test images of N others:
+    """Distances between the N test images and N other images:
 
     floor: training images;
     reconstructions: the same test images through the autoencoder;
@@ -125,7 +125,7 @@ def classifier_features(network: Classifier, images: Tensor) -> Tensor:
 
 
 def compare(real: Tensor, other: Tensor, resamples: int = 40, seed: int = 0) -> Distance:
-    """Both distances between features (N, D) and (M, D), with what is needed to judge them.
+    """Both distances between features (N, D) and (M, D), with an interval, ranks and a warning.
 
     The interval is of about 95 %, from a bootstrap of the images of both sets. A resampled set
     holds 63 % of the images, some of them repeatedly, which makes its Frechet distance larger, so
@@ -169,7 +169,9 @@ def frechet_distance(real: Tensor, other: Tensor) -> float:
 
     Raises ValueError for different D, fewer than 2 rows or values that are not finite.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance  # seconds, which samples need not
+    from torchmetrics.image.fid import (
+        FrechetInceptionDistance,
+    )  # takes seconds, and samples do not need it
 
     real, other = _checked(real, other)
     # torchmetrics sums squares of uncentred features; an offset common to both sets changes
@@ -249,7 +251,7 @@ def _checked(real: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _spread(real: Tensor, other: Tensor, resamples: int, seed: int) -> tuple[float, float]:
-    """What an interval takes below and above the value, see `compare`."""
+    """How far the interval reaches below and above the value, see `compare`."""
     generator = Generator().manual_seed(seed)
     values = torch.tensor(
         [

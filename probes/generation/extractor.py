@@ -16,7 +16,7 @@ from models.networks.classifier import Classifier, ClassifierConfig
 from models.training.classification import classifier_run
 from models.training.loop import TrainingConfig
 
-DIGITS = ("mnist", "mnist5k")  # the better one first; both hold MNIST's images
+DIGITS = ("mnist", "mnist5k")  # the better first; both hold images of MNIST
 SMALL = ClassifierConfig(classes=10, depth=3, width=16, hidden=64, activation="silu")
 SMALL_TRAINING = TrainingConfig(max_epochs=5, batch_size=64, affine=0.5, l2=0.01)
 SMALL_IMAGES = 10_000  # of MNIST's, where they are on disk
@@ -24,16 +24,16 @@ SMALL_IMAGES = 10_000  # of MNIST's, where they are on disk
 
 @dataclass(frozen=True)
 class Extractor:
-    """A classifier with its origin, which every distance must name: distances in the features of
-    different classifiers do not compare."""
+    """A classifier and its origin, which every distance must name: distances in the features of
+    different classifiers cannot be compared."""
 
     network: Classifier
-    source: str  # the run it is from, or that it was trained for this
+    source: str  # its run, or that it was trained for this purpose
     data: str  # the set it was trained on
     validation_accuracy: float
 
     def summary(self) -> dict:
-        """What a run records of it, ready for JSON."""
+        """What a run records about it, as JSON takes it."""
         return {
             "source": self.source,
             "data": self.data,
@@ -44,18 +44,18 @@ class Extractor:
 
 def find_extractor(runs: Path, data_dir: str | Path) -> Extractor:
     """The best MNIST classifier among the run folders in `runs`: one of full MNIST before one of
-    mnist5k, then by validation accuracy. A small one is trained, in less than a minute on a CPU,
-    where there is none."""
-    for *_, place in sorted(_candidates(runs)):
+    mnist5k, then by validation accuracy. Without any, trains a small classifier, in less than a
+    minute on a CPU."""
+    for *_, folder in sorted(_candidates(runs)):
         try:
-            return _read(place)
-        except Exception:  # whatever torch makes of a damaged file, or of another version's
+            return _read(folder)
+        except Exception:  # torch raises nearly anything for a damaged file
             continue
     return train_extractor(data_dir)
 
 
 def train_extractor(data_dir: str | Path) -> Extractor:
-    """A small classifier of what digits there are: at most 10,000 of MNIST's, else mnist5k."""
+    """A small classifier of at most 10,000 images of MNIST, or of mnist5k without MNIST."""
     data = _digits(data_dir)
     run = classifier_run(SMALL, SMALL_TRAINING, prepare(data, validation_limit=2000))
     *_, last = run.epochs()
@@ -89,13 +89,15 @@ def _candidates(runs: Path) -> Iterator[tuple[int, float, str, Path]]:
             yield rank, -accuracy, path.parts[-4], path.parent
 
 
-def _read(place: Path) -> Extractor:
-    config = json.loads((place / "config.json").read_text())
+def _read(folder: Path) -> Extractor:
+    config = json.loads((folder / "config.json").read_text())
     network = Classifier(ClassifierConfig(**config["model"]))
-    network.load_state_dict(torch.load(place / "weights.pt", map_location="cpu", weights_only=True))
+    network.load_state_dict(
+        torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
+    )
     return Extractor(
         network.eval(),
-        f"the best classifier of the run {place.parts[-3]}",
+        f"the best classifier of the run {folder.parts[-3]}",
         config["data"]["name"],
         float(config.get("validation_accuracy", float("nan"))),
     )

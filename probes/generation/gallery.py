@@ -1,10 +1,10 @@
-"""Arrays that show what an autoencoder learned, for pictures that need neither it nor its data.
+"""Arrays for pictures of what an autoencoder learned, to be drawn without network and data.
 
     arrays = gallery(network, data)
     np.savez_compressed("gallery.npz", **arrays)
 
-Only drawings of the training and of the validation split are looked at. On two CPU cores it takes
-seconds: from large splits a part is drawn.
+Only the training and the validation split are used, and only a part of a large split. It takes
+seconds on two CPU cores.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from probes.generation.distances import in_batches, mixture_samples
 SAMPLES = 16
 PAIRS = 4  # of drawings, each with the images between them
 STEPS = 9  # from one drawing to the other, both included
-TRAINING_CODES = 2600  # that the mixture is fitted to: full covariances up to 128 units need 2,560
+TRAINING_CODES = 2600  # for the mixture: full covariances of 128 units need 2,560
 VALIDATION_CODES = 2000
 MAPPED = 1000
-FEWEST_MAPPED = 30  # a map of fewer says nothing
+FEWEST_MAPPED = 30  # a map of fewer shows nothing
 KINDS = 10  # on a map: colours of more cannot be told apart
 NEIGHBOURS = 30  # the perplexity, which must be well below the number of codes
 COMPONENTS = 50  # of codes, before they are mapped
 
 
 def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, np.ndarray]:
-    """What decoding and encoding show of `network`, with equal choices for equal `data` and
-    `seed`, so that galleries of several networks show the same drawings. In evaluation mode:
+    """Samples, interpolations and a map of codes. The chosen drawings depend on `data` and `seed`
+    alone, so galleries of several networks show the same drawings. In evaluation mode:
 
     samples: uint8 (16, 28, 28), decoded from a mixture of Gaussians fitted to training codes;
     interpolations: uint8 (pairs, 9, 28, 28), at most 4 pairs, decoded at equal steps along the
@@ -46,11 +46,11 @@ def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, n
         validation drawings, largest first;
     map: float32 (N, 2), validation codes on a plane by t-SNE (van der Maaten and Hinton 2008),
         at most 1,000, of the 10 most frequent kinds;
-    map_kinds: int16 (N,), of each of them its kind's place in
+    map_kinds: int16 (N,), the kind of each code: a position in `map_names`;
     map_names: str (kinds,), alphabets where class names are "alphabet/character", else classes.
 
-    What too few drawings, or codes that are all equal, give no picture of is left out; for codes
-    that are not finite all is.
+    Arrays that need more drawings, or codes that differ, are left out. For codes that are not
+    finite the gallery is empty.
     """
     generator = torch.Generator().manual_seed(seed)
     train = _some(data.train, TRAINING_CODES, generator)
@@ -67,13 +67,13 @@ def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, n
 
 
 def kinds(data: ImageData) -> list[str]:
-    """Of each class what it is a kind of: its alphabet, or itself where no class has one."""
+    """The kind of each class: its alphabet, or the class itself where there are no alphabets."""
     names = data.class_names
     return [name.split("/")[0] for name in names] if _alphabets(names) else list(names)
 
 
 def _alphabets(names: tuple[str, ...]) -> bool:
-    """A slash in some names alone, as in "T-shirt/top", is no sign of alphabets."""
+    """Whether all names have a slash: "T-shirt/top" has no alphabet."""
     return all("/" in name for name in names)
 
 
@@ -99,7 +99,7 @@ def _decode(network: Autoencoder, codes: Tensor) -> np.ndarray:
     return images.clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
 
 
-@threadpool_limits.wrap(limits=1)  # threads that wait for a busy core make these ten times slower
+@threadpool_limits.wrap(limits=1)  # more threads than free cores make it ten times slower
 def _samples(network: Autoencoder, codes: Tensor, seed: int) -> dict[str, np.ndarray]:
     if len(codes) < 2:
         return {}
@@ -109,7 +109,7 @@ def _samples(network: Autoencoder, codes: Tensor, seed: int) -> dict[str, np.nda
 def _interpolations(
     network: Autoencoder, data: ImageData, drawings: Tensor, codes: Tensor
 ) -> dict[str, np.ndarray]:
-    """Between pairs of `drawings` (N,), indices into the images, that have the `codes` (N, D)."""
+    """Images between pairs of `drawings` (N,), which are indices of images with `codes` (N, D)."""
     pairs = _pairs(data.labels[drawings].tolist())
     if not pairs:
         return {}
@@ -124,11 +124,11 @@ def _interpolations(
 
 
 def _pairs(labels: list[int]) -> list[tuple[int, int]]:
-    """Places of the first drawings of different classes, each taken once."""
-    free, pairs = list(range(len(labels))), []
+    """Positions of the first drawings of different classes, each in a single pair."""
+    free, pairs = list(range(len(labels))), list[tuple[int, int]]()
     while free and len(pairs) < PAIRS:
         first = free.pop(0)
-        other = next((place for place in free if labels[place] != labels[first]), None)
+        other = next((i for i in free if labels[i] != labels[first]), None)
         if other is not None:
             free.remove(other)
             pairs.append((first, other))
@@ -143,7 +143,7 @@ def _spread(codes: Tensor) -> dict[str, np.ndarray]:
 
 
 def _map(codes: np.ndarray, of_kind: list[str], seed: int) -> dict[str, np.ndarray]:
-    """Of codes (N, D), each of a kind."""
+    """The map of codes (N, D) with their kinds."""
     by_number = sorted(Counter(of_kind).items(), key=lambda item: (-item[1], item[0]))
     names = sorted(name for name, _ in by_number[:KINDS])
     chosen = np.flatnonzero(np.isin(of_kind, names))[:MAPPED]
@@ -152,7 +152,7 @@ def _map(codes: np.ndarray, of_kind: list[str], seed: int) -> dict[str, np.ndarr
         return {}
     return {
         "map": _on_a_plane(codes, seed).astype(np.float32),
-        "map_kinds": np.array([names.index(of_kind[place]) for place in chosen], np.int16),
+        "map_kinds": np.array([names.index(of_kind[i]) for i in chosen], np.int16),
         "map_names": np.array(names),
     }
 

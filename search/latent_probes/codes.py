@@ -11,6 +11,7 @@ import ray
 import torch
 
 from models.data import ImageData
+from models.files import write_atomically
 from models.networks.presets import AUTOENCODER_PRESETS
 from probes.codes.encoding import CodedData, attach_codes, load_autoencoder
 from search.autoencoders.task import AutoencoderTask
@@ -19,7 +20,7 @@ from search.latent_probes.source import AUTOENCODERS, find_run
 from search.latent_probes.task import ProbeTask
 from search.session.retraining import train_to_end
 from search.store.checkpoints import CheckpointStore
-from search.store.files import Files, json_bytes, write_atomically, write_json
+from search.store.files import Files, json_bytes, write_json
 from search.store.folder import RunFolder
 from search.store.storage import open_storage
 from search.task.protocol import arrays_from_data, data_from_arrays

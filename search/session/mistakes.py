@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from models.data import ImageData
-from search.store.files import write_atomically
+from models.files import write_atomically
 from search.task.protocol import Retrained
 
 CONFUSED_PAIRS = 12  # kept for the picture

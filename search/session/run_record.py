@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
-from datetime import datetime
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
+from models.provenance import git_commit, timestamp, versions
 from search.record.schema import SEARCH_RUNNING
 from search.store.files import write_json
 from search.store.folder import RunFolder
@@ -44,11 +41,8 @@ class RunRecord:
                 "command": header["command"],
                 "argv": self._argv,
                 "state": state,
-                "git_commit": _git_commit(),
-                "versions": {
-                    "python": platform.python_version(),
-                    **{name: version(name) for name in PACKAGES},
-                },
+                "git_commit": git_commit(),
+                "versions": versions(PACKAGES),
                 "data": header["data"],
                 "split": header["data"]["split"],
                 "seed": header["seed"],
@@ -66,8 +60,8 @@ class RunRecord:
                 "reduction_factor": REDUCTION_FACTOR,
                 "rungs": rung_epochs(self._settings.grace_epochs, logbook.task.max_epochs),
                 "counts": logbook.state.counts(),
-                "start": _iso(header["time"]),
-                "end": None if state == SEARCH_RUNNING else _iso(now),
+                "start": timestamp(header["time"]),
+                "end": None if state == SEARCH_RUNNING else timestamp(now),
                 "seconds": round(self._earlier + now - self._begin, 1),
             },
         )
@@ -80,25 +74,6 @@ def _earlier_record(folder: RunFolder) -> dict:
         return json.loads(folder.run_json.read_text())
     except (OSError, ValueError):
         return {}
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
-
-
-def _git_commit() -> str | None:
-    """The commit of this code, with "+" if files differ from it; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-        )
-    except OSError:
-        return None
-    return commit.stdout.strip() or None
 
 
 def _device() -> str:

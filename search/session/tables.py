@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from models.files import write_atomically
 from search.record.schema import epoch_columns, trial_columns
 from search.record.state import TrialRecord
-from search.store.files import write_atomically
 from search.task.protocol import Task
 from search.tune.logbook import Logbook
 

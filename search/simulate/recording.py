@@ -8,9 +8,10 @@ import io
 import json
 from pathlib import Path
 
+from models.files import write_atomically
 from search.record.schema import COMPLETE, DIVERGED, PRUNED, SAMPLED
 from search.simulate.curves import METRIC, searched_space
-from search.store.files import FolderError, write_atomically
+from search.store.files import FolderError
 from search.store.folder import RunFolder
 
 

@@ -80,7 +80,7 @@ class BucketFiles:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(self.read, names))
 
-    def write(self, name: str, write: Callable[[BinaryIO], None]) -> None:
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         # Closing a half-written stream would publish that half.
         whole = io.BytesIO()
         write(whole)

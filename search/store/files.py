@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+from models.files import write_atomically
 
 
 class FolderError(Exception):
@@ -31,7 +32,7 @@ class Files(Protocol):
     def read(self, name: str) -> bytes | None:
         """None if there is no such file."""
 
-    def write(self, name: str, write: Callable[[BinaryIO], None]) -> None:
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         """Call `write` on a new file, which replaces the old one once it is whole."""
 
     def delete(self, name: str) -> None:
@@ -60,7 +61,7 @@ class FolderFiles:
         except FileNotFoundError:
             return None
 
-    def write(self, name: str, write: Callable[[BinaryIO], None]) -> None:
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         write_atomically(self.root / name, write)
 
     def delete(self, name: str) -> None:
@@ -75,33 +76,6 @@ class FolderFiles:
             elif entry.is_file():
                 found.append(entry.name)
         return sorted(found)
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Call `write` on a new file, and rename it to `path` once it is whole and on disk. A reader
-    sees the old file or the new one, after a crash too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Workers on several machines may write into one shared folder: the name has the machine.
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _sync_folder(path: Path) -> None:
-    """Make a rename in a folder survive a power loss."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_json(path: Path, value: object) -> None:

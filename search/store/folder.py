@@ -19,11 +19,12 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from models.files import write_atomically
 from search.record import schema
 from search.record.ledger import FileLedger, Ledger, read_ledger
 from search.store.bucket import BucketFiles
 from search.store.bucket_ledger import BucketLedger, read_bucket_ledger
-from search.store.files import Files, FolderError, FolderFiles, one_line, write_atomically
+from search.store.files import Files, FolderError, FolderFiles, one_line
 from search.store.lock import BucketLock, folder_locked
 
 SESSION = ".session"  # a secret of the running session: a process that reads it sees the folder

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.files import write_atomically
 from search.record.schema import COMPLETE, RUNNING
 from search.record.state import SearchState, TrialRecord
 from search.store.checkpoints import CheckpointStore
-from search.store.files import write_atomically, write_json
+from search.store.files import write_json
 from search.store.folder import RunFolder
 from search.task.protocol import Task
 

@@ -11,8 +11,9 @@ import textwrap
 
 import pytest
 
+from models.files import write_atomically
 from search.record.ledger import FileLedger, LedgerError, read_ledger
-from search.store.files import FolderError, write_atomically
+from search.store.files import FolderError
 from search.store.folder import RunFolder
 
 EVENTS = [{"event": "search", "seed": 0}, {"event": "trial", "number": 0, "value": float("inf")}]
