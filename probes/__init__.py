@@ -1,4 +1,4 @@
-"""Latents of a trained autoencoder, and classifiers on them."""
+"""Codes of a trained autoencoder, and classifiers on them."""
 
 import runpy
 import sys
