@@ -17,7 +17,7 @@ def refuse_hidden_packages(*packages: str) -> None:
     ours = Path(__file__).resolve().parents[1]
     for package in packages:
         found = _find(package)
-        if found != ours / package:
+        if found not in (None, ours / package):
             print(
                 f"{found} hides this project's package {package}: "
                 "rename it, or run the command from another folder",
@@ -26,12 +26,14 @@ def refuse_hidden_packages(*packages: str) -> None:
             sys.exit(2)
 
 
-def _find(package: str) -> Path:
+def _find(package: str) -> Path | None:
     """Where an import from the working folder finds a package: its folder, or a module's file."""
     sys.path.insert(0, os.getcwd())  # `python -P` leaves it out, but Ray's workers do not
     try:
         spec = find_spec(package)
     finally:
         del sys.path[0]
-    locations = spec.submodule_search_locations or [spec.origin]
-    return Path(next(iter(locations))).resolve()
+    if spec is None:
+        return None
+    locations = [*(spec.submodule_search_locations or []), spec.origin]
+    return Path(str(locations[0])).resolve()

@@ -120,7 +120,7 @@ def test_recorded_curves_are_installed(installed, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_other_searches_and_the_autopsy_start_in_another_folder(installed, tmp_path):
+def test_the_other_searches_start_in_another_folder(installed, tmp_path):
     for module in ("search.autoencoders", "search.classifiers", "search.latent_probes"):
         installed.start(module, *TINY, folder=tmp_path)
     installed.start("analysis.report", folder=tmp_path)
