@@ -23,6 +23,7 @@ def search_ours(task: Task, settings: Settings, data: object, folder: Path) -> L
     `data` is a dataclass that `task.prepare` takes. Ray must be running."""
     logbook = Logbook.start(folder, task)
     tables = TableWriter(logbook)
+    logbook.follow(tables)
     with _environment_kept():
         arrays = ray.put(arrays_from_data(data))
         build_tuner(logbook, session_limits(settings), arrays, [tables.write_if_due]).fit()

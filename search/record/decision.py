@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.record.schema import (
-    COMPLETE,
-    CONTINUE,
-    DIVERGED,
-    LAST,
-    NOT_FINITE,
-    NOT_RECORDED,
-    PROMOTE,
-    PRUNED,
-    REASON_DIVERGED,
-    REASON_NODE,
-    REASON_SCHEDULER,
-    REASON_TIME,
-    RUNNING,
-    SPARE,
-    STOP,
-    TIME_LIMIT,
-)
+from search.record import schema
 
 # Decision -> the trial's state after it, and the reason code of a trial that it ends.
 _OUTCOMES = {
-    CONTINUE: (RUNNING, ""),
-    PROMOTE: (RUNNING, ""),
-    SPARE: (RUNNING, ""),
-    STOP: (PRUNED, REASON_SCHEDULER),
-    TIME_LIMIT: (PRUNED, REASON_TIME),
-    LAST: (COMPLETE, ""),
-    NOT_FINITE: (DIVERGED, REASON_DIVERGED),
-    NOT_RECORDED: (RUNNING, ""),
+    schema.CONTINUE: (schema.RUNNING, ""),
+    schema.PROMOTE: (schema.RUNNING, ""),
+    schema.SPARE: (schema.RUNNING, ""),
+    schema.STOP: (schema.PRUNED, schema.REASON_SCHEDULER),
+    schema.TIME_LIMIT: (schema.PRUNED, schema.REASON_TIME),
+    schema.LAST: (schema.COMPLETE, ""),
+    schema.NOT_FINITE: (schema.DIVERGED, schema.REASON_DIVERGED),
+    schema.NOT_RECORDED: (schema.RUNNING, ""),
 }
 
 
@@ -68,4 +51,4 @@ class Failure:
     @property
     def is_loss(self) -> bool:
         """Whether the trial was lost with its node. Such a failure is not the trial's fault."""
-        return self.reason == REASON_NODE
+        return self.reason == schema.REASON_NODE

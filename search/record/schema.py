@@ -20,9 +20,9 @@ SEARCH_STATES = (SEARCH_RUNNING, SEARCH_FINISHED, SEARCH_OUT_OF_TIME, SEARCH_INT
 ENDED = (SEARCH_FINISHED, SEARCH_OUT_OF_TIME)
 
 # States of a trial, in trials.csv.
-RUNNING, COMPLETE, PRUNED = "running", "complete", "pruned"
-DIVERGED, ERROR = "diverged", "error"
-TRIAL_STATES = (RUNNING, COMPLETE, PRUNED, DIVERGED, ERROR)
+COMPLETE, PRUNED, DIVERGED = "complete", "pruned", "diverged"
+ERROR, RUNNING = "error", "running"
+TRIAL_STATES = (COMPLETE, PRUNED, DIVERGED, ERROR, RUNNING)
 
 SAMPLED = "sampled"  # the column `preset` of a trial that is no preset
 

@@ -9,18 +9,9 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from search.record import schema
 from search.record.decision import Decision
 from search.record.older import as_written_now
-from search.record.schema import (
-    COMPLETE,
-    DIVERGED,
-    ERROR,
-    PRUNED,
-    REASON_NODE,
-    RUNNING,
-    SAMPLED,
-    SPARE,
-)
 
 
 @dataclass
@@ -32,7 +23,7 @@ class TrialRecord:
     group: object  # value of the space's group parameter: the code size, the model
     parameters: dict
     records: list[dict] = field(default_factory=list)
-    state: str = RUNNING
+    state: str = schema.RUNNING
     failures: int = 0
     losses: int = 0  # times its node died since its last new epoch
     reason: str = ""  # why it ended early: a reason code of the schema
@@ -49,7 +40,7 @@ class TrialRecord:
 
     @property
     def is_preset(self) -> bool:
-        return self.origin != SAMPLED
+        return self.origin != schema.SAMPLED
 
     @property
     def epochs(self) -> int:
@@ -100,12 +91,12 @@ class SearchState:
             handler(as_written_now(event))
 
     def unfinished(self) -> list[TrialRecord]:
-        return [trial for trial in self.trials if trial.state == RUNNING]
+        return [trial for trial in self.trials if trial.state == schema.RUNNING]
 
     def counts(self) -> dict[str, int]:
         """Trials by state; every state is there."""
         found = Counter(trial.state for trial in self.trials)
-        return {state: found[state] for state in (COMPLETE, PRUNED, DIVERGED, ERROR, RUNNING)}
+        return {state: found[state] for state in schema.TRIAL_STATES}
 
     def best(self, group: object, metric: str, mode: str) -> TrialRecord | None:
         """The trial to choose in a group: by its best epoch, among those that had the full
@@ -119,7 +110,7 @@ class SearchState:
             best = trial.best_record(metric, mode)
             if best is not None:
                 value = best[metric] if mode == "min" else -best[metric]
-                leader.meet(trial, (trial.state != COMPLETE, value, trial.number))
+                leader.meet(trial, (trial.state != schema.COMPLETE, value, trial.number))
         leader.seen = len(ended)
         return leader.trial
 
@@ -140,21 +131,21 @@ class SearchState:
         trial.records.append(event["record"])
         trial.decisions.append(decision.kind)
         trial.losses = 0
-        if decision.kind == SPARE:
+        if decision.kind == schema.SPARE:
             trial.spared_at = event["record"]["epoch"]
-        if decision.state != RUNNING:
+        if decision.state != schema.RUNNING:
             self._end(trial, decision.state, decision.reason, event)
-        if trial.state in (COMPLETE, PRUNED):
+        if trial.state in (schema.COMPLETE, schema.PRUNED):
             self._rankable.setdefault(trial.group, []).append(trial)
 
     def _apply_failure(self, event: dict) -> None:
         trial = self.trials[event["number"]]
-        if event["reason"] == REASON_NODE:
+        if event["reason"] == schema.REASON_NODE:
             trial.losses += 1
         else:
             trial.failures += 1
         if event["final"]:
-            self._end(trial, ERROR, event["reason"], event)
+            self._end(trial, schema.ERROR, event["reason"], event)
 
     def _end(self, trial: TrialRecord, state: str, reason: str, event: dict) -> None:
         trial.state, trial.reason, trial.detail = state, reason, event.get("detail", "")

@@ -11,6 +11,7 @@ import torch
 
 from models.data import DataError, ImageData, load
 from search.cluster.connection import start_ray
+from search.record.schema import LEDGER
 from search.session.command import Command
 from search.store.files import FolderError
 from search.store.folder import RunFolder
@@ -56,43 +57,54 @@ class Session:
 
 
 def prepare(command: Command, given: dict) -> Session:
-    """Check everything that can be checked before Ray starts and before a file is written."""
+    """The session that the flags `given` ask for, with every check that can be made before Ray
+    starts and before a file is written. Raises UsageError, DataError, FolderError, LedgerError."""
     storage = open_storage(given.get("storage_path", Settings.storage_path))
-    if given.get("resume"):
-        folder = _folder_to_resume(storage, given.get("name"), command)
-        events, _ = folder.read_events()
-        recorded = events[0]["settings"]
-        if events[0]["command"] != command.name:
-            raise UsageError(
-                f"{folder.location} is a search of {events[0]['command']}: resume it "
-                f"with python -m search.{events[0]['command']}"
-            )
-        settings = resolve(given, recorded, {}, {})
-    else:
-        folder, events = None, None
-        budget = given.get("budget") or _default_budget(given)
-        sizes = command.budgets(given.get("dataset") or command.default_dataset)[budget]
-        settings = resolve(given, None, {**sizes, "budget": budget}, command.options)
-        if settings.name and (taken := storage.run(settings.name)).exists():
-            raise FolderError(
-                f"{taken.location} exists already: add --resume to go on "
-                "with that search, or give another --name"
-            )
+    begin = _resumed if given.get("resume") else _new
+    return begin(command, given, storage)
+
+
+def _new(command: Command, given: dict, storage: Storage) -> Session:
+    budget = given.get("budget") or _default_budget(given)
+    sizes = command.budgets(given.get("dataset") or command.default_dataset)[budget]
+    settings = resolve(given, None, {**sizes, "budget": budget}, command.options)
+    if settings.name and (taken := storage.run(settings.name)).exists():
+        raise taken.taken_error()
     data, note = _load(command, settings)
-    settings = replace(settings, dataset=data.name, split=data.split)
-    if folder is None:
-        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        folder = storage.run(settings.name or f"{command.name}-{data.name}-{stamp}")
-    settings = replace(settings, name=folder.name, storage_path=storage.location)
-    if events is None:
-        settings = command.complete(settings, data)
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = storage.run(settings.name or f"{command.name}-{data.name}-{stamp}")
+    settings = command.complete(_settled(settings, data, folder, storage), data)
+    return Session(command, settings, command.task(settings, data), data, note, folder)
+
+
+def _resumed(command: Command, given: dict, storage: Storage) -> Session:
+    folder = _folder_to_resume(storage, given.get("name"))
+    events, _ = folder.read_events()
+    if events[0]["command"] != command.name:
+        raise UsageError(
+            f"{folder.location} is a search of {events[0]['command']}: resume it "
+            f"with python -m search.{events[0]['command']}"
+        )
+    settings = resolve(given, events[0]["settings"], {}, {})
+    data, note = _load(command, settings)
+    settings = _settled(settings, data, folder, storage)
     session = Session(command, settings, command.task(settings, data), data, note, folder)
-    if events is not None:
-        _refuse_another_search(session, events)
+    _refuse_another_search(session, events)
     return session
 
 
-def _folder_to_resume(storage: Storage, name: str | None, command: Command) -> RunFolder:
+def _settled(settings: Settings, data: ImageData, folder: RunFolder, storage: Storage) -> Settings:
+    """The settings with the names that were chosen for the user."""
+    return replace(
+        settings,
+        dataset=data.name,
+        split=data.split,
+        name=folder.name,
+        storage_path=storage.location,
+    )
+
+
+def _folder_to_resume(storage: Storage, name: str | None) -> RunFolder:
     if name is None:
         found = ", ".join(storage.searches()) or "none"
         raise UsageError(f"--resume needs --name; searches in {storage.location}: {found}")
@@ -100,9 +112,7 @@ def _folder_to_resume(storage: Storage, name: str | None, command: Command) -> R
     if not folder.exists():
         raise FolderError(f"{folder.location} does not exist: there is no such search to resume")
     if not folder.is_search():
-        raise FolderError(
-            f"{folder.location} holds no ledger.log: it is not the folder of a search"
-        )
+        raise FolderError(f"{folder.location} holds no {LEDGER}: it is not a search's folder")
     return folder
 
 

@@ -18,14 +18,8 @@ from models.data import DataError
 from search.cluster.capacity import check_room, session_limits
 from search.cluster.connection import start_ray
 from search.cluster.storage_check import check_storage
+from search.record import schema
 from search.record.ledger import LedgerError
-from search.record.schema import (
-    ENDED,
-    SEARCH_FINISHED,
-    SEARCH_INTERRUPTED,
-    SEARCH_OUT_OF_TIME,
-    SEARCH_RUNNING,
-)
 from search.session.command import Command
 from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
@@ -105,8 +99,8 @@ def _search(session: Session, logbook: Logbook) -> str:
     settings, task = session.settings, session.task
     tables, record = TableWriter(logbook), RunRecord(logbook, settings)
     logbook.follow(tables)
-    record.write(SEARCH_RUNNING)
-    state = SEARCH_INTERRUPTED
+    record.write(schema.SEARCH_RUNNING)
+    state = schema.SEARCH_INTERRUPTED
     try:
         data = session.command.gather(task, session.data, session.folder, settings)
         arrays = ray.put(arrays_from_data(data))
@@ -114,8 +108,8 @@ def _search(session: Session, logbook: Logbook) -> str:
         status = StatusBlock(logbook, limits)
         ended = _tune(logbook, limits, arrays, [tables.write_if_due, status.print_if_due])
         status.print()
-        if ended not in ENDED:
-            raise KeyboardInterrupt
+        if ended not in schema.ENDED:
+            raise KeyboardInterrupt  # Ray stops quietly after Ctrl-C
         tables.write()
         write_finals(logbook, data, arrays, limits, settings)
         state = ended
@@ -133,7 +127,7 @@ def _tune(
 ) -> str:
     """Run what is left of the search; return its state after it. Raises SearchStopped."""
     if _is_finished(logbook, limits):
-        return SEARCH_FINISHED
+        return schema.SEARCH_FINISHED
     start = time.monotonic()
     tuner = build_tuner(logbook, limits, arrays, on_progress)
     try:
@@ -141,9 +135,9 @@ def _tune(
     except ray.tune.error.TuneError as error:
         raise _stopped(logbook.folder, error) from error
     if _is_finished(logbook, limits):
-        return SEARCH_FINISHED
+        return schema.SEARCH_FINISHED
     out_of_time = time.monotonic() - start >= (limits.time_budget_s or math.inf)
-    return SEARCH_OUT_OF_TIME if out_of_time else SEARCH_INTERRUPTED
+    return schema.SEARCH_OUT_OF_TIME if out_of_time else schema.SEARCH_INTERRUPTED
 
 
 def _is_finished(logbook: Logbook, limits: Limits) -> bool:

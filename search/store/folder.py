@@ -65,7 +65,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True)
         except FileExistsError:
-            raise self._taken() from None
+            raise self.taken_error() from None
         except OSError as error:
             raise FolderError(
                 f"{self.path} cannot be made ({error.strerror}): give another --storage-path"
@@ -106,7 +106,8 @@ class RunFolder:
     def publish(self) -> None:
         """Copy what was written since the last call to where the run is kept, if elsewhere."""
 
-    def _taken(self) -> FolderError:
+    def taken_error(self) -> FolderError:
+        """The error of a new search whose name is taken."""
         return FolderError(
             f"{self.location} exists already: add --resume to go on with that "
             "search, or give another --name"
@@ -130,7 +131,7 @@ class BucketRunFolder(RunFolder):
 
     def create(self) -> None:
         if self.exists():
-            raise self._taken()
+            raise self.taken_error()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -151,7 +152,7 @@ class BucketRunFolder(RunFolder):
 
     def open_ledger(self, end: int = 0) -> BucketLedger:
         if not end and self._events.exists():  # another driver began it since `create`
-            raise self._taken()
+            raise self.taken_error()
         self.path.mkdir(parents=True, exist_ok=True)
         return BucketLedger(self._events, end, self._lock.check)
 

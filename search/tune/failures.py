@@ -12,14 +12,8 @@ from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
 from probes.classifiers.limits import ProbeTooLarge
+from search.record import schema
 from search.record.decision import Failure
-from search.record.schema import (
-    REASON_EXCEPTION,
-    REASON_MEMORY,
-    REASON_NODE,
-    REASON_STUCK,
-    REASON_WORKER,
-)
 from search.record.state import TrialRecord
 from search.store.checkpoints import StorageFailed
 from search.tune.limits import Limits, SearchStopped
@@ -96,7 +90,7 @@ class TrialKeeper(tune.Callback):
         if record.id in self._stuck:
             self._stuck.discard(record.id)
             text = f"no progress for {self._limits.trial_timeout_s:g} s; its worker was killed"
-            self._failed(record, Failure(REASON_STUCK, text))
+            self._failed(record, Failure(schema.REASON_STUCK, text))
         elif not is_unreachable(error):
             self._failed(record, failure_of(error, _last_traceback(trial)))
         elif actor is not None:
@@ -117,17 +111,17 @@ class TrialKeeper(tune.Callback):
     def _is_final(self, trial: TrialRecord, failure: Failure) -> bool:
         if failure.is_loss:
             return trial.losses + 1 >= LOSSES
-        return failure.reason == REASON_MEMORY or trial.failures >= self._limits.max_failures
+        return failure.reason == schema.REASON_MEMORY or trial.failures >= self._limits.max_failures
 
 
 def failure_of(error: Exception | None, text: str) -> Failure:
     """The failure that an error of a trial means; `text` is its traceback."""
     if is_node_loss(error):
-        return Failure(REASON_NODE, text)
+        return Failure(schema.REASON_NODE, text)
     if isinstance(_cause(error), ProbeTooLarge):
-        return Failure(REASON_MEMORY, text)
+        return Failure(schema.REASON_MEMORY, text)
     died = isinstance(error, RayActorError) and not error.actor_init_failed
-    return Failure(REASON_WORKER if died else REASON_EXCEPTION, text)
+    return Failure(schema.REASON_WORKER if died else schema.REASON_EXCEPTION, text)
 
 
 def _cause(error: Exception | None) -> Exception | None:

@@ -11,17 +11,8 @@ from types import SimpleNamespace
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
+from search.record import schema
 from search.record.decision import Decision
-from search.record.schema import (
-    CONTINUE,
-    LAST,
-    NOT_FINITE,
-    PROMOTE,
-    RUNNING,
-    SPARE,
-    STOP,
-    TIME_LIMIT,
-)
 from search.record.state import SearchState, TrialRecord
 from search.task.protocol import Task
 from search.tune.logbook import Logbook
@@ -91,17 +82,17 @@ class GroupedASHA:
         decision = self._rank(trial, record)
         seconds = sum(each["seconds"] for each in [*trial.records, record])
         limit = self._task.seconds_per_trial
-        if decision.state == RUNNING and limit and seconds > limit:
+        if decision.state == schema.RUNNING and limit and seconds > limit:
             detail = f"it took {seconds:.0f} s of the {limit:g} that a trial may take"
-            return Decision(TIME_LIMIT, detail)
+            return Decision(schema.TIME_LIMIT, detail)
         return decision
 
     def _outcome(self, record: dict) -> Decision | None:
         """The decision of an epoch that no rival has a say in: it diverged, or it is the last."""
         if not all(math.isfinite(record[name]) for name in ("train_loss", self._task.metric)):
             detail = f"its train_loss or its {self._task.metric} is not a finite number"
-            return Decision(NOT_FINITE, detail)
-        return Decision(LAST) if record["epoch"] >= self._task.max_epochs else None
+            return Decision(schema.NOT_FINITE, detail)
+        return Decision(schema.LAST) if record["epoch"] >= self._task.max_epochs else None
 
     def _rank(self, trial: TrialRecord, record: dict) -> Decision:
         """Compare a trial with its rivals, if the epoch is a rung; this fills the rung."""
@@ -109,14 +100,14 @@ class GroupedASHA:
         # A spared control trial stays out of later rungs, as if it had been stopped.
         was_spared = trial.spared_at is not None and epoch > trial.spared_at
         if trial.is_preset or was_spared or epoch not in self._rungs:
-            return Decision(CONTINUE)
+            return Decision(schema.CONTINUE)
         stand_in = SimpleNamespace(trial_id=trial.id)
         answer = self._asha[trial.group].on_trial_result(None, stand_in, record)
         if answer != TrialScheduler.STOP:
-            return Decision(PROMOTE)
+            return Decision(schema.PROMOTE)
         if trial.control:
-            return Decision(SPARE)
-        return Decision(STOP, "others did better at the same epoch")
+            return Decision(schema.SPARE)
+        return Decision(schema.STOP, "others did better at the same epoch")
 
 
 class LedgerScheduler(FIFOScheduler):
@@ -141,7 +132,7 @@ class LedgerScheduler(FIFOScheduler):
         record = {name: result[name] for name in names}
         decision = self.asha.decide(known, record)
         self._logbook.record_epoch(known, record, decision)
-        running = decision.state == RUNNING
+        running = decision.state == schema.RUNNING
         return TrialScheduler.CONTINUE if running else TrialScheduler.STOP
 
     def choose_trial_to_run(self, tune_controller) -> Trial | None:

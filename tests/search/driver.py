@@ -33,7 +33,7 @@ class Driver:
         self.folder, self.environment = storage / name, environment
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         return str(self.storage)
 
     def has_begun(self) -> bool:
@@ -50,7 +50,7 @@ class Driver:
                 "--name",
                 self.name,
                 "--storage-path",
-                self.where,
+                self.location,
                 "--data-dir",
                 str(self.storage),
                 *arguments,
@@ -92,13 +92,13 @@ class Driver:
 class BucketDriver(Driver):
     """A search in a bucket; `folder` is where `fetch` puts it."""
 
-    def __init__(self, s3, prefix: str, place, flags=SEARCH, environment=os.environ):
-        super().__init__(place, flags=flags, environment=environment)
+    def __init__(self, s3, prefix: str, storage, flags=SEARCH, environment=os.environ):
+        super().__init__(storage, flags=flags, environment=environment)
         self.uri = s3.uri(prefix)
         self.files = bucket_files(s3.uri(f"{prefix}/run"))
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         return self.uri
 
     def has_begun(self) -> bool:
@@ -121,8 +121,8 @@ def table(path: Path) -> list[dict]:
 
 
 def outcome(folder: Path) -> tuple:
-    """Both tables without their times, and what Optuna was told."""
+    """Both tables without their times, and the trials of the Optuna study."""
     storage = JournalStorage(JournalFileBackend(str(folder / "study.log")))
     study = optuna.load_study(study_name=None, storage=storage)
-    told = [(t.number, t.state, t.values, t.params, t.intermediate_values) for t in study.trials]
-    return table(folder / "trials.csv"), table(folder / "epochs.csv"), told
+    trials = [(t.number, t.state, t.values, t.params, t.intermediate_values) for t in study.trials]
+    return table(folder / "trials.csv"), table(folder / "epochs.csv"), trials

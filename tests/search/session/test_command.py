@@ -84,8 +84,8 @@ def test_the_run_folder_holds_what_it_promises(tiny):
     assert sum(int(row["epochs"]) for row in trials) == len(epochs)
     metrics = importlib.import_module("search.autoencoders.task").METRICS
     assert list(epochs[0]) == schema.epoch_columns(metrics)
-    parameters = list(trials[0])[5 : -5 - 2 * len(metrics)]
-    assert list(trials[0]) == schema.trial_columns(parameters, metrics)
+    columns = list(trials[0])
+    assert columns == schema.trial_columns(columns[5 : columns.index("epochs")], metrics)
     assert run["reduction_factor"] == 3 and run["rungs"] == [1]
     for row in epochs:  # two epochs: a rung and the last
         assert (
@@ -196,13 +196,13 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_argument_is_one_line_and_status_2(case, tmp_path, capsys):
-    arguments, said = WRONG[case]
+    arguments, message = WRONG[case]
     arguments = ["--dataset", "mnist5k", *arguments] if "--dataset" not in arguments else arguments
     where = ("--storage-path", tmp_path / "runs", "--data-dir", tmp_path)
     done = refused(*arguments, *where, capsys=capsys)
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if not line.startswith("Downloading")]
-    assert len(lines) == 1 and said in lines[0]
+    assert len(lines) == 1 and message in lines[0]
     assert not (tmp_path / "runs").exists()
 
 
@@ -216,7 +216,7 @@ def fingerprint(folder):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         ([], "exists already: add --resume"),
         (["--resume", "--seed", "7"], "--seed 7 differs from the search"),
@@ -227,12 +227,12 @@ def fingerprint(folder):
     ],
 )
 def test_what_would_make_it_another_search_is_refused_and_nothing_touched(
-    flags, said, tiny, data_dir, capsys
+    flags, message, tiny, data_dir, capsys
 ):
     folder, _ = tiny
     before = fingerprint(folder)
     where = ("--name", "tiny", "--storage-path", folder.parent, "--data-dir", data_dir)
     done = refused(*where, *flags, capsys=capsys)
-    assert done.returncode == 2 and said in done.stderr
+    assert done.returncode == 2 and message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert fingerprint(folder) == before

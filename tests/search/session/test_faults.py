@@ -40,7 +40,7 @@ def kill(driver: Driver, twin: Driver, kills: int, seed: int) -> None:
 
 
 def interrupt(driver: Driver) -> None:
-    """Ctrl-C in the middle of the search; what is said and left then."""
+    """Ctrl-C in the middle of the search; the message and the state that it leaves."""
     process = driver.start()
     driver.wait_for_events(driver.events() + 5, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
@@ -91,12 +91,12 @@ def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin, events):
     workers[0].kill()
     out, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
-    trials, epochs, told = outcome(driver.folder)
+    trials, epochs, study = outcome(driver.folder)
     failures = [int(row.pop("failures")) for row in trials]
-    expected, expected_epochs, expected_told = outcome(twin.folder)
+    expected, expected_epochs, expected_study = outcome(twin.folder)
     assert sum(failures) == 1
     assert trials == [{k: v for k, v in row.items() if k != "failures"} for row in expected]
-    assert (epochs, told) == (expected_epochs, expected_told)
+    assert (epochs, study) == (expected_epochs, expected_study)
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def unfinish_last_trial(folder):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (damage_ledger, "is damaged"),
         (lose_ledger, "holds no ledger.log"),
@@ -213,12 +213,12 @@ def unfinish_last_trial(folder):
         (unfinish_last_trial, "is missing"),
     ],
 )
-def test_a_damaged_folder_is_refused_and_left_as_it_is(tmp_path, twin, damage, said):
+def test_a_damaged_folder_is_refused_and_left_as_it_is(tmp_path, twin, damage, message):
     driver = copy_of(twin, tmp_path)
     damage(driver.folder)
     before = {path: path.read_bytes() for path in driver.folder.rglob("*") if path.is_file()}
     done = Driver(tmp_path).finish("--resume") if damage is lose_ledger else driver.finish()
-    assert done.returncode == 2 and said in done.stderr
+    assert done.returncode == 2 and message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     after = {path: path.read_bytes() for path in driver.folder.rglob("*") if path.is_file()}
     assert after == before

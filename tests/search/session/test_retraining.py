@@ -63,8 +63,8 @@ def test_examples_are_made_once_for_a_winner_and_again_where_they_are_another_s(
     path, task, final = searched
     first, second = (path / "best" / str(size) / "examples.npz" for size in task.groups)
     made = first.read_bytes()
-    for winner, place in zip(final["winners"], (first, second), strict=True):
-        assert np.load(place)["x"] == winner["parameters"]["x"]
+    for winner, examples in zip(final["winners"], (first, second), strict=True):
+        assert np.load(examples)["x"] == winner["parameters"]["x"]
     before = first.stat().st_mtime_ns
     second.write_bytes(made)
     conclude(open_logbook(path, task), seeds=4)

@@ -196,10 +196,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_storage_that_cannot_be_used_is_one_line(case, s3):
-    uri, said = BROKEN[case]
+    uri, message = BROKEN[case]
     with pytest.raises(FolderError) as caught:
         open_storage(uri.format(query=s3.query))
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.slow

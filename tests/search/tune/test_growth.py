@@ -78,7 +78,7 @@ def plain_suggestion(history, group, number) -> dict:
     for each in SPACE.groups:
         able = [t for t in history if t.group == each and t.state in (COMPLETE, PRUNED)]
         able.sort(key=lambda trial: suggestion._order(trial, "mse", "min"))
-        ranked |= {t.number: (place + 0.5) / len(able) for place, t in enumerate(able)}
+        ranked |= {t.number: (rank + 0.5) / len(able) for rank, t in enumerate(able)}
     ranked |= {trial.number: 1.0 for trial in history if trial.state == RUNNING}
     seed = int(np.random.SeedSequence([0, number]).generate_state(1)[0])
     sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=10)
@@ -208,7 +208,7 @@ def test_an_event_waits_for_the_disk_once(tmp_path, monkeypatch, task):
     assert len(waits) == 40  # a trial, its epoch
 
 
-def told(logbook: Logbook) -> list:
+def study_of(logbook: Logbook) -> list:
     storage = JournalStorage(JournalFileBackend(str(logbook.folder.study)))
     trials = optuna.load_study(study_name=None, storage=storage).trials
     return [(t.number, t.state, t.values, t.params, t.intermediate_values) for t in trials]
@@ -218,10 +218,10 @@ def told(logbook: Logbook) -> list:
 def test_a_study_damaged_by_a_power_loss_is_made_again_from_the_ledger(tmp_path, damage, task):
     logbook = open_logbook(tmp_path / "run", task)
     play(logbook, 12)
-    expected, path = told(logbook), logbook.folder.study
+    expected, path = study_of(logbook), logbook.folder.study
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2] + damage + raw[len(raw) // 2 + 300 :])
-    assert told(open_logbook(tmp_path / "run", task)) == expected
+    assert study_of(open_logbook(tmp_path / "run", task)) == expected
 
 
 def test_the_next_trial_to_run_is_looked_for_among_those_alive(tmp_path, task):
