@@ -37,7 +37,7 @@ def final(folder) -> dict:
     return json.loads((folder / "final.json").read_text())
 
 
-def test_without_a_run_the_report_s_autoencoder_is_trained_and_that_is_said(tiny):
+def test_without_a_run_the_report_s_autoencoder_is_trained(tiny):
     folder, printed = tiny
     assert "training the preset sae at code size 16 first" in printed
     _, config = load_autoencoder(folder / "autoencoders" / "16")
