@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -40,6 +41,28 @@ def retrain(
         print(
             f"retraining the chosen configurations with new seeds: {len(to_do)} to do", flush=True
         )
+    jobs = _jobs(logbook, to_do, arrays, limits, refit_on)
+    by_name = {job_name(trial.id, seed): (trial, seed) for trial, seed in to_do}
+    for number, (name, metrics) in enumerate(finish(jobs, limits.max_failures), 1):
+        trial, seed = by_name[name]
+        logbook.record_final(trial, seed, metrics)
+        CheckpointStore(logbook.folder.finals).delete(name)
+        label = trial.origin if trial.is_preset else trial.id
+        print(
+            f"  {logbook.space.group.replace('_', ' ')} {trial.group}, {label}, seed {seed}: done, "
+            f"{len(to_do) - number} left",
+            flush=True,
+        )
+
+
+def _jobs(
+    logbook: Logbook,
+    to_do: list[tuple[TrialRecord, int]],
+    arrays: ray.ObjectRef,
+    limits: Limits,
+    refit_on: str,
+) -> dict[str, Callable[[], ray.ObjectRef]]:
+    """What begins each training on the cluster, by its name."""
     train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(on_node_that_sees)
     secret = logbook.folder.begin_session()
     threads = max(1, int(limits.cpus_per_trial))
@@ -60,17 +83,7 @@ def retrain(
             threads,
             _chosen_epoch(logbook, trial) if refit_on == "train+validation" else None,
         )
-    of_job = {job_name(trial.id, seed): (trial, seed) for trial, seed in to_do}
-    for number, (job, metrics) in enumerate(finish(jobs, limits.max_failures), 1):
-        trial, seed = of_job[job]
-        logbook.record_final(trial, seed, metrics)
-        CheckpointStore(logbook.folder.finals).delete(job)
-        label = trial.origin if trial.is_preset else trial.id
-        print(
-            f"  {logbook.space.group.replace('_', ' ')} {trial.group}, {label}, seed {seed}: done, "
-            f"{len(to_do) - number} left",
-            flush=True,
-        )
+    return jobs
 
 
 def retrain_and_test(
