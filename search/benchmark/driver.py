@@ -54,8 +54,8 @@ class Clock:
         return {"cpu_s": self.cpu / calls, "wall_s": self.wall / calls, "calls": self.calls}
 
 
-class Player:
-    """Plays trials to a logbook, `concurrent` at a time, and keeps the time."""
+class MadeUpSearch:
+    """Gives a logbook the events of trials, `concurrent` at a time, and measures the time."""
 
     def __init__(self, logbook: Logbook, concurrent: int):
         self._logbook, self._concurrent = logbook, concurrent
@@ -64,7 +64,7 @@ class Player:
         self._running: deque = deque()
         self.starts, self.epochs = Clock(), Clock()
 
-    def play(self, trials: int) -> None:
+    def run_until(self, trials: int) -> None:
         """Continue until so many trials have begun."""
         while len(self._logbook.state.trials) < trials:
             if len(self._running) < self._concurrent:
@@ -101,16 +101,16 @@ def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
     task = AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
     logbook = Logbook.start(folder, task)
     before, run = _memory(), logbook.folder
-    player, parts = Player(logbook, concurrent), {}
+    search, parts = MadeUpSearch(logbook, concurrent), {}
     for part in range(PARTS):
-        player.starts, player.epochs = Clock(), Clock()
+        search.starts, search.epochs = Clock(), Clock()
         first, last = trials * part // PARTS, trials * (part + 1) // PARTS
-        player.play(last)
+        search.run_until(last)
         if last == trials:
-            player.finish()
+            search.finish()
         parts[f"{first}-{last}"] = {
-            "beginning": player.starts.each(),
-            "epoch": player.epochs.each(),
+            "beginning": search.starts.each(),
+            "epoch": search.epochs.each(),
         }
     epochs = sum(trial.epochs for trial in logbook.state.trials)
     return {

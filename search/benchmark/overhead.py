@@ -22,7 +22,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from search.benchmark import driver
-from search.benchmark.figures import Spread, spread_text
+from search.benchmark.figures import ratio_spread, spread, spread_text
 from search.benchmark.searches import search_ours, search_stock
 from search.benchmark.trivial import SPACE, NoData, TrivialTask, trivial
 from search.simulate.table import columns
@@ -142,7 +142,7 @@ def measure(
             for n in _up_to(REUSED_MOST, sizes):
                 note("stock, actors reused", stock(n, folder / f"reused-{n}", reuse_actors=True))
         found = {kind: summary(each, sizes) for kind, each in runs.items()}
-        found["ours"]["further_epoch_s"] = Spread.of(further).as_json()
+        found["ours"]["further_epoch_s"] = spread(further)
         found["stock / ours"] = ratios(runs["stock"], runs["ours"])
         found["aim_s"] = AIM_S
         if large:
@@ -170,19 +170,18 @@ def summary(runs: Runs, sizes: Sequence[int]) -> dict:
     """Totals of each size, and what one more trial costs between neighbouring sizes. A size that
     was not run is extrapolated along the last slope, and marked so."""
     totals = {
-        str(size): Spread.of([outcome.seconds for outcome in each]).as_json()
-        for size, each in runs.items()
+        str(size): spread([outcome.seconds for outcome in each]) for size, each in runs.items()
     }
     pairs = list(itertools.pairwise(runs))
-    slopes = {f"{a}-{b}": Spread.of(_slopes(runs, a, b)).as_json() for a, b in pairs}
+    slopes = {f"{a}-{b}": spread(_slopes(runs, a, b)) for a, b in pairs}
     last = list(runs)[-1]
     slope = slopes["{}-{}".format(*pairs[-1])]["median"]
     for size in sizes:
         if size not in runs:
             guess = totals[str(last)]["median"] + (size - last) * slope
-            totals[str(size)] = {**Spread.of([guess]).as_json(), "extrapolated": True}
-    cpu = Spread.of([outcome.driver_cpu_s / last for outcome in runs[last]])
-    return {"total_s": totals, "marginal_s": slopes, "driver_cpu_s_per_trial": cpu.as_json()}
+            totals[str(size)] = {**spread([guess]), "extrapolated": True}
+    cpu = spread([outcome.driver_cpu_s / last for outcome in runs[last]])
+    return {"total_s": totals, "marginal_s": slopes, "driver_cpu_s_per_trial": cpu}
 
 
 def _slopes(runs: Runs, first: int, last: int) -> list[float]:
@@ -198,7 +197,7 @@ def ratios(upper: Runs, lower: Runs) -> dict:
 
     def ratio(a: list[float], b: list[float]) -> dict:
         number = min(len(a), len(b))
-        return Spread.of_ratios(a[:number], b[:number]).as_json()
+        return ratio_spread(a[:number], b[:number])
 
     def seconds(runs: Runs, size: int) -> list[float]:
         return [outcome.seconds for outcome in runs[size]]
@@ -260,8 +259,8 @@ def as_text(found: dict) -> list[str]:
     return lines
 
 
-def _total(spread: dict) -> str:
-    return spread_text(spread) + (" extrapolated" if spread.get("extrapolated") else "")
+def _total(found: dict) -> str:
+    return spread_text(found) + (" extrapolated" if found.get("extrapolated") else "")
 
 
 def _costs(summary: dict) -> list[str]:

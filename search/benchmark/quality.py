@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from search.benchmark.figures import Spread, spread_text
+from search.benchmark.figures import ratio_spread, spread, spread_text
 from search.simulate.curves import Curves, add_curves_flag, load_curves
 from search.simulate.regret import estimate, log_regret
 from search.simulate.replay import replay
@@ -51,9 +51,9 @@ def measure(curves: Curves, seeds: int, budget_epochs: int = BUDGET_EPOCHS) -> d
         "seeds": seeds,
         "budget_epochs": budget_epochs,
         "configurations": len(curves.parameters),
-        "ours_epochs": Spread.of(ours).as_json(),
-        "random_epochs": Spread.of(random).as_json(),
-        "random / ours": Spread.of_ratios(random, ours).as_json(),
+        "ours_epochs": spread(ours),
+        "random_epochs": spread(random),
+        "random / ours": ratio_spread(random, ours),
         "random / ours, 95 % interval": [1 + interval.low / 100, 1 + interval.high / 100],
         "not_reached": sum(not each[2] for each in found),
     }

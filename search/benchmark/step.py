@@ -27,7 +27,7 @@ from models.networks.autoencoder import AutoencoderConfig
 from models.training.loop import TrainingConfig, TrainingRun, has_fast_bf16
 from models.training.reconstruction import autoencoder_run
 from search.benchmark import inputs
-from search.benchmark.figures import Spread, spread_text
+from search.benchmark.figures import ratio_spread, spread, spread_text
 from search.benchmark.tutorials import tutorial
 from search.simulate.table import columns
 
@@ -100,11 +100,11 @@ def measure_network(
     return {
         "parameters": sum(each.numel() for each in run.network.parameters()),
         "flops_per_image": operations,
-        "ours_images_per_s": Spread.of(ours).as_json(),
-        "tutorial_images_per_s": Spread.of(theirs).as_json(),
-        "ours / tutorial": Spread.of_ratios(ours, theirs).as_json(),
-        "peak_flops": Spread.of(peaks).as_json(),
-        "share_of_peak": Spread.of_ratios([each * operations for each in ours], peaks).as_json(),
+        "ours_images_per_s": spread(ours),
+        "tutorial_images_per_s": spread(theirs),
+        "ours / tutorial": ratio_spread(ours, theirs),
+        "peak_flops": spread(peaks),
+        "share_of_peak": ratio_spread([each * operations for each in ours], peaks),
         "time_goes_to": time_by_operation(run),
         **(_compiled(config, training, prepared) if device.type == "cuda" else {}),
     }
@@ -164,7 +164,7 @@ def _compiled(config: AutoencoderConfig, training: TrainingConfig, data: Prepare
     epochs = run.epochs()
     next(epochs)
     found = [next(epochs)["images_per_s"] for _ in range(training.max_epochs - 2)]
-    return {"compiled_images_per_s": Spread.of(found).as_json()}
+    return {"compiled_images_per_s": spread(found)}
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:

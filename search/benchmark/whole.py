@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from search.benchmark import inputs
-from search.benchmark.figures import Spread, spread_text
+from search.benchmark.figures import ratio_spread, spread, spread_text
 from search.benchmark.patterns import GOAL_MSE, Course, Size, optuna_pattern, ray_pattern
 from search.benchmark.searches import search_ours
 from search.simulate.table import columns
@@ -86,10 +86,10 @@ def measure(size: Size, repetitions: int = 3, to_the_end: bool = False) -> dict:
         "aim": AIM_GPU if size.device == "cuda" else AIM_CPU,
         "searches": {name: _summary(each) for name, each in courses.items()},
         f"{first} / other": {
-            name: Spread.of_ratios(
+            name: ratio_spread(
                 [course.trials_per_hour for course in courses[first]],
                 [course.trials_per_hour for course in each],
-            ).as_json()
+            )
             for name, each in courses.items()
             if name != first
         },
@@ -108,15 +108,13 @@ def _our_searches(size: Size) -> dict[str, Callable[[Size, Path], Course]]:
 def _summary(courses: list[Course]) -> dict:
     reached = [when for course in courses if (when := course.goal_s()) is not None]
     return {
-        "trials_ended": Spread.of([course.trials for course in courses]).as_json(),
-        "seconds": Spread.of([course.seconds for course in courses]).as_json(),
-        "trials_per_hour": Spread.of([course.trials_per_hour for course in courses]).as_json(),
-        "epochs": Spread.of([len(course.values) for course in courses]).as_json(),
-        "best_mse": Spread.of(
-            [min(value for _, value in course.values) for course in courses]
-        ).as_json(),
+        "trials_ended": spread([course.trials for course in courses]),
+        "seconds": spread([course.seconds for course in courses]),
+        "trials_per_hour": spread([course.trials_per_hour for course in courses]),
+        "epochs": spread([len(course.values) for course in courses]),
+        "best_mse": spread([min(value for _, value in course.values) for course in courses]),
         "goal_reached": len(reached),
-        "goal_s": Spread.of(reached).as_json() if reached else None,
+        "goal_s": spread(reached) if reached else None,
     }
 
 

@@ -59,8 +59,8 @@ REPORTED_MLP = {
     "l2_kind": "coupled",
     "learning_rate": 1e-3,
 }
-"""The report's perceptron: two blocks, and Adam with its own coupled L2. Torch's tutorials give
-what the report leaves out."""
+"""The report's perceptron: two blocks, and Adam with its own coupled L2. What the report leaves
+out is set as torch's tutorials have it."""
 
 
 def group(probe: str, size: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from search.task.kinds import positive_int
-from search.task.settings import BUDGETS, Settings
+from search.task.settings import BUDGETS, Settings, as_flag, as_typed
 
 Budgets = Mapping[str, Mapping[str, Any]]
 
@@ -44,25 +44,19 @@ class SearchParser(OneLineParser):
     def add(self, name: str, text: str, **more) -> None:
         """Add the flag of a setting. Its help is `text` and the default, for each budget if the
         budgets differ."""
-        values = {budget: _shown(each.get(name)) for budget, each in self._of_budget.items()}
-        first, *others = set(values.values())
-        default = f"default {first}" if first else ""
-        if others:
-            default = ", ".join(f"{budget} budget: {v}" for budget, v in values.items() if v)
-        flag = "--" + name.replace("_", "-")
-        self.add_argument(flag, help=text + (f" ({default})" if default else ""), **more)
+        values = {budget: each.get(name) for budget, each in self._of_budget.items()}
+        known = {
+            budget: as_typed(value)
+            for budget, value in values.items()
+            if value is not None and value is not False and value not in ("", ())
+        }
+        default = ", ".join(f"{budget} budget: {value}" for budget, value in known.items())
+        if len(known) == len(values) and len(set(known.values())) == 1:
+            default = f"default {known.popitem()[1]}"
+        self.add_argument(as_flag(name), help=text + (f" ({default})" if default else ""), **more)
 
     def add_latent_sizes(self, text: str) -> None:
         self.add("latent_sizes", text, type=positive_int, nargs="+")
 
     def add_metric(self, metrics: Iterable[str]) -> None:
         self.add("metric", "what the search improves", choices=tuple(metrics))
-
-
-def _shown(value: object) -> str:
-    """A default as it would be typed; empty if there is none to show."""
-    if value is None or value is False:
-        return ""
-    if isinstance(value, (tuple, list)):
-        return " ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -162,8 +162,8 @@ def refuse_changes(given: dict, recorded: dict) -> None:
         before = recorded.get(key, getattr(Settings, key, None))  # an older version lacks some
         if key not in MAY_CHANGE and value != before:
             raise UsageError(
-                f"{_as_flag(key)} {_as_typed(value)} differs from the search that is resumed, "
-                f"which has {_as_typed(before)}: leave the flag out, or start another search under "
+                f"{as_flag(key)} {as_typed(value)} differs from the search that is resumed, "
+                f"which has {as_typed(before)}: leave the flag out, or start another search under "
                 "another --name"
             )
 
@@ -180,7 +180,7 @@ def _checked(settings: Settings, given: dict) -> Settings:
         settings = replace(settings, grace_epochs=settings.max_epochs)
     for name, value in settings.options.items():
         if isinstance(value, tuple) and len(set(value)) < len(value):
-            raise UsageError(f"{_as_flag(name)} {_as_typed(list(value))} names one twice")
+            raise UsageError(f"{as_flag(name)} {as_typed(value)} names one twice")
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: say which set is to be split")
     cores = os.cpu_count()
@@ -194,9 +194,12 @@ def _checked(settings: Settings, given: dict) -> Settings:
     return settings
 
 
-def _as_flag(name: str) -> str:
+def as_flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _as_typed(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+def as_typed(value: object) -> str:
+    """A value as one would type it after its flag."""
+    if isinstance(value, (tuple, list)):
+        return " ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

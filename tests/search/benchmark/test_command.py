@@ -8,7 +8,7 @@ import os
 import pytest
 
 from search.benchmark import command, quality
-from tests.search.simulate.test_simulate import made
+from tests.search.simulate.made import made
 
 
 def test_the_command_prints_and_writes_each_part(tmp_path, monkeypatch, capsys):

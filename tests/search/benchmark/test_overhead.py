@@ -9,7 +9,7 @@ import os
 import pytest
 
 from search.benchmark import driver, overhead
-from search.benchmark.figures import Spread
+from search.benchmark.figures import spread
 from search.record.schema import COMPLETE
 
 
@@ -23,7 +23,7 @@ def runs(**seconds: list[float]) -> overhead.Runs:
 def test_one_more_trial_costs_the_slope_and_a_size_that_was_not_run_is_marked():
     stock = runs(n20=[10.0, 12.0, 11.0], n100=[18.0])
     found = overhead.summary(stock, (20, 100, 1000))
-    assert found["marginal_s"]["20-100"] == Spread.of([pytest.approx(0.1)]).as_json()
+    assert found["marginal_s"]["20-100"] == spread([pytest.approx(0.1)])
     assert found["total_s"]["20"]["median"] == 11 and found["total_s"]["20"]["repetitions"] == 3
     assert found["total_s"]["1000"]["median"] == pytest.approx(18 + 900 * 0.1)
     assert (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from search.benchmark import quality
-from tests.search.simulate.test_simulate import EPOCHS, made
+from tests.search.simulate.made import EPOCHS, made
 
 
 def test_epochs_to_the_error_of_random_search_are_counted_until_ours_is_as_good():

@@ -1,7 +1,7 @@
-"""Real Ray nodes on one machine, as far apart as one machine allows.
+"""Real Ray nodes on one machine, separated as far as one machine allows.
 
 Each node is started with `ray start` in a PID and a mount namespace of its own: folders can be
-hidden from it as they would be on another machine, and it dies at once and whole, as one does.
+hidden from it as on another machine, and all its processes die at the same moment.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ APART = "unshare --mount --pid --fork --kill-child=SIGKILL --mount-proc".split()
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ones: they are all held before any is let go."""
+    """Different ports: all are held before any is released."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -37,16 +37,16 @@ def free_ports(count: int) -> list[int]:
 
 
 class Nodes:
-    """A cluster whose nodes do not see this checkout; use as a context."""
+    """A cluster whose nodes do not see this checkout; a context manager."""
 
     def __init__(self, *hidden: Path, **environment: str):
         self.hidden, self._more = (ROOT, *hidden), environment
-        # Short, for the paths of sockets are limited; its own, for nobody else to join it.
+        # Short, because paths of sockets are limited in length.
         self.temporary = Path(tempfile.mkdtemp(prefix="rc", dir="/tmp"))
         self.port, self.client_port, self.dashboard_port = free_ports(3)
         self.address = f"127.0.0.1:{self.port}"
         self.client = f"127.0.0.1:{self.client_port}"
-        self.token = secrets.token_hex(32)  # nobody else's driver can join
+        self.token = secrets.token_hex(32)  # so that no other driver can join
         self._alive: list[subprocess.Popen] = []
 
     def __enter__(self) -> Nodes:
@@ -63,14 +63,14 @@ class Nodes:
 
     @property
     def environment(self) -> dict:
-        """What a driver on the head's machine has in its environment."""
+        """The environment of a driver on the head's machine."""
         return {
             **os.environ,
             "RAY_TMPDIR": str(self.temporary),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.token,
             "OMP_NUM_THREADS": "1",
-            # A dead node is known to be after seconds, not half a minute.
+            # Ray notices a dead node within seconds, and not after half a minute.
             "RAY_health_check_period_ms": "1000",
             "RAY_health_check_failure_threshold": "3",
             **self._more,
@@ -89,11 +89,11 @@ class Nodes:
         ]
         node = self._start(flags, cpus, 0, sees)
         ports = [self.client_port, *([self.dashboard_port] if dashboard else [])]
-        assert self._has(lambda: all(map(_listens, ports)))
+        assert self._becomes(lambda: all(map(_listens, ports)))
         return node
 
     def add(self, *, cpus: int = 1, gpus: int = 0, sees: tuple[Path, ...] = ()) -> subprocess.Popen:
-        """A worker node, once it has joined; it sees what is hidden only where `sees` says so."""
+        """A worker node, once it has joined. Of the hidden folders it sees those in `sees`."""
         return self._start([f"--address={self.address}"], cpus, gpus, sees)
 
     def kill(self, node: subprocess.Popen) -> None:
@@ -103,15 +103,15 @@ class Nodes:
         self._alive.remove(node)
 
     def _start(self, flags: list[str], cpus: int, gpus: int, sees) -> subprocess.Popen:
-        """On a busy machine a raylet gives up after 15 s without its agents: tried again then."""
+        """Tries often: on a busy machine a raylet gives up after 15 s without its agents."""
         for _ in range(4):
             node, log = self._begin(flags, cpus, gpus, sees)
             self._alive.append(node)
-            if self._has(partial(_is_settled, node, log)) and node.poll() is None:
+            if self._becomes(partial(_is_settled, node, log)) and node.poll() is None:
                 return node
             self.kill(node)
-        said = [path.read_text() for path in sorted(self.temporary.glob("node-*.txt"))]
-        raise RuntimeError("a node did not start:\n" + "\n".join(said))
+        logs = [path.read_text() for path in sorted(self.temporary.glob("node-*.txt"))]
+        raise RuntimeError("a node did not start:\n" + "\n".join(logs))
 
     def _begin(self, flags: list[str], cpus: int, gpus: int, sees) -> tuple[subprocess.Popen, Path]:
         start = [
@@ -142,8 +142,8 @@ class Nodes:
         return node, log
 
     def _hide(self, path: Path) -> str:
-        """A command. A node has the packages: their environment is kept where it is, also within
-        the checkout, where README puts it."""
+        """The command that hides a folder. The node still needs the installed packages, so their
+        environment stays visible even if it is inside the folder, where README puts it."""
         packages = Path(sys.prefix)
         steps = [["mount", "-t", "tmpfs", "tmpfs", str(path)]]
         if packages.resolve().is_relative_to(path.resolve()):
@@ -154,12 +154,12 @@ class Nodes:
             steps.append(["mount", "--bind", str(kept), str(packages)])
         return " && ".join(map(shlex.join, steps))
 
-    def _has(self, come: Callable[[], bool], seconds: float = 60) -> bool:
-        """Whether something came to be in time."""
+    def _becomes(self, true: Callable[[], bool], seconds: float = 60) -> bool:
+        """Whether something became true in time."""
         end = time.monotonic() + seconds
-        while not come() and time.monotonic() < end:
+        while not true() and time.monotonic() < end:
             time.sleep(0.1)
-        return come()
+        return true()
 
 
 def _is_settled(node: subprocess.Popen, log: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Searches on several real Ray nodes, some of which die: what is refused, and what is survived.
+"""Searches on several real Ray nodes, some of which die: what is refused, and what survives.
 
 The nodes see neither this checkout nor each other's folders, except for the storage where a test
 says so. The driver runs on the head's machine, which holds no trial.
@@ -26,7 +26,7 @@ def on_cluster(nodes: Nodes, storage, flags=SEARCH, address: str | None = None) 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
-    """A head; the two storages are hidden from nodes that are not told to see them."""
+    """A head, and two storages that a node sees only if it is added with them."""
     seen, unseen = tmp_path_factory.mktemp("seen"), tmp_path_factory.mktemp("unseen")
     with Nodes(seen, unseen) as nodes:
         nodes.seen, nodes.unseen = seen, unseen
@@ -47,8 +47,8 @@ def test_a_node_dies_another_joins_and_the_table_is_that_of_one_node(nodes, twin
     nodes.kill(second)
     assert process.returncode == 0, err
     assert outcome(driver.folder) == outcome(twin.folder)
-    said = [path.read_text() for path in (driver.folder / "errors").iterdir()]
-    assert len(said) == 1 and said[0].startswith("node lost")
+    errors = [path.read_text() for path in (driver.folder / "errors").iterdir()]
+    assert len(errors) == 1 and errors[0].startswith("node lost")
 
 
 def test_a_storage_that_a_node_does_not_see_is_refused_before_anything_is_written(nodes):
@@ -138,8 +138,8 @@ def test_a_submitted_job_is_killed_and_a_second_one_resumes_it(s3, tmp_path, twi
         while driver.events() < 14:
             time.sleep(0.5)
         ray_job(nodes, "stop", "first")
-        said = submit(nodes, "second", [*search, "--resume"])
-        assert "going on after" in said and "Job 'second' succeeded" in said, said
+        printed = submit(nodes, "second", [*search, "--resume"])
+        assert "going on after" in printed and "Job 'second' succeeded" in printed, printed
     driver.fetch()
     assert outcome(driver.folder) == outcome(twin.folder)
 
@@ -173,7 +173,7 @@ def wait_for_line(process: subprocess.Popen, text: str) -> None:
 
 @pytest.mark.slow
 def test_trials_without_a_gpu_run_beside_one_that_holds_it(tmp_path):
-    """One GPU that Ray is told of and torch does not see; two kinds of trials, one CPU each."""
+    """Ray counts one GPU that torch does not see; two kinds of trials, one CPU each."""
     script = f"""
         import json, pathlib, time
         import ray

@@ -1,6 +1,6 @@
-"""How many trials a cluster holds, and whose fault it is that one failed: the arithmetic.
+"""What counts as a trial's failure, and what as the loss of its node.
 
-What real nodes do is in test_nodes.py."""
+What real nodes do is in tests/search/cluster/test_nodes.py."""
 
 from __future__ import annotations
 
@@ -16,13 +16,6 @@ from ray.exceptions import (
     RayTaskError,
 )
 
-from models.data import load
-from models.data.prepared import prepare
-from probes.classifiers.fitting import make_probe
-from search.autoencoders.task import AutoencoderTask
-from search.cluster.capacity import capacity
-from search.cluster.gpu import Need, number_of_weights, share
-from search.latent_probes.task import ProbeTask
 from search.record.decision import Decision
 from search.record.schema import CONTINUE
 from search.tune.failures import LOSSES, TrialKeeper, failure_of
@@ -32,65 +25,13 @@ from search.tune.searcher import LedgerGenerator, LedgerSearch
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook
 
-GIB = 2**30
 LIMITS = Limits(4, 1, 2, 1.0, 0.0, 2, 60.0, None)
 
 
-@pytest.mark.parametrize(
-    ("nodes", "cpus", "gpus", "part", "held"),
-    [
-        ([{"CPU": 4}], 1, 0, 1, 4),
-        ([{"CPU": 3}, {"CPU": 3}], 2, 0, 1, 2),  # six CPUs, and no third trial on them
-        ([{"CPU": 8, "GPU": 1}], 1, 0.25, 1, 4),
-        ([{"CPU": 2, "GPU": 1}], 1, 0.25, 1, 2),
-        ([{"CPU": 8, "GPU": 2}], 1, 0.4, 1, 4),  # twice into each GPU, not five times into both
-        ([{"CPU": 8, "GPU": 4}], 1, 2, 1, 2),
-        ([{"GPU": 8}, {"CPU": 8}], 1, 1, 1, 0),  # GPUs here, CPUs there: no place for a trial
-        ([{"CPU": 0.3}], 0.1, 0, 1, 3),
-        ([{"CPU": 64}, {"CPU": 16, "GPU": 4}], 1, 0.5, 1, 8),
-        ([{"CPU": 64}, {"CPU": 16, "GPU": 4}], 1, 0.5, 0.25, 32),  # 8 with a GPU, 24 without
-        ([{"CPU": 4, "GPU": 8}], 1, 0.5, 0.25, 4),
-        ([{"CPU": 4, "GPU": 8}], 1, 0.5, 0, 4),
-        ([], 1, 0, 1, 0),
-    ],
-)
-def test_trials_are_packed_by_node(nodes, cpus, gpus, part, held):
-    assert capacity(nodes, cpus, gpus, part) == held
-
-
-@pytest.mark.parametrize(
-    ("need", "trials"),
-    [
-        (Need(GIB, 80 * GIB, 0.05), 8),  # small and idle: as many as ever share a GPU
-        (Need(GIB, 80 * GIB, 0.45), 2),  # three would wait for each other
-        (Need(GIB, 80 * GIB, 1.0), 1),
-        (Need(9 * GIB, 40 * GIB, 0.1), 2),  # with what a larger trial may take, three fit
-        (Need(30 * GIB, 40 * GIB, 0.1), 1),
-        (Need(60 * GIB, 40 * GIB, 0.1), 1),
-        (Need(GIB, 80 * GIB, None), 4),
-        (Need(15 * GIB, 40 * GIB, None), 2),
-    ],
-)
-def test_a_trial_gets_the_part_of_a_gpu_that_it_was_seen_to_need(need, trials):
-    assert share(need) == 1 / trials
-
-
-def test_the_largest_preset_is_told_by_its_weights_and_an_unfitted_probe_has_none():
-    images = prepare(load("mnist5k", "data", train_size=20))
-    searched = AutoencoderTask((1024, 32), 1, "quick")
-    runs = [searched.start(preset.parameters, 0, images) for preset in searched.presets()]
-    largest = max(runs, key=number_of_weights)
-    weights = largest.network.state_dict().values()
-    assert number_of_weights(largest) == sum(value.numel() for value in weights)
-    assert largest.network.config.latent_size == 1024
-    probes = ProbeTask(("mlp",), (16,), 2, "quick")
-    assert number_of_weights(make_probe(probes.presets()[0].parameters, probes.scale, 0, 10)) == 0
-
-
-def died(said: str) -> ActorDiedError:
+def died(reason: str) -> ActorDiedError:
     """An actor's death with Ray 2.60's own text, as far as it does not depend on a cluster."""
     error = ActorDiedError()
-    error.error_msg = f"The actor died unexpectedly before finishing this task.\n{said}"
+    error.error_msg = f"The actor died unexpectedly before finishing this task.\n{reason}"
     return error
 
 
@@ -104,7 +45,7 @@ RAISED = RayTaskError("train", "RuntimeError: its node has died", RuntimeError("
 OTHERS = died("its creation task raised: RuntimeError: The actor died because its node has died")
 
 
-def test_a_crash_a_lost_node_and_what_is_not_known_yet_are_told_apart():
+def test_a_crash_a_lost_node_and_an_unreachable_worker_differ():
     """test_nodes.py sees that Ray still says so."""
     gone = NodeDiedError("gone"), WorkerUnreachable("gone")
     errors = (OWN, LOST, AWAY, RAISED, OTHERS, *gone, None)

@@ -1,4 +1,4 @@
-"""`search.classifiers` as a command: one tiny search from end to end, and its conclusions."""
+"""`search.classifiers` as a command: one tiny search from end to end."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import ImageData
 from models.networks.classifier import Classifier, ClassifierConfig
 from models.networks.presets import CLASSIFIER_PRESETS
-from search.classifiers.task import ClassifierTask
-from search.session.mistakes import accuracy_by_kind, confusion_pictures, most_confused
 from tests.search.session.test_command import command, data_dir, refused, rows  # noqa: F401  (a fixture)
 
 MODULE = "search.classifiers"
@@ -44,22 +41,22 @@ def test_the_report_s_models_run_to_the_end_and_another_naive_is_naive_with_anot
 
 
 def test_the_best_weights_load_and_match_their_config(tiny):
-    place = tiny[0] / "best" / "classifier"
-    config = json.loads((place / "config.json").read_text())
+    folder = tiny[0] / "best" / "classifier"
+    config = json.loads((folder / "config.json").read_text())
     network = Classifier(ClassifierConfig(**config["model"]))
-    network.load_state_dict(torch.load(place / "weights.pt", weights_only=True))
+    network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
     assert config["model"]["classes"] == 10
 
 
 def test_the_winner_is_tested_with_new_seeds_beside_its_floors(tiny):
-    told = final(tiny[0])
-    winner = told["winners"][0]
-    assert told["seeds"] == [1, 2] == [run["seed"] for run in winner["runs"]]
+    found = final(tiny[0])
+    winner = found["winners"][0]
+    assert found["seeds"] == [1, 2] == [run["seed"] for run in winner["runs"]]
     accuracies = [run["test_accuracy"] for run in winner["runs"]]
     assert winner["mean"]["test_accuracy"] == pytest.approx(np.mean(accuracies))
     assert winner["std"]["test_accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
-    assert told["floors"]["most_frequent"]["test_accuracy"] == pytest.approx(0.1)
-    assert told["floors"]["1-nn"]["test_accuracy"] > 0.5
+    assert found["floors"]["most_frequent"]["test_accuracy"] == pytest.approx(0.1)
+    assert found["floors"]["1-nn"]["test_accuracy"] > 0.5
     by = winner["accuracy_by"]
     assert set(by) == set("0123456789")  # as many test images of each: the mean is the accuracy
     assert np.mean(list(by.values())) == pytest.approx(winner["mean"]["test_accuracy"])
@@ -94,7 +91,7 @@ def test_a_finished_search_resumes_to_the_same_tables(tiny, data_dir):  # noqa: 
 
 
 @pytest.mark.parametrize(
-    "flags, said",
+    "flags, named",
     [
         (["--dataset", "mnist5k", "--split", "drawers"], "drawers"),
         (["--split", "drawers"], "--dataset"),
@@ -102,9 +99,9 @@ def test_a_finished_search_resumes_to_the_same_tables(tiny, data_dir):  # noqa: 
         (["--latent-sizes", "32"], "--latent-sizes"),
     ],
 )
-def test_a_wrong_argument_is_one_line_and_status_2(flags, said, tmp_path, capsys):
+def test_a_wrong_argument_is_one_line_and_status_2(flags, named, tmp_path, capsys):
     done = refused(*flags, "--storage-path", tmp_path, capsys=capsys, module=MODULE)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and named in done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -112,72 +109,3 @@ def test_a_search_of_autoencoders_is_not_resumed_as_one_of_classifiers(tiny, dat
     more = ("--resume", "--name", "tiny", "--storage-path", tiny[0].parent)
     done = command(*more, "--data-dir", data_dir)
     assert done.returncode == 2 and "python -m search.classifiers" in done.stderr
-
-
-@pytest.mark.parametrize("classes, start", [(10, "augmented"), (964, "residual")])
-@pytest.mark.parametrize("budget", ["quick", "full"])
-def test_every_preset_and_corner_of_the_space_builds_a_network(budget, classes, start):
-    task = ClassifierTask(classes=classes, max_epochs=2, budget=budget)
-    assert [preset.name for preset in task.presets()] == [*CLASSIFIER_PRESETS, start]
-    space = task.space()
-    corners = [
-        {name: d.choices[end] if hasattr(d, "choices") else (d.low, d.high)[end]}
-        for name, d in space.distributions.items()
-        for end in (0, -1)
-    ]
-    base = {"model": "classifier", **space.constants, **space.nearest(task.presets()[0].parameters)}
-    for parameters in [*(preset.parameters for preset in task.presets()), *corners]:
-        model, training = task.configs({**base, **parameters}, seed=3)
-        assert Classifier(model).config.classes == classes
-        assert training.seed == 3 + parameters.get("seed_offset", 0)
-
-
-# Conclusions
-
-LABELS = np.array([0, 0, 1, 1, 2, 2])
-PREDICTIONS = np.array([[0, 1, 1, 1, 2, 0], [0, 1, 2, 1, 2, 2]])  # two seeds
-
-
-def test_confused_pairs_are_counted_over_all_seeds_most_frequent_first():
-    assert most_confused(PREDICTIONS, LABELS) == [((0, 1), 2), ((1, 2), 1), ((2, 0), 1)]
-    assert most_confused(LABELS[None], LABELS) == []
-
-
-def test_accuracy_is_by_class_or_by_alphabet():
-    assert accuracy_by_kind(PREDICTIONS, LABELS, ("0", "1", "2")) == {
-        "0": 0.5,
-        "1": 0.75,
-        "2": 0.75,
-    }
-    named = ("Greek/character01", "Greek/character02", "Latin/character01")
-    found = accuracy_by_kind(PREDICTIONS, LABELS, named)
-    assert found == {"Greek": pytest.approx(0.625), "Latin": 0.75}
-
-
-def small_set(train: list[int], validation: list[int]) -> ImageData:
-    """Six test images of LABELS, then images of the classes listed; pixel (0, 0) tells which."""
-    labels = torch.tensor([*LABELS, *train, *validation])
-    images = torch.zeros(len(labels), 28, 28, dtype=torch.uint8)
-    images[:, 0, 0] = torch.arange(len(labels))
-    rows = torch.arange(len(labels)).split([6, len(train), len(validation)])
-    return ImageData(
-        "made", images, labels, None, ("a", "b", "c"), rows[1], rows[2], rows[0], "made", False, ""
-    )
-
-
-def test_a_confusion_is_pictured_by_the_mistaken_drawing_and_one_of_either_class():
-    pictures = confusion_pictures(
-        most_confused(PREDICTIONS, LABELS), PREDICTIONS, small_set([2, 1, 0], [])
-    )
-    shown = {name: images[:, 0, 0].tolist() for name, images in pictures.items()}
-    assert shown == {"mistaken": [1, 2, 5], "class": [8, 7, 6], "taken_for": [7, 6, 8]}
-
-
-def test_a_class_without_training_images_is_pictured_by_a_validation_image():
-    pictures = confusion_pictures([((0, 1), 2)], PREDICTIONS, small_set([1], [2, 0]))
-    assert pictures["class"][0, 0, 0] == 8 and pictures["taken_for"][0, 0, 0] == 6
-
-
-def test_no_confusion_gives_no_picture():
-    pictures = confusion_pictures([], LABELS[None], small_set([0], [1, 2]))
-    assert {images.shape for images in pictures.values()} == {(0, 28, 28)}
