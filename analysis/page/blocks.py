@@ -3,16 +3,15 @@ winners were chosen, its files."""
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from analysis.read.runs import FAILED, Group, Result, Run, Skipped, column, mapping, number, text
 from analysis.tables import frames as tables
+from analysis.tables.formats import duration, known
 from analysis.tables.frames import Table, escape
 
 COMMANDS = {
@@ -197,22 +196,3 @@ def metric_words(metric: str) -> str:
     ('validation MSE', 'probe accuracy')
     """
     return escape(metric.replace("_", " ")).replace("mse", "MSE")
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    >>> duration(61.4), duration(7322), duration(float("nan"))
-    ('1 min 1 s', '2 h 2 min', 'duration unknown')
-    """
-    if not math.isfinite(seconds):
-        return "duration unknown"
-    whole = int(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
-
-
-def known(value: Any) -> str:
-    """A value from run.json as Markdown; "unknown" for a hole."""
-    return "unknown" if value is None or value == "" else escape(str(value))

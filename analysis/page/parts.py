@@ -30,7 +30,7 @@ from analysis.page.findings.probes import probe_findings
 from analysis.page.sections import autoencoders, classifiers, latent_probes
 from analysis.page.sections.answer import answer_blocks
 from analysis.page.sections.compare import compare_blocks
-from analysis.page.sections.frechet import distances
+from analysis.page.sections.frechet import frechet_blocks
 from analysis.page.sections.learned import learned_blocks
 from analysis.page.sections.probe_perceptrons import perceptrons_blocks
 from analysis.page.sections.study import study_blocks
@@ -178,7 +178,7 @@ def _probes(study: Study) -> Content:
 
 
 def _distances(study: Study) -> Content:
-    yield from _each(study, AUTOENCODERS, lambda run: distances(run, winners(run)))
+    yield from _each(study, AUTOENCODERS, frechet_blocks)
 
 
 def _provenance(study: Study) -> Content:

@@ -15,10 +15,19 @@ from typing import Any
 import pandas as pd
 
 from analysis.read.runs import Result, Run, number
+from analysis.tables.formats import (  # noqa: F401
+    accuracy,
+    count,
+    escape,
+    mse,
+    plural,
+    points,
+    short,
+    signed,
+    spread,
+)
 
 Row = Mapping[str, Any]
-
-_MORE_DIGITS = 2  # that a deviation may ask for beyond the usual ones
 
 _STATE_MEANINGS = {
     "complete": "reached the last epoch of the budget",
@@ -134,100 +143,6 @@ def in_words(preset: str, parameters: Mapping[str, Any]) -> str:
     return f"{name}: {', '.join(parts)}" if parts else name
 
 
-def spread(
-    value: float, std: float, seeds: int, show: Callable[[float], str], count_seeds: bool = False
-) -> str:
-    """Mean and deviation; the number of seeds where it belongs to the reading.
-
-    >>> spread(0.9971, 0.0003, 5, accuracy, count_seeds=True), spread(0.02, float("nan"), 0, mse)
-    ('0.9971 ± 0.0003 (5 seeds)', '0.02000 (search)')
-    >>> spread(0.000472, 6.8e-6, 3, mse)
-    '0.000472 ± 0.000007'
-    """
-    shown = show(value)
-    if shown == "-" or not seeds:
-        return shown if shown == "-" else f"{shown} (search)"
-    if seeds > 1 and math.isfinite(std):
-        digits = _digits(shown, std)
-        shown = f"{value:.{digits}f} ± {std:.{digits}f}" if digits else f"{shown} ± {show(std)}"
-    return shown + (f" ({plural(seeds, 'seed')})" if count_seeds else "")
-
-
-def _digits(shown: str, std: float) -> int:
-    """Decimals at which mean and deviation both end: the usual ones, or as many as a smaller
-    deviation needs for its first digit; 0 where that would be no plain number of few digits."""
-    decimals = len(shown.partition(".")[2]) if shown.replace(".", "").isdecimal() else 0
-    needed = -math.floor(math.log10(std)) if std > 0 else 0
-    return max(decimals, needed) if decimals and needed <= decimals + _MORE_DIGITS else 0
-
-
-def mse(value: float) -> str:
-    """Five decimals, as the seed report prints; fewer digits say too little below 0.0001.
-
-    >>> mse(0.02097), mse(1.2e-5), mse(0.0), mse(float("nan"))
-    ('0.02097', '1.2e-05', '0', '-')
-    """
-    if not math.isfinite(value):
-        return "-"
-    if abs(value) < 1e-9:
-        return "0"
-    return f"{value:.5f}" if 1e-4 <= abs(value) < 1e3 else f"{value:.2g}"
-
-
-def signed(value: float) -> str:
-    """A difference of two errors, with its sign.
-
-    >>> signed(0.002), signed(-0.0331), signed(float("nan"))
-    ('+0.00200', '-0.03310', '-')
-    """
-    return f"{value:+.5f}" if math.isfinite(value) else "-"
-
-
-def accuracy(value: float) -> str:
-    """A fraction of images.
-
-    >>> accuracy(0.99712), accuracy(float("nan"))
-    ('0.9971', '-')
-    """
-    return f"{value:.4f}" if math.isfinite(value) else "-"
-
-
-def points(value: float) -> str:
-    """A difference of two accuracies in hundredths, with its sign.
-
-    >>> points(0.0312), points(-0.2), points(float("nan"))
-    ('+3.12', '-20.00', '-')
-    """
-    return f"{100 * value:+.2f}" if math.isfinite(value) else "-"
-
-
-def short(value: Any) -> str:
-    """A number in three digits, anything else as it is.
-
-    >>> short(0.00214159), short(float("nan")), short("silu")
-    ('0.00214', '-', 'silu')
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    return f"{value:.3g}" if math.isfinite(value) and not _whole(value) else count(value)
-
-
-def count(value: float) -> str:
-    return f"{value:.0f}" if math.isfinite(value) else "-"
-
-
-def plural(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"
-
-
-def escape(words: str) -> str:
-    """Words from a file as Markdown text: no markup, no HTML, one line."""
-    plain = " ".join(words.split())
-    for mark in "\\*_[]|`":
-        plain = plain.replace(mark, "\\" + mark)
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def cell(words: str) -> str:
     """Text that may hold markup of ours, safe inside a table's row."""
     return " ".join(words.split()).replace("|", "\\|").replace("<", "&lt;")
@@ -295,10 +210,6 @@ def parameter_words(key: str) -> str:
 def _part(key: str, value: Any) -> str:
     words = parameter_words(key)
     return words if value is True else f"{words} {short(value)}"
-
-
-def _whole(value: float) -> bool:
-    return float(value).is_integer() and abs(value) < 1e6
 
 
 def _says_something(value: Any) -> bool:

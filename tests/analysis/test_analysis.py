@@ -17,8 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from analysis import report
 from analysis.figures import classifiers as classifier_figures
 from analysis.figures import style as figures
-from analysis.page import blocks, document, markdown, parts
-from analysis.page.sections import autoencoders, classifiers, frechet
+from analysis.page import document, markdown, parts
+from analysis.page.sections import autoencoders, classifiers
 from analysis.read.runs import (
     STATES,
     RunError,
@@ -463,33 +463,6 @@ def _classifier_final(rows: list[dict], names: tuple[str, ...], pairs: int) -> d
             }
             for name, row in known.items()
         ],
-    }
-
-
-def _distances(*values: float, sha256: str = "ab" * 32, warning: str = "") -> dict:
-    """A winner's Frechet classifier distances: reconstructions, the two samples, floor."""
-    sets = ("reconstructions", "gaussian", "gaussian_mixture", "floor")
-    return {
-        "classifier": {
-            "source": "the best classifier of the run c1",
-            "data": "mnist5k",
-            "validation_accuracy": 0.966,
-            "sha256": sha256,
-        },
-        "distances": {
-            name: {
-                "frechet": value,
-                "low": value - 2.5,
-                "high": value + 3.5,
-                "kernel": value / 200,
-                "kernel_std": 0.0125,
-                "images": 500,
-                "rank": 250,
-                "dimensions": 256,
-                "warning": warning if name == "gaussian" else "",
-            }
-            for name, value in zip(sets, values, strict=True)
-        },
     }
 
 
@@ -1092,53 +1065,6 @@ def test_trials_keep_every_column_of_their_file(classified):
     assert trials["residual"].tolist()[:5] == [False, False, False, True, False]
     assert set(trials["noise"]) == {"none", "block"} and trials["hidden"].sum() == 8 * 128
     assert trials["last_validation_loss"].dtype == float
-
-
-def test_frechet_distances_are_set_beside_their_floor(tmp_path):
-    folder = write_run(tmp_path / "runs/run", trials=7, pictures=False)
-
-    def change(final: dict) -> None:
-        for winner in final["winners"]:
-            values = (44.4, 72.9, 74.6, 5.3)
-            warning = "the covariances have rank 250" if winner["latent_size"] == 128 else ""
-            winner["frechet_classifier_distance"] = _distances(*values, warning=warning)
-
-    _change(folder, change)
-    page = _report(tmp_path / "runs", tmp_path / "out")
-    row = "44.4 [41.9, 47.9] | 72.9 [70.4, 76.4] | 74.6 [72.1, 78.1] | 5.3 [2.8, 8.8] | 500 |"
-    sizes = [winner.group for winner in read_run(folder).final.winners]
-    assert all(f"| {size} | {row} 250 of 256 |" in page for size in sizes)
-    assert "trained on mnist5k, validation accuracy 0.9660 (sha256 abababababab)." in page
-    assert "**This is not FID**" in page and "prints no number" in page
-    assert "- Warning (code 128 Gaussian samples): the covariances have rank 250." in page
-    with (tmp_path / "out/run/frechet.csv").open() as stream:
-        first = next(csv.DictReader(stream))
-    assert first["reconstructions_kernel"] == "0.222" and first["floor_kernel_std"] == "0.0125"
-
-
-def test_frechet_distances_in_different_classifiers_are_kept_apart(tmp_path):
-    folder = write_run(tmp_path / "run", trials=7, pictures=False)
-
-    def change(final: dict) -> None:
-        first, second, *_ = final["winners"]
-        first["frechet_classifier_distance"] = _distances(1, 2, 3, 4, sha256="aa" * 32)
-        second["frechet_classifier_distance"] = _distances(1, 2, 3, 4, sha256="bb" * 32)
-
-    _change(folder, change)
-    run = read_run(folder)
-    words = "\n".join(b for b in frechet.distances(run, winners(run)) if isinstance(b, str))
-    first, second, *missing = winners(run)
-    assert "do not compare with each other" in words
-    assert f"The classifier of code {first} is" in words
-    assert f"The classifier of code {second} is" in words
-    assert all(f"Code {size}: not measured" in words for size in missing)
-
-
-def test_run_without_frechet_distances_says_what_measures_them(reported, good):
-    command = blocks.resume_command(read_run(good))
-    page = (reported / "report.md").read_text()
-    part = page.partition("## 6. Frechet classifier distance")[2]
-    assert re.match(rf"\s+### .*\n\nNot measured in this run; `{re.escape(command)}`", part)
 
 
 def test_report_imports_neither_ray_nor_torch():

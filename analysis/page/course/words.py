@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from analysis.read.runs import Group, Run
 from analysis.tables import frames as tables
+from analysis.tables.formats import enumerated  # noqa: F401
 from analysis.tables.frames import Column, escape
 
 PRINTED = 12  # rows of a long table; its CSV has all
@@ -23,15 +24,6 @@ def group_name(run: Run, group: Group) -> str:
 
 def formatter(run: Run) -> Callable[[float], str]:
     return tables.accuracy if run.info.get("mode") == "max" else tables.mse
-
-
-def enumerated(words: Sequence[str]) -> str:
-    """Words as a list in a sentence.
-
-    >>> enumerated(["1"]), enumerated(["1", "3", "9"])
-    ('1', '1, 3 and 9')
-    """
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def was(number: int) -> str:

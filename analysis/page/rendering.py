@@ -1,0 +1,144 @@
+"""Templates: how the sentences of a section, with its tables and pictures, become blocks.
+
+`analysis/page/__init__.py` says how a section is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from analysis.page.blocks import (
+    Block,
+    Heading,
+    Picture,
+    metric_words,
+    resume_command,
+    where,
+)
+from analysis.read.runs import Skipped
+from analysis.tables import formats
+from analysis.tables.frames import Table
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+_MARK = "\x00"  # around the number of a table or picture; no text file holds it
+_HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
+_ATTACHED = tuple(",.;:)")  # no space before a line that begins with one of these
+_placed: ContextVar[list[Block]] = ContextVar("placed")
+
+
+def render(template: str, **context: Any) -> Iterator[Block]:
+    """The blocks of a template: paragraphs, headings, and its tables and pictures in their place.
+
+    Lines of a paragraph are joined, so a template's line breaks are free.
+    """
+    placed: list[Block] = []
+    token = _placed.set(placed)
+    try:
+        text = _environment.get_template(template).render(context)
+    finally:
+        _placed.reset(token)
+    for paragraph in paragraphs(text):
+        for place, words in enumerate(paragraph.split(_MARK)):
+            if place % 2:
+                yield placed[int(words)]
+            elif _HEADING.match(words):
+                yield Heading(words)
+            elif words.strip():
+                yield words.strip()
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Markdown with each paragraph, list and fenced command as one string; a paragraph and an entry
+    of a list are one line each.
+
+    >>> list(paragraphs("One\\nline\\n, joined.\\n\\n- a\\n  b\\n\\n- c\\n\\n\\n```\\nx\\n```"))
+    ['One line, joined.', '- a b\\n- c', '```\\nx\\n```']
+    """
+    entries: list[str] = []
+    for part in re.split(r"\n\s*\n", _HEADING.sub(r"\n\g<0>\n", text).strip()):
+        if part.lstrip().startswith("```"):
+            words = [part.strip()]
+        else:
+            words = _joined(part)
+        if words and all(line.startswith("- ") for line in words):
+            entries += words
+            continue
+        if entries:
+            yield "\n".join(entries)
+            entries = []
+        yield from ["\n".join(words)] * bool(words)
+    if entries:
+        yield "\n".join(entries)
+
+
+def _joined(part: str) -> list[str]:
+    """Headings, entries of a list and other lines, each whole; empty entries are dropped."""
+    lines: list[str] = []
+    for line in map(str.strip, part.splitlines()):
+        if line and (not lines or line == "-" or line.startswith("- ")):
+            lines.append(line)
+        elif line:
+            lines[-1] += line if line.startswith(_ATTACHED) else f" {line}"
+    return [line for line in lines if line != "-"]
+
+
+def _mark(value: Any) -> Any:
+    """A mark where a table or picture goes; anything else as it is."""
+    if not isinstance(value, (Table, Picture, Skipped)):
+        return value
+    placed = _placed.get()
+    placed.append(value)
+    return f"\n\n{_MARK}{len(placed) - 1}{_MARK}\n\n"
+
+
+def figure(drawn: Figure | Skipped | None, name: str, caption: str) -> Picture | Skipped:
+    """A drawn figure as a picture, named like its file; a note where there is nothing to draw."""
+    if isinstance(drawn, Skipped):
+        return drawn
+    if drawn is None:
+        return Skipped(f"{name}.png", "the run holds nothing to draw yet")
+    return Picture(name, drawn, caption)
+
+
+_environment = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    finalize=_mark,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=False,
+)
+_environment.filters |= {
+    name: getattr(formats, name)
+    for name in (
+        "accuracy",
+        "code",
+        "count",
+        "duration",
+        "enumerated",
+        "escape",
+        "known",
+        "mse",
+        "percent",
+        "plural",
+        "points",
+        "short",
+        "signed",
+        "spread",
+    )
+}
+_environment.filters |= {
+    "figure": figure,
+    "metric_words": metric_words,
+    "resume_command": resume_command,
+    "where": where,
+}
+_environment.tests["known"] = formats.is_known
