@@ -12,7 +12,7 @@ AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "cannot be told"
 # Why a verdict is UNKNOWN.
 SEEDS = "seeds"  # networks of one configuration differ as much from seed to seed
 CHANCE = "chance"  # seeds and so few test images leave as much to chance
-TIE = "tie"  # both are equal
+TIE = "tie"  # both get there in the same epoch
 NOT_REACHED = "not reached"  # none gets to the error that the report times
 OTHER_DATA = "other data"  # the report's number is of another data set
 NO_PAIR = "no pair"  # no two trials differ in this setting alone
@@ -30,8 +30,8 @@ class Claim:
     """
 
     question: str
-    theirs: Mapping[str, float] = field(default_factory=dict)
-    ours: Mapping[str, float] = field(default_factory=dict)
+    theirs: Mapping[Any, float] = field(default_factory=dict)
+    ours: Mapping[Any, float] = field(default_factory=dict)
     metric: str = ""
     gain: float = math.nan
     noise: float = math.nan
@@ -40,28 +40,30 @@ class Claim:
     numbers: Mapping[str, Any] = field(default_factory=dict)  # what else its sentence needs
     needs: tuple[str, ...] = ()  # presets that are not trained, where `why_unknown` is MISSING
 
-    @property
-    def known(self) -> bool:
-        """Whether the run has the figures, be they enough for a verdict or not."""
-        return self.why_unknown != MISSING
-
 
 def judged(question: str, gain: float, noise: float, why: str = SEEDS, **found: Any) -> Claim:
-    """A claim with the verdict that `gain` asks for: UNKNOWN, for the reason `why`, where it is
-    smaller than `noise` (nan: nothing is) or 0."""
-    verdict, why_unknown = UNKNOWN, why
-    if gain != 0 and not abs(gain) < noise:
-        verdict, why_unknown = AGREES if gain > 0 else DIFFERS, ""
-    return Claim(
-        question, gain=gain, noise=noise, verdict=verdict, why_unknown=why_unknown, **found
-    )
+    """A claim with the verdict that `gain` asks for.
+
+    UNKNOWN, for the reason `why`, where the gain is 0 or smaller than `noise` (nan: nothing is).
+    """
+    known = math.isfinite(gain) and gain != 0 and not abs(gain) < noise
+    verdict = (AGREES if gain > 0 else DIFFERS) if known else UNKNOWN
+    reason = "" if known else why if math.isfinite(gain) else MISSING
+    return Claim(question, gain=gain, noise=noise, verdict=verdict, why_unknown=reason, **found)
 
 
 def decided(question: str, agrees: bool, **found: Any) -> Claim:
-    """A claim with a verdict that is not about one gain."""
+    """A claim whose verdict is not the sign of a gain."""
     return Claim(question, verdict=AGREES if agrees else DIFFERS, **found)
 
 
 def missing(question: str, *needs: str) -> Claim:
     """A claim that cannot be judged yet, for `needs` are not trained."""
     return Claim(question, why_unknown=MISSING, needs=needs)
+
+
+def matched(question: str, difference: float, noise: float, **found: Any) -> Claim:
+    """A claim of a number: it agrees where ours is not further from theirs than `noise`."""
+    agrees = abs(difference) <= noise
+    numbers = {**found.pop("numbers", {}), "difference": difference}
+    return decided(question, agrees, noise=noise, numbers=numbers, **found)
