@@ -21,10 +21,9 @@ from analysis.measure.groups import best_on_validation, probe_and_size
 from analysis.measure.noise import APART, chance, seed_scatter
 from analysis.measure.perceptrons import BLOCKS, L2, TWO_STAGE
 from analysis.measure.presets import Presets
+from analysis.measure.probes import BOOSTING, FORESTS
 from analysis.read.runs import Group, Result, Run, column, winners
 from analysis.read.seed_report import PROBE_ACCURACY
-
-FORESTS, BOOSTING = ("random-forest", "extra-trees"), ("catboost",)
 
 NEARLY_NOTHING = 0.025
 """What the report's "about", "nearly nothing" and "no gain" leave open, in accuracy."""
