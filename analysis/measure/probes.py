@@ -6,10 +6,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from analysis.measure.groups import best_on_validation, probe_and_size
 from analysis.measure.noise import APART, chance, retrained, seed_scatter
-from analysis.read.reasons import reason_of
 from analysis.read.runs import Group, Result, Run, column, number, preset_results, winners
 from search.record.schema import ERROR, REASON_MEMORY, REASON_TIME
 
@@ -185,15 +185,7 @@ def perceptron_noise(run: Run) -> float:
 
 def stops(run: Run) -> list[Stop]:
     """Every trial that ended early and why, in the order of trials.csv."""
-    found = []
-    for trial in run.trials.to_dict("records"):
-        code, words = reason_of(trial)
-        if code:
-            group = str(trial[run.group])
-            epochs = number(trial.get("epochs"))
-            named = probe_and_size(group)
-            found.append(Stop(trial["id"], group, *named, trial["state"], epochs, code, words))
-    return found
+    return [_stop(trial, run.group) for trial in run.trials.to_dict("records") if trial["reason"]]
 
 
 def limited(found: Iterable[Stop]) -> list[Stop]:
@@ -243,3 +235,16 @@ def _perceptron(name: str, result: Result) -> Perceptron:
 
 def _tested(perceptron: Perceptron) -> bool:
     return math.isfinite(perceptron.test_accuracy)
+
+
+def _stop(trial: Mapping[str, Any], group: str) -> Stop:
+    named = str(trial[group])
+    return Stop(
+        trial["id"],
+        named,
+        *probe_and_size(named),
+        trial["state"],
+        number(trial.get("epochs")),
+        trial["reason"],
+        trial["detail"].partition("ProbeTooLarge: ")[2] or trial["detail"],
+    )
