@@ -14,10 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from analysis.measure.autopsy import find_autopsies, without_autopsies
 from analysis.page import document, html, markdown
 from analysis.page.blocks import COMMANDS
 from analysis.page.parts import Study, parts
+from analysis.read.autopsy import find_autopsies, without_autopsies
 from analysis.read.runs import Run, RunError, Skipped, find_runs, newest
 
 

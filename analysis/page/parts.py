@@ -6,10 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analysis.figures.running_loss import sae_by_step
-from analysis.measure.autopsy import Autopsy
-from analysis.measure.autopsy import provenance as autopsy_provenance
-from analysis.measure.autopsy import where as where_of_autopsy
-from analysis.page.autopsy.section import autopsy_blocks
 from analysis.page.blocks import (
     COMMANDS,
     Block,
@@ -29,11 +25,13 @@ from analysis.page.findings.classifiers import classifier_findings
 from analysis.page.findings.probes import probe_findings
 from analysis.page.sections import autoencoders, classifiers, latent_probes
 from analysis.page.sections.answer import answer_blocks
+from analysis.page.sections.autopsy import autopsy_blocks, autopsy_place, autopsy_provenance
 from analysis.page.sections.compare import compare_blocks
 from analysis.page.sections.frechet import frechet_blocks
 from analysis.page.sections.learned import learned_blocks
 from analysis.page.sections.probe_perceptrons import perceptrons_blocks
 from analysis.page.sections.study import study_blocks
+from analysis.read.autopsy import Autopsy
 from analysis.read.runs import Run, Skipped, mapping, preset_results, text, winners
 from analysis.read.seed_report import MODELS
 from analysis.tables.frames import escape
@@ -172,7 +170,7 @@ def _probes(study: Study) -> Content:
         yield "", f"No autopsy was found; this makes one:\n\n```\n{AUTOPSY}\n```"
         return
     name = study.autopsy.name
-    yield name, Heading(f"### Autopsy on {where_of_autopsy(study.autopsy)}: {escape(name)}")
+    yield name, Heading(f"### Autopsy on {autopsy_place(study.autopsy)}: {escape(name)}")
     for block in autopsy_blocks(study.autopsy):
         yield name, block
 
