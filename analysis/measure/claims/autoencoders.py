@@ -146,11 +146,11 @@ def _depth_start(ours: Presets, least: float) -> Claim:
     curves = {name: ours.curve(name, "train_loss") for name in (DAE, DEEP_DAE)}
     joint = pd.DataFrame(curves).dropna()
     if len(joint) < 2:  # one epoch has no start and end
-        return missing("depth-start", *_untrained(ours, DAE, DEEP_DAE))
+        return missing("depth_start", *_untrained(ours, DAE, DEEP_DAE))
     early = joint.iloc[: max(1, len(joint) // 10)]
     means = {name: float(early[name].mean()) for name in curves}
     return judged(
-        "depth-start",
+        "depth_start",
         decrease(means[DAE], means[DEEP_DAE]),
         least,
         ours=means,
@@ -169,10 +169,10 @@ def _overfitting(ours: Presets, least: float) -> Claim:
     metric, test = ours.tested(names, "mse")
     train = {name: ours.own(name, "train_mse") for name in names}
     if not test or not np.isfinite([*train.values()]).all():
-        return missing("over-fitting", *_untrained(ours, *names))
+        return missing("over_fitting", *_untrained(ours, *names))
     worse, closer = -decrease(test[DAE], test[DEEP_DAE]), decrease(train[DAE], train[DEEP_DAE])
     return judged(
-        "over-fitting",
+        "over_fitting",
         min(worse, closer),
         least,
         theirs={name: reported(name).train_loss for name in names},
@@ -205,12 +205,12 @@ def _sparse(ours: Presets, least: float) -> Claim:
 
 def _sparse_depth(ours: Presets, least: float) -> Claim:
     """More blocks in the sparse one are no gain: a tie agrees."""
-    claim = _higher("sparse-depth", ours, SAE, DEEP_SAE, least)
+    claim = _higher("sparse_depth", ours, SAE, DEEP_SAE, least)
     if not claim.ours:
         return claim
     gained = -claim.gain > (least if math.isfinite(least) else 0.0)
     return decided(
-        "sparse-depth",
+        "sparse_depth",
         not gained,
         gain=claim.gain,
         noise=least,

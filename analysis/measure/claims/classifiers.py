@@ -90,10 +90,10 @@ def _activation_loss(ours: Presets) -> Claim:
     """Without the activation between the dense layers the train loss is higher."""
     losses = {name: ours.own(name, "train_loss") for name in _NAMES}
     if not np.isfinite([*losses.values()]).all():
-        return missing("activation-loss", *_untrained(ours, *_NAMES))
+        return missing("activation_loss", *_untrained(ours, *_NAMES))
     gain, noise = _beyond_twins({name: -loss for name, loss in losses.items()})
     return judged(
-        "activation-loss", gain, noise, theirs=_THEIR_LOSS, ours=losses, metric="train_loss"
+        "activation_loss", gain, noise, theirs=_THEIR_LOSS, ours=losses, metric="train_loss"
     )
 
 

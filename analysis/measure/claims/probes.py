@@ -156,11 +156,11 @@ def _code_size(sizes: BySize, best: Result) -> Claim:
         if metric and 1024 in by_size and smaller:
             gains[probe] = max(smaller) - by_size[1024].value(metric)
     if not gains:
-        return missing("code-size")
+        return missing("code_size")
     probe = probe_and_size(best.group or "")[0]
     metric = _metric(sizes.get(probe, {}).values())
     return decided(
-        "code-size",
+        "code_size",
         max(gains.values()) < NEARLY_NOTHING,
         ours=gains,
         metric="gain",

@@ -12,7 +12,6 @@ from analysis.figures import latent_probes as latent_probe_figures
 from analysis.figures import style as figures
 from analysis.figures.style import ACCURACY, LOSS, Panel
 from analysis.page.blocks import Block, picture
-from analysis.page.findings.verdicts import or_zero
 from analysis.read.runs import Result, Run, number, preset_results
 from analysis.tables.frames import (
     Column,
@@ -87,6 +86,10 @@ def l2_sentence(run: Run) -> str:
         f"Training accuracy {_course(train)} ({points(train[-1] - train[0])} points), "
         f"{_why(falls, under)}. Each was fitted once."
     )
+
+
+def or_zero(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
 
 
 def chance(share: float, run: Run) -> float:
