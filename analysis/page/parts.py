@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analysis.figures.running_loss import sae_by_step
@@ -10,7 +10,6 @@ from analysis.page.blocks import (
     COMMANDS,
     Block,
     Heading,
-    bullets,
     cautions,
     files,
     metric_words,
@@ -20,12 +19,10 @@ from analysis.page.blocks import (
     where,
 )
 from analysis.page.course.course import course_blocks
-from analysis.page.findings.autoencoders import autoencoder_findings
-from analysis.page.findings.classifiers import classifier_findings
-from analysis.page.findings.probes import probe_findings
 from analysis.page.sections import autoencoders, classifiers, latent_probes
 from analysis.page.sections.answer import answer_blocks
 from analysis.page.sections.autopsy import autopsy_blocks, autopsy_place, autopsy_provenance
+from analysis.page.sections.claims import claim_blocks
 from analysis.page.sections.compare import compare_blocks
 from analysis.page.sections.frechet import frechet_blocks
 from analysis.page.sections.learned import learned_blocks
@@ -115,7 +112,7 @@ def _autoencoders_reproduced(run: Run) -> Iterator[Block]:
     yield from autoencoders.report_blocks(run)
     caption = "Training loss of the sparse autoencoder and of the deeper one, by step, log-log."
     yield picture("sae-by-step", sae_by_step(run), caption)
-    yield from _findings(autoencoder_findings(run))
+    yield from claim_blocks(run)
 
 
 def _without_presets(run: Run, names: Sequence[str]) -> str:
@@ -130,18 +127,12 @@ def _without_presets(run: Run, names: Sequence[str]) -> str:
 
 def _classifiers_reproduced(run: Run) -> Iterator[Block]:
     yield from classifiers.classifier_blocks(run)
-    yield from _findings(classifier_findings(run))
+    yield from claim_blocks(run)
 
 
 def _perceptrons_reproduced(run: Run) -> Iterator[Block]:
     yield from perceptrons_blocks(run)
-    yield from _findings(probe_findings(run))
-
-
-def _findings(found: Iterable[str]) -> Iterator[Block]:
-    if listed := list(found):
-        yield Heading("#### What its text says, and what ours shows")
-        yield from bullets(listed)
+    yield from claim_blocks(run)
 
 
 def _searches(study: Study) -> Content:
