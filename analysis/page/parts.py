@@ -18,12 +18,12 @@ from analysis.page.blocks import (
     resume_command,
     where,
 )
-from analysis.page.course.course import course_blocks
 from analysis.page.sections import autoencoders, classifiers, latent_probes
 from analysis.page.sections.answer import answer_blocks
 from analysis.page.sections.autopsy import autopsy_blocks, autopsy_place, autopsy_provenance
 from analysis.page.sections.claims import claim_blocks
 from analysis.page.sections.compare import compare_blocks
+from analysis.page.sections.course import course_blocks
 from analysis.page.sections.frechet import frechet_blocks
 from analysis.page.sections.learned import learned_blocks
 from analysis.page.sections.probe_perceptrons import perceptrons_blocks
