@@ -67,7 +67,6 @@ def cause_table(found: Forests) -> Table:
             **{f"{probe}_points": cause.points(probe) for probe in PROBES if probe in known},
             "noise": cause.cost.noise,
             "hurts": cause.hurts,
-            "cut_short": cause.cut_short,
         }
         for cause in found.causes
     ]

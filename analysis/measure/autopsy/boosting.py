@@ -13,7 +13,6 @@ from analysis.read.autopsy import BOOSTING, Autopsy, Measurement
 PROBE, SETTINGS = "catboost", "CatBoost"  # the probe, and the factor that is its own settings
 ALL_AT_ONCE = "all classes at once"
 AS_GOOD = 0.9  # the share of a forest's accuracy from which boosting does not fail
-MORE_TIME = 1.5  # times the seconds from which a fit had more time
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,6 @@ class Boosting:
     @property
     def no_better(self) -> list[Measurement]:
         return [row for row in self._others if not lost(row, self.direct).real]
-
-    @property
-    def took_longer(self) -> bool:
-        """Whether the best formulation had more time than all classes at once."""
-        return bool(self.better) and self.better[0].seconds > MORE_TIME * self.direct.seconds
 
     @property
     def _others(self) -> list[Measurement]:

@@ -7,16 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from analysis.measure.autopsy.costs import (
-    ONE_SEED,
-    Cost,
-    baseline,
-    by_size,
-    factors,
-    levels,
-    lost,
-    size,
-)
+from analysis.measure.autopsy.costs import Cost, baseline, by_size, factors, levels, lost, size
 from analysis.measure.probes import FORESTS as FOREST_PROBES
 from analysis.read.autopsy import Autopsy, Measurement
 
@@ -37,7 +28,7 @@ HELPS = "no forest, forests gain"
 HABITS = {
     "registration": "not centred",
     "autoencoder": "plain",
-    CLASSES: "",  # all of the data set
+    CLASSES: "",  # as many as the data set has
     "views": "1",
     "leaf size": "1",
     "features per split": "sqrt",
@@ -55,7 +46,6 @@ class Cause:
     instead: str
     costs: Mapping[str, Cost]
     forest: str  # the kind of forest that `hurts` is about
-    cut_short: bool = False  # the time of the forest ended before all its trees were grown
 
     @property
     def name(self) -> str:
@@ -133,11 +123,6 @@ class Forests:
         found = (cause for cause in self.causes if cause.factor == MISTAKES and cause.cost.real)
         return next(found, None)
 
-    @property
-    def single_seed(self) -> bool:
-        """Whether a cost is of one seed alone, so that only `ONE_SEED` points count."""
-        return any(cause.cost.noise == ONE_SEED for cause in self.causes)
-
 
 def forests(autopsy: Autopsy) -> Forests | None:
     """The answer; None where no forest has a baseline and something to set against it."""
@@ -204,10 +189,7 @@ def _against(autopsy: Autopsy, factor: str, level: str, better: str, kind: str) 
     probes = dict.fromkeys(row.probe for row in autopsy.rows)
     pairs = {probe: (at(better, probe), at(level, probe)) for probe in probes}
     costs = {probe: lost(good, bad) for probe, (good, bad) in pairs.items() if good and bad}
-    good, bad = pairs[kind]
-    if not (good and bad):
-        return None
-    return Cause(factor, level, good.level, costs, kind, "trees in" in bad.note)
+    return Cause(factor, level, pairs[kind][0].level, costs, kind) if kind in costs else None
 
 
 def _habits(autopsy: Autopsy, kind: str) -> tuple[Cause, ...]:
@@ -217,7 +199,7 @@ def _habits(autopsy: Autopsy, kind: str) -> tuple[Cause, ...]:
     for factor, level in HABITS.items():
         base = baseline(autopsy, factor, kind)
         rows = {row.level: row for row in [base, *levels(autopsy, factor, kind)] if row}
-        level = level or max(rows, key=size, default="")
+        level = level or f"{autopsy.all_classes:.0f}"
         others = {name: row for name, row in rows.items() if name != level}
         if base is None or level not in rows or not others:
             continue
