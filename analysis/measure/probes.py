@@ -1,5 +1,5 @@
 """Classifiers of codes as a search measured them: each probe at each code size, the seed report's
-perceptrons, what L2 does to them, and the trials that a limit or an error stopped."""
+perceptrons, and the trials that a limit or an error stopped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.measure.groups import best_on_validation, probe_and_size
-from analysis.measure.noise import APART, chance, retrained, seed_scatter
-from analysis.read.runs import Group, Result, Run, column, number, preset_results, winners
+from analysis.measure.perceptrons import BLOCKS, L2, TWO_STAGE, TWO_STAGE_L2
+from analysis.measure.presets import Presets
+from analysis.read.runs import Group, Result, Run, column, number, winners
 from search.record.schema import ERROR, REASON_MEMORY, REASON_TIME
 
 FORESTS, BOOSTING = ("random-forest", "extra-trees"), ("catboost",)
@@ -20,24 +21,7 @@ PROBES = ("nearest-mean", "knn", "lda", "logistic", "mlp", *FORESTS, *BOOSTING)
 ON_PIXELS = {"nearest-mean": "nearest_mean", "knn": "1-nn"}
 """The floor in final.json that is the probe's own kind, on pixels in place of codes."""
 
-BY_BLOCKS = {f"mlp-{blocks}-blocks": blocks for blocks in range(1, 7)}
-BY_L2 = {
-    "mlp-2-blocks": 0.0,
-    "mlp-l2-1e-05": 1e-5,
-    "mlp-l2-0.0001": 1e-4,
-    "mlp-l2-0.001": 1e-3,
-    "mlp-l2-0.01": 1e-2,
-}
-TWO_STAGE = "report-two-stage"
-"""The presets that are the seed report's perceptron: by its number of blocks, by its L2 at two
-blocks, and with an L2 that is lowered half way."""
-
 LIMITS = (REASON_TIME, REASON_MEMORY)
-
-UNDERFITS = "under-fits"  # training accuracy falls with test accuracy
-OTHERWISE = "not by under-fitting"  # test accuracy falls, training accuracy does not
-HARMLESS = "harmless"  # training accuracy falls, test accuracy does not
-NO_HARM = "no harm"  # neither falls
 
 
 @dataclass(frozen=True)
@@ -87,18 +71,6 @@ class Perceptron:
 
 
 @dataclass(frozen=True)
-class L2Sweep:
-    """From no L2 to the strongest that is tested: changes are fractions of the drawings."""
-
-    weakest: float
-    strongest: float
-    best: float  # the L2 of the highest test accuracy
-    test_change: float
-    train_change: float
-    verdict: str  # UNDERFITS, OTHERWISE, HARMLESS or NO_HARM
-
-
-@dataclass(frozen=True)
 class Stop:
     """A trial that ended early; `code` is a reason of the schema, `words` say it."""
 
@@ -137,50 +109,14 @@ def code_sizes(run: Run) -> list[int]:
 
 
 def perceptrons(run: Run) -> dict[str, Perceptron]:
-    """The seed report's perceptrons by preset; of a preset that ran twice, the first."""
-    found = {result.preset: result for result in reversed(preset_results(run))}
-    names = dict.fromkeys((*BY_BLOCKS, *BY_L2, TWO_STAGE))
-    return {name: _perceptron(name, found.get(name, Result())) for name in names}
+    """The seed report's perceptrons by preset."""
+    ours, names = Presets.of(run), dict.fromkeys((*BLOCKS, *L2, TWO_STAGE))
+    return {name: _perceptron(name, ours.get(name)) for name in names}
 
 
-def tested_by_blocks(found: Mapping[str, Perceptron]) -> dict[int, Perceptron]:
-    """Those without L2 that are tested, by their number of blocks."""
-    return {found[name].blocks: found[name] for name in BY_BLOCKS if _tested(found[name])}
-
-
-def tested_by_l2(found: Mapping[str, Perceptron]) -> dict[float, Perceptron]:
-    """Those of two blocks that are tested, by their L2, the weakest first."""
-    return {found[name].l2: found[name] for name in BY_L2 if _tested(found[name])}
-
-
-def l2_sweep(found: Mapping[str, Perceptron]) -> L2Sweep | None:
-    """What stronger L2 does; None if it is measured at fewer than two values."""
-    tested = [each for each in tested_by_l2(found).values() if math.isfinite(each.train_accuracy)]
-    if len(tested) < 2:
-        return None
-    first, last = tested[0], tested[-1]
-    test = last.test_accuracy - first.test_accuracy
-    train = last.train_accuracy - first.train_accuracy
-    verdicts = {
-        (True, True): UNDERFITS,
-        (True, False): OTHERWISE,
-        (False, True): HARMLESS,
-        (False, False): NO_HARM,
-    }
-    best = max(tested, key=lambda each: each.test_accuracy)
-    return L2Sweep(first.l2, last.l2, best.l2, test, train, verdicts[test < 0, train < 0])
-
-
-def perceptron_noise(run: Run) -> float:
-    """By how much the test accuracies of two perceptrons must differ to be told apart: for the
-    scatter of seeds and for the choice of test images; nan if neither is known."""
-    ours = [each.result for each in probes(run) if each.name == "mlp"]
-    trained = {each.trial for each in retrained(run)}
-    seeds = APART * seed_scatter([each for each in ours if each.trial in trained], "test_accuracy")
-    values = [each.value("test_accuracy") for each in ours]
-    best = max((value for value in values if value >= 0), default=math.nan)
-    known = [value for value in (seeds, chance(best, run)) if math.isfinite(value)]
-    return max(known, default=math.nan)
+def tested_by_l2(found: Mapping[str, Perceptron]) -> list[Perceptron]:
+    """The sweep of L2 at two blocks as far as it is tested, the weakest first."""
+    return [found[name] for name in L2 if math.isfinite(found[name].test_accuracy)]
 
 
 def stops(run: Run) -> list[Stop]:
@@ -218,23 +154,19 @@ def _probe(
 
 def _perceptron(name: str, result: Result) -> Perceptron:
     """Blocks and L2 are those of the preset's name, so that a hole in a run leaves them be."""
-    two_stage = name == TWO_STAGE
+    first, later = TWO_STAGE_L2 if name == TWO_STAGE else (L2.get(name, 0.0), math.nan)
     return Perceptron(
         preset=name,
         trial=result.trial,
-        blocks=BY_BLOCKS.get(name, 2),
-        l2=1e-4 if two_stage else BY_L2.get(name, 0.0),
-        l2_later=5e-5 if two_stage else math.nan,
+        blocks=BLOCKS.get(name, 2),
+        l2=first,
+        l2_later=later,
         epochs=result.epochs,
         train_loss=result.own("train_loss"),
         train_accuracy=result.own("train_accuracy"),
         validation_accuracy=result.own("validation_accuracy"),
         test_accuracy=result.own("test_accuracy"),
     )
-
-
-def _tested(perceptron: Perceptron) -> bool:
-    return math.isfinite(perceptron.test_accuracy)
 
 
 def _stop(trial: Mapping[str, Any], group: str) -> Stop:

@@ -105,6 +105,7 @@ def _l2(ours: Presets, least: float) -> Claim:
         return missing("l2", *(name for name in L2 if not ours.trained(name)))
     values = [*found.values()]
     trained = [train[l2] for l2 in found if l2 in train]
+    train_gain = trained[-1] - trained[0] if len(trained) > 1 else math.nan
     return judged(
         "l2",
         values[0] - values[-1],
@@ -116,7 +117,8 @@ def _l2(ours: Presets, least: float) -> Claim:
             "best": max(found, key=found.__getitem__),
             "falls_at_every_step": bool((np.diff(values) < 0).all()),
             "train": train,
-            "train_gain": trained[-1] - trained[0] if len(trained) > 1 else math.nan,
+            "train_gain": train_gain,
+            "underfits": values[-1] < values[0] and train_gain < 0,
         },
     )
 
