@@ -43,6 +43,10 @@ class Probe:
     best: bool = False  # of all, on validation
 
     @property
+    def measured(self) -> bool:
+        return self.result.group is not None
+
+    @property
     def test(self) -> float:
         return self.result.value("test_accuracy")
 
@@ -127,6 +131,18 @@ def stops(run: Run) -> list[Stop]:
 def limited(found: Iterable[Stop]) -> list[Stop]:
     """Those that a limit of time or memory stopped, or an error."""
     return [stop for stop in found if stop.code in LIMITS or stop.state == ERROR]
+
+
+def reasons(run: Run) -> dict[Group, str]:
+    """Why the best trial of a group ended early; of a group without any, why its trials did."""
+    ended = stops(run)
+    words = {stop.trial: stop.words for stop in ended}
+    return {
+        probe.group: words.get(probe.result.trial, "")
+        if probe.measured
+        else "; ".join(sorted({stop.words for stop in ended if stop.group == probe.group}))
+        for probe in probes(run)
+    }
 
 
 def rank(probe: str) -> tuple[int, str]:

@@ -26,7 +26,6 @@ from analysis.page.sections.compare import compare_blocks
 from analysis.page.sections.course import course_blocks
 from analysis.page.sections.frechet import frechet_blocks
 from analysis.page.sections.learned import learned_blocks
-from analysis.page.sections.probe_perceptrons import perceptrons_blocks
 from analysis.page.sections.study import study_blocks
 from analysis.read.autopsy import Autopsy
 from analysis.read.runs import Run, Skipped, mapping, preset_results, text, winners
@@ -131,8 +130,7 @@ def _classifiers_reproduced(run: Run) -> Iterator[Block]:
 
 
 def _perceptrons_reproduced(run: Run) -> Iterator[Block]:
-    yield from perceptrons_blocks(run)
-    yield from claim_blocks(run)
+    yield from latent_probes.perceptron_blocks(run)
 
 
 def _searches(study: Study) -> Content:

@@ -17,7 +17,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from analysis.figures.style import COLOURS, DASHES, MARKERS, plain_log_ticks, styled
 from analysis.page import blocks
 from analysis.page.blocks import Block, Heading, picture
-from analysis.page.sections.latent_probes import said
 from analysis.read.runs import (
     FAILED,
     STATES,
@@ -42,6 +41,7 @@ from analysis.tables.frames import (
     signed,
     spread,
 )
+from analysis.tables.latent_probes import probe_words
 
 MOST_RUNS = 5  # columns of a table that can be read, and lines of a panel
 MOST_PANELS = 6
@@ -110,7 +110,7 @@ def best_table(runs: Sequence[Run]) -> WideTable:
         "best",
         pd.DataFrame(rows),
         (
-            Column(title, lambda row: _said(row["group"]), numeric=False),
+            Column(title, lambda row: _probe_words(row["group"]), numeric=False),
             *(
                 Column(short, lambda row, name=run.name: _cell(row["cells"].get(name)))
                 for run, short in zip(runs, names, strict=True)
@@ -359,8 +359,8 @@ def _marks_explained(table: Table) -> str:
     return words
 
 
-def _said(group: Group) -> str:
-    return str(group) if isinstance(group, int) else said(group)
+def _probe_words(group: Group) -> str:
+    return str(group) if isinstance(group, int) else probe_words(group)
 
 
 def _is_error(metric: str) -> bool:
