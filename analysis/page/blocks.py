@@ -3,15 +3,15 @@ winners were chosen, its files."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from analysis.read.commands import command_line, resume_command  # noqa: F401
 from analysis.read.runs import FAILED, Group, Result, Run, Skipped, column, mapping, number, text
 from analysis.tables import frames as tables
-from analysis.tables.formats import duration, known
+from analysis.tables.formats import data_words, duration, known, metric_words
 from analysis.tables.frames import Table, escape
 
 COMMANDS = {
@@ -42,9 +42,8 @@ something that had to be left out. Another output format renders the same blocks
 
 
 def where(run: Run) -> str:
-    """The data set and its split, as a heading or a list names them."""
-    _, data, split = run.task
-    return f"{escape(data)} (split {escape(split)})" if split else escape(data)
+    """The data set, with its split where it has several, as a heading or a list names them."""
+    return data_words(run.data["name"], text(run.data.get("split")))
 
 
 def cautions(run: Run) -> Iterator[str]:
@@ -170,29 +169,3 @@ def picture(name: str, figure: Figure | None, caption: str) -> Picture | Skipped
     if figure is None:
         return Skipped(f"{name}.png", "the run holds nothing to draw yet")
     return Picture(name, figure, caption)
-
-
-def resume_command(run: Run) -> str:
-    """The command that goes on with an interrupted run."""
-    where = text(run.settings.get("storage_path"))
-    storage = ["--storage-path", where] if where not in ("", "runs") else []
-    return shlex.join(
-        ["python", "-m", f"search.{run.command}", "--name", run.name, *storage, "--resume"]
-    )
-
-
-def command_line(run: Run) -> str:
-    """The command that made the run, as a reader would type it."""
-    argv = run.info.get("argv")
-    words = [str(word) for word in argv] if isinstance(argv, list) else []
-    typed = words[1:] if words and words[0].endswith((".py", "-m")) else words
-    return shlex.join(["python", "-m", f"search.{run.command}", *typed]).replace("`", "'")
-
-
-def metric_words(metric: str) -> str:
-    """A metric's column name as words of a sentence.
-
-    >>> metric_words("validation_mse"), metric_words("probe_accuracy")
-    ('validation MSE', 'probe accuracy')
-    """
-    return escape(metric.replace("_", " ")).replace("mse", "MSE")

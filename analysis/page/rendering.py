@@ -19,17 +19,23 @@ from analysis.page.blocks import (
     Heading,
     Picture,
     metric_words,
-    resume_command,
     where,
 )
+from analysis.read.commands import repeat_command, resume_command, resumed
 from analysis.read.runs import Skipped
+from analysis.read.values import number, text
 from analysis.tables import formats
-from analysis.tables.frames import Table
+from analysis.tables.configurations import parameter_words
+from analysis.tables.best import run_words
+from analysis.tables.groups import group_name
+from analysis.tables.table import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 _MARK = "\x00"  # around the number of a table or picture; no text file holds it
 _HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
+_TAG = re.compile(r"\{[%#].*?[%#]\}")
+_NOTHING = "\x01"  # an empty value, whose line must not look like a blank one
 _ATTACHED = tuple(",.;:)")  # no space before a line that begins with one of these
 _placed: ContextVar[list[Block]] = ContextVar("placed")
 
@@ -82,7 +88,7 @@ def paragraphs(text: str) -> Iterator[str]:
 def _joined(part: str) -> list[str]:
     """Headings, entries of a list and other lines, each whole; empty entries are dropped."""
     lines: list[str] = []
-    for line in map(str.strip, part.splitlines()):
+    for line in (" ".join(line.split()) for line in part.replace(_NOTHING, "").splitlines()):
         if line and (not lines or line == "-" or line.startswith("- ")):
             lines.append(line)
         elif line:
@@ -93,7 +99,7 @@ def _joined(part: str) -> list[str]:
 def _mark(value: Any) -> Any:
     """A mark where a table or picture goes; anything else as it is."""
     if not isinstance(value, (Table, Picture, Skipped)):
-        return value
+        return _NOTHING if value == "" else value
     placed = _placed.get()
     placed.append(value)
     return f"\n\n{_MARK}{len(placed) - 1}{_MARK}\n\n"
@@ -108,8 +114,22 @@ def figure(drawn: Figure | Skipped | None, name: str, caption: str) -> Picture |
     return Picture(name, drawn, caption)
 
 
+class _Loader(FileSystemLoader):
+    """Reads templates so that `trim_blocks` takes the line break of a line of tags alone, and leaves
+    it where a line of words ends with a tag."""
+
+    def get_source(self, environment: Environment, template: str) -> Any:
+        source, path, fresh = super().get_source(environment, template)
+        return "".join(map(_with_break, source.splitlines(keepends=True))), path, fresh
+
+
+def _with_break(line: str) -> str:
+    ends_with_tag = line.rstrip().endswith(("%}", "#}"))
+    return f"{line}\n" if ends_with_tag and _TAG.sub("", line).strip(" \n") else line
+
+
 _environment = Environment(
-    loader=FileSystemLoader(TEMPLATES),
+    loader=_Loader(TEMPLATES),
     finalize=_mark,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -120,16 +140,20 @@ _environment.filters |= {
     name: getattr(formats, name)
     for name in (
         "accuracy",
+        "brackets",
+        "change",
         "code",
         "count",
         "duration",
         "enumerated",
         "escape",
+        "fenced",
         "known",
         "mse",
         "percent",
         "plural",
         "points",
+        "printed",
         "short",
         "signed",
         "spread",
@@ -137,6 +161,13 @@ _environment.filters |= {
 }
 _environment.filters |= {
     "figure": figure,
+    "group_name": group_name,
+    "parameter_words": parameter_words,
+    "number": number,
+    "text": text,
+    "repeat_command": repeat_command,
+    "resumed": resumed,
+    "run_words": run_words,
     "metric_words": metric_words,
     "resume_command": resume_command,
     "where": where,

@@ -96,7 +96,7 @@ def complete_epochs(
     state, reason, preset = (
         epochs["id"].map(known[name]) for name in ("state", "reason", "preset")
     )
-    spared_at = epochs["id"].map(column(known, "spared_at"))
+    spared_at = epochs["id"].map(column(known, "spared_at")).astype(float)  # also of no epochs
     ended = epochs["epoch"] == epochs.groupby("id")["epoch"].transform("max")
     finite = np.isfinite(column(epochs, text(info.get("metric"))))
     if "train_loss" in epochs:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+_NAMED_SPLITS = ("drawers", "decathlon")  # of Omniglot
 _MORE_DIGITS = 2  # that a deviation may ask for beyond the usual ones
 
 
@@ -67,6 +68,27 @@ def accuracy(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
+def printed(lowest: float, highest: float) -> str:
+    """Accuracies of the seed report with the digits that it prints.
+
+    >>> printed(0.995, 0.995), printed(0.6, 0.65), printed(float("nan"), float("nan"))
+    ('0.995', '0.60-0.65', '-')
+    """
+    if not math.isfinite(lowest):
+        return "-"
+    ends = [f"{end:.2f}" if end == round(end, 2) else f"{end:g}" for end in (lowest, highest)]
+    return ends[0] if ends[0] == ends[1] else "-".join(ends)
+
+
+def data_words(data: str, split: str) -> str:
+    """A data set, with its split where it has several.
+
+    >>> data_words("mnist", "published"), data_words("omniglot", "drawers")
+    ('mnist', 'omniglot, drawers')
+    """
+    return f"{escape(data)}, {escape(split)}" if split in _NAMED_SPLITS else escape(data)
+
+
 def points(value: float) -> str:
     """A difference of two accuracies in hundredths, with its sign.
 
@@ -103,6 +125,15 @@ def escape(words: str) -> str:
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def metric_words(metric: str) -> str:
+    """A metric's column name as words of a sentence.
+
+    >>> metric_words("validation_mse"), metric_words("probe_accuracy")
+    ('validation MSE', 'probe accuracy')
+    """
+    return escape(metric.replace("_", " ")).replace("mse", "MSE")
+
+
 def enumerated(words: Sequence[str]) -> str:
     """Words as a list in a sentence.
 
@@ -112,6 +143,16 @@ def enumerated(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def brackets(parts: Iterable[str]) -> str:
+    """Remarks in brackets, but for empty ones; nothing if all are.
+
+    >>> brackets(["a", "", "b"]), brackets([""])
+    ('(a, b)', '')
+    """
+    known = ", ".join(part for part in parts if part)
+    return f"({known})" if known else ""
+
+
 def percent(value: float) -> str:
     """A share.
 
@@ -119,6 +160,16 @@ def percent(value: float) -> str:
     ('21.7 %', '-')
     """
     return f"{100 * value:.3g} %" if math.isfinite(value) else "-"
+
+
+def change(before: float, after: float) -> str:
+    """What `after` is more or less than `before`, as a share of it.
+
+    >>> change(0.04816, 0.03146), change(0.02, 0.0201)
+    ('-35 %', '+0.5 %')
+    """
+    share = 100 * (after - before) / before if before > 0 else math.nan
+    return f"{share:+.0f} %" if abs(share) >= 10 else f"{share:+.1f} %"
 
 
 def duration(seconds: float) -> str:
@@ -143,6 +194,11 @@ def known(value: Any) -> str:
 def is_known(value: float) -> bool:
     """Whether it is a number, and no hole."""
     return math.isfinite(value)
+
+
+def fenced(command: str) -> str:
+    """A command on a line of its own, to be copied."""
+    return "```\n" + command.replace("`", "'") + "\n```"
 
 
 def code(words: str) -> str:

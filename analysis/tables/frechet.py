@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.measure.frechet import SETS, Distances, Frechet
 from analysis.tables.formats import count, short
-from analysis.tables.frames import Column, Row, Table
+from analysis.tables.table import Column, Row, Table
 
 WORDS = {
     "reconstructions": "reconstructions",
