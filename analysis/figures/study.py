@@ -8,10 +8,8 @@ good, and the dark end is dark in grey too.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -25,17 +23,15 @@ from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
-from optuna.distributions import CategoricalDistribution, IntDistribution
-from optuna.trial import FrozenTrial
 from optuna.visualization.matplotlib import plot_contour, plot_parallel_coordinate, plot_slice
 
 from analysis.figures.style import COLOURS, FLOOR, styled
-from analysis.tables.frames import short
+from analysis.measure.study import GroupStudy, quiet
+from analysis.tables.formats import short
+from analysis.tables.groups import panel_title
 
 IN_PARALLEL = 6  # parameters side by side in 8 inches
 SLICES = 4
-FEWEST_COMPLETE = 5  # trials under a contour
-LINES = 80  # of parallel coordinates: more cannot be told apart
 
 _WINNER = COLOURS[1]
 _STEPS = (1, 2, 2.5, 5, 10)
@@ -54,105 +50,8 @@ _STAR = {
 }
 
 
-@dataclass(frozen=True)
-class Searched:
-    """The comparable trials of one group, as a study of their own, the worst first.
-
-    The value of a trial is what `goal` says or, where `log`, its decimal logarithm; `numbers` and
-    `complete` say of each which trial of the run it is and whether it had the full budget.
-    `importances` sum to 1, the largest first, and are empty where the trials are too few;
-    `winner` is the place of the trial that was chosen, if it is among them.
-    """
-
-    title: str  # as "code 1024"
-    study: optuna.Study
-    goal: str  # as "validation MSE"
-    log: bool
-    numbers: tuple[int, ...]
-    complete: tuple[bool, ...]
-    importances: Mapping[str, float]
-    winner: int | None = None
-
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
-
-    @property
-    def colours(self) -> str:
-        return "viridis" if self.study.direction.name == "MINIMIZE" else "viridis_r"
-
-    def top(self, number: int) -> list[str]:
-        """The most important parameters that had more than one value."""
-        return [name for name in self.importances if self._varied(name, self.trials)][:number]
-
-    @property
-    def pair(self) -> list[str]:
-        """The two most important parameters that are numbers and varied among complete trials;
-        none where these all came to one value."""
-        trials = self.trials_to_the_end
-        if len({one.value for one in trials}) < 2:
-            return []
-        numeric = (name for name in self.importances if not self.is_choice(name))
-        return [name for name in numeric if self._varied(name, trials)][:2]
-
-    @property
-    def trials_to_the_end(self) -> list[FrozenTrial]:
-        return [one for one, done in zip(self.trials, self.complete, strict=True) if done]
-
-    @property
-    def one_line_in(self) -> int:
-        """Of how many trials, in the order of their values, parallel coordinates show one."""
-        return math.ceil(len(self.numbers) / LINES)
-
-    def thinned(self) -> Searched:
-        """Every so many-th trial from the best down, and the winner."""
-        kept = range(len(self.numbers) - 1, -1, -self.one_line_in)
-        places = sorted({*kept, self.winner} - {None})
-        with quiet():
-            study = optuna.create_study(direction=self.study.direction)
-            study.add_trials([self.trials[place] for place in places])
-        return replace(
-            self,
-            study=study,
-            numbers=tuple(self.numbers[place] for place in places),
-            complete=tuple(self.complete[place] for place in places),
-            winner=None if self.winner is None else places.index(self.winner),
-        )
-
-    def distribution(self, name: str) -> Any:
-        return next(one.distributions[name] for one in self.trials if name in one.params)
-
-    def is_choice(self, name: str) -> bool:
-        return isinstance(self.distribution(name), CategoricalDistribution)
-
-    def is_whole(self, name: str) -> bool:
-        return isinstance(self.distribution(name), IntDistribution)
-
-    def is_log(self, name: str) -> bool:
-        return bool(getattr(self.distribution(name), "log", False))
-
-    def _varied(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether all of the trials have it, and not all the same."""
-        values = {one.params.get(name) for one in trials}
-        return len(values) > 1 and all(name in one.params for one in trials)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Optuna says neither that its pictures are experimental nor that trials are few: the report
-    says what there is to say."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
-
-
 @styled
-def importances(groups: Sequence[Searched], names: Sequence[str]) -> Figure | None:
+def importances(groups: Sequence[GroupStudy], names: Sequence[str]) -> Figure | None:
     """A panel per group that has importances; the parameters in the order of `names`."""
     measured = [group for group in groups if group.importances]
     if not measured:
@@ -170,7 +69,7 @@ def importances(groups: Sequence[Searched], names: Sequence[str]) -> Figure | No
             x = np.nan_to_num(share) + 0.02 * widest
             axes.text(x, place, said, va="center", fontsize=7, bbox={**_WHITE, "pad": 0.6})
         axes.axvline(1 / len(group.importances), zorder=0.5, **_EQUAL)
-        axes.set_title(f"{group.title} ({len(group.numbers)} trials)")
+        axes.set_title(f"{panel_title(group.group)} ({len(group.numbers)} trials)")
         axes.set_xlabel("share of importance")
         axes.grid(False, axis="y")
     grid[0, 0].set_yticks(range(len(names)), list(names))
@@ -184,84 +83,80 @@ def importances(groups: Sequence[Searched], names: Sequence[str]) -> Figure | No
 
 
 @styled
-def parallel(searched: Searched) -> Figure | None:
+def parallel(group: GroupStudy, goal: str) -> Figure | None:
     """A line per trial through the most important parameters: Optuna's parallel coordinates."""
-    whole, searched = searched, searched.thinned()
+    whole, group = group, group.thinned()
     names = whole.top(IN_PARALLEL)
     if not names:
         return None
     with _by_optuna((8, 3.5)):
-        axes = plot_parallel_coordinate(searched.study, params=names, target_name=searched.goal)
+        axes = plot_parallel_coordinate(group.study, params=names, target_name=goal)
         figure = axes.figure
         (lines,) = axes.collections
-        lines.set_cmap(searched.colours)
-        faint = float(np.clip(25 / len(searched.numbers), 0.12, 0.5))
-        lines.set_linewidth([1.1 if done else 0.6 for done in searched.complete])
-        lines.set_alpha([max(0.45, faint) if done else faint for done in searched.complete])
-        _draw_winner_line(axes, searched, lines.get_segments())
+        lines.set_cmap(_colours(group))
+        faint = float(np.clip(25 / len(group.numbers), 0.12, 0.5))
+        lines.set_linewidth([1.1 if done else 0.6 for done in group.complete])
+        lines.set_alpha([max(0.45, faint) if done else faint for done in group.complete])
+        _draw_winner_line(axes, group, lines.get_segments())
         bar = lines.colorbar
         _dress(axes, sides=("left",), grid=False)
-        lines_of = "" if whole.one_line_in == 1 else f"{len(searched.numbers)} of "
-        axes.set_title(f"{searched.title}: {lines_of}{len(whole.numbers)} trials")
-        _value_ticks(axes.yaxis, searched, *axes.get_ylim())
+        lines_of = "" if whole.one_line_in == 1 else f"{len(group.numbers)} of "
+        axes.set_title(f"{panel_title(group.group)}: {lines_of}{len(whole.numbers)} trials")
+        _value_ticks(axes.yaxis, group, *axes.get_ylim())
         places, words = axes.get_xticks(), [label.get_text() for label in axes.get_xticklabels()]
         axes.set_xticks(places, map(_two_lines, words), rotation=0, ha="center")
         axes.tick_params(axis="x", length=0, pad=6)
         for side in _others(figure, axes, bar):
             _dress(side, sides=("right",), grid=False)
         for side, name in zip(_others(figure, axes, bar), sorted(names), strict=True):
-            _parallel_ticks(side, searched, name)
-        _dress_bar(bar, searched)
+            _parallel_ticks(side, group, name)
+        _dress_bar(bar, group)
     return figure
 
 
 @styled
-def slices(searched: Searched) -> Figure | None:
+def slices(group: GroupStudy, goal: str) -> Figure | None:
     """Value against each of the most important parameters: Optuna's slice plot."""
-    names = searched.top(SLICES)
+    names = group.top(SLICES)
     if not names:
         return None
     with _by_optuna((8, 2.9)):
-        grid = np.atleast_1d(
-            plot_slice(searched.study, params=names, target_name=searched.goal)
-        ).tolist()
+        grid = np.atleast_1d(plot_slice(group.study, params=names, target_name=goal)).tolist()
         figure = grid[0].figure
         figure.set_size_inches(8 if len(grid) > 1 else 4.5, 2.9)
-        figure.suptitle(f"{searched.title}: {len(searched.numbers)} trials", fontsize=9)
-        values = [one.value for one in searched.trials]
+        figure.suptitle(f"{panel_title(group.group)}: {len(group.numbers)} trials", fontsize=9)
+        values = [trial.value for trial in group.trials]
         room = 0.06 * (max(values) - min(values) or 1)
         limits = min(values) - room, max(values) + room
         for axes, name in zip(grid, sorted(names), strict=True):
             axes.set_title("")
             _dress(axes)
-            _dress_points(axes.collections[0], searched)
+            _dress_points(axes.collections[0], group)
             axes.set_ylim(*limits)
-            if searched.is_choice(name):
-                _choice_ticks(axes, searched, name)
+            if group.is_choice(name):
+                _choice_ticks(axes, group, name)
             else:
-                _parameter_ticks(axes.xaxis, searched, name, 3)
-            _draw_winner_point(axes, searched, name)
-        _value_ticks(grid[0].yaxis, searched, *limits)
+                _parameter_ticks(axes.xaxis, group, name, 3)
+            _draw_winner_point(axes, group, name)
+        _value_ticks(grid[0].yaxis, group, *limits)
         bar = grid[-1].collections[0].colorbar
         _dress_bar(bar)
         bar.set_label("trial number")
-        figure.legend(
-            handles=_point_legend(searched), loc="outside lower center", ncols=3, fontsize=8
-        )
+        figure.legend(handles=_point_legend(group), loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
 @styled
-def contour(searched: Searched) -> Figure | None:
+def contour(group: GroupStudy, goal: str) -> Figure | None:
     """The value over the two most important numbers: Optuna's contour, through complete trials
     only, because a trial that was stopped early is bad for that reason at any place."""
-    trials, names = searched.trials_to_the_end, searched.pair
-    if len(trials) < FEWEST_COMPLETE or len(names) < 2:
+    if not group.has_contour:
         return None
+    trials, names = group.complete_trials, group.pair
     with _by_optuna((5.6, 3.7)):
-        study = optuna.create_study(direction=searched.study.direction)
+        study = optuna.create_study(direction=group.study.direction)
         study.add_trials(trials)
-        axes = plot_contour(study, params=names, target_name=searched.goal)
+        axes = plot_contour(study, params=names, target_name=goal)
         figure = axes.figure
         _dress(axes, sides=("left", "bottom"), grid=False)
         filled = next(one for one in axes.collections if getattr(one, "colorbar", None))
@@ -270,14 +165,14 @@ def contour(searched: Searched) -> Figure | None:
                 one.set(linewidths=0.4, alpha=0.35)
             elif not isinstance(one, ContourSet):
                 one.set(sizes=[11], facecolors="white", edgecolors="black", linewidths=0.7)
-        filled.set_cmap(searched.colours)
+        filled.set_cmap(_colours(group))
         across, down = sorted(names)
-        _parameter_ticks(axes.xaxis, searched, across, 5)
-        _parameter_ticks(axes.yaxis, searched, down, 5)
-        axes.set_title(f"{searched.title}: {len(trials)} complete trials")
-        _dress_bar(filled.colorbar, searched)
-        if searched.winner is not None and searched.complete[searched.winner]:
-            best = searched.trials[searched.winner].params
+        _parameter_ticks(axes.xaxis, group, across, 5)
+        _parameter_ticks(axes.yaxis, group, down, 5)
+        axes.set_title(f"{panel_title(group.group)}: {len(trials)} complete trials")
+        _dress_bar(filled.colorbar, group)
+        if group.winner is not None and group.complete[group.winner]:
+            best = group.trials[group.winner].params
             axes.plot(best[across], best[down], **_STAR)
             axes.legend(
                 handles=[Line2D([], [], **_STAR, label="winner")],
@@ -288,6 +183,10 @@ def contour(searched: Searched) -> Figure | None:
             axes.set_title(axes.get_title(), loc="right", fontsize=9)
             axes.set_title("")
     return figure
+
+
+def _colours(group: GroupStudy) -> str:
+    return "viridis" if group.study.direction.name == "MINIMIZE" else "viridis_r"
 
 
 @contextmanager
@@ -308,32 +207,32 @@ def _by_optuna(size: tuple[float, float]) -> Iterator[None]:
                 pyplot.close(number)
 
 
-def _draw_winner_line(axes: Axes, searched: Searched, segments: Sequence[np.ndarray]) -> None:
-    if searched.winner is None:
+def _draw_winner_line(axes: Axes, group: GroupStudy, segments: Sequence[np.ndarray]) -> None:
+    if group.winner is None:
         return
-    line = segments[searched.winner]
+    line = segments[group.winner]
     axes.plot(line[:, 0], line[:, 1], color="white", linewidth=3.6, zorder=4)
     axes.plot(line[:, 0], line[:, 1], color=_WINNER, linewidth=2, zorder=5, label="winner")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, fontsize=8)
 
 
-def _draw_winner_point(axes: Axes, searched: Searched, name: str) -> None:
-    if searched.winner is None:
+def _draw_winner_point(axes: Axes, group: GroupStudy, name: str) -> None:
+    if group.winner is None:
         return
-    best = searched.trials[searched.winner]
+    best = group.trials[group.winner]
     if name in best.params:
         value = best.params[name]
-        axes.plot([repr(value) if searched.is_choice(name) else value], [best.value], **_STAR)
+        axes.plot([repr(value) if group.is_choice(name) else value], [best.value], **_STAR)
 
 
-def _dress_points(points: Any, searched: Searched) -> None:
+def _dress_points(points: Any, group: GroupStudy) -> None:
     """Complete trials large and ringed, stopped ones small; the colour is the number in the run,
     where Optuna has the place in the study."""
     places = np.asarray(points.get_array()).astype(int)
-    done = np.array(searched.complete)[places]
-    faint = float(np.clip(60 / len(searched.numbers), 0.45, 0.9))
-    points.set_array(np.array(searched.numbers)[places])
-    points.set_clim(min(searched.numbers), max(searched.numbers))
+    done = np.array(group.complete)[places]
+    faint = float(np.clip(60 / len(group.numbers), 0.45, 0.9))
+    points.set_array(np.array(group.numbers)[places])
+    points.set_clim(min(group.numbers), max(group.numbers))
     points.set_cmap("cividis")
     points.set_sizes(np.where(done, 22.0 if len(done) < 100 else 13.0, 7.0))
     points.set_edgecolors(["black" if one else FLOOR for one in done])  # yellow needs an edge too
@@ -341,16 +240,14 @@ def _dress_points(points: Any, searched: Searched) -> None:
     points.set_alpha(faint)
 
 
-def _point_legend(searched: Searched) -> list[Line2D]:
+def _point_legend(group: GroupStudy) -> list[Line2D]:
     dot = {"marker": "o", "linestyle": "", "color": "#7d7c78"}
     looks = [
         ("complete", {**dot, "markersize": 4.7, "markeredgecolor": "black"}, True),
         ("stopped early", {**dot, "markersize": 2.6, "markeredgecolor": FLOOR}, False),
     ]
-    found = [
-        Line2D([], [], label=words, **k) for words, k, done in looks if done in searched.complete
-    ]
-    star = [Line2D([], [], label="winner", **_STAR)] if searched.winner is not None else []
+    found = [Line2D([], [], label=words, **k) for words, k, done in looks if done in group.complete]
+    star = [Line2D([], [], label="winner", **_STAR)] if group.winner is not None else []
     return found + star
 
 
@@ -369,27 +266,27 @@ def _dress(axes: Axes, sides: Sequence[str] = ("left", "bottom"), grid: bool = T
         words.set(color=_INK, fontsize=size)
 
 
-def _dress_bar(bar: Colorbar, searched: Searched | None = None) -> None:
+def _dress_bar(bar: Colorbar, group: GroupStudy | None = None) -> None:
     bar.outline.set_visible(False)
     bar.ax.grid(False)
     bar.ax.tick_params(colors=_INK, labelsize=8)
     bar.ax.yaxis.label.set(color=_INK, fontsize=8.5)
-    if searched is None:
+    if group is None:
         bar.ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         bar.ax.yaxis.set_minor_locator(NullLocator())
     else:
         low, high = bar.vmin, bar.vmax
-        _value_ticks(bar.ax.yaxis, searched, low, high)
+        _value_ticks(bar.ax.yaxis, group, low, high)
 
 
 def _others(figure: Figure, axes: Axes, bar: Colorbar) -> list[Axes]:
     return [one for one in figure.axes if one is not axes and one is not bar.ax]
 
 
-def _value_ticks(axis: Axis, searched: Searched, low: float, high: float) -> None:
+def _value_ticks(axis: Axis, group: GroupStudy, low: float, high: float) -> None:
     """Ticks of the value, in plain numbers where the axis has logarithms."""
     axis.set_minor_locator(NullLocator())
-    if not searched.log:
+    if not group.log:
         axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
         return
@@ -414,21 +311,21 @@ def _log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [float(f"{tick:.12g}") for tick in ticks if 10**low <= tick <= 10**high]
 
 
-def _parameter_ticks(axis: Axis, searched: Searched, name: str, most: int) -> None:
+def _parameter_ticks(axis: Axis, group: GroupStudy, name: str, most: int) -> None:
     axis.set_minor_formatter(NullFormatter())
-    if searched.is_log(name):
+    if group.is_log(name):
         axis.set_minor_locator(NullLocator())
         ticks = _log_ticks(*(math.log10(value) for value in axis.get_view_interval()), most)
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     else:
-        axis.set_major_locator(MaxNLocator(most, steps=_STEPS, integer=searched.is_whole(name)))
+        axis.set_major_locator(MaxNLocator(most, steps=_STEPS, integer=group.is_whole(name)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _choice_ticks(axes: Axes, searched: Searched, name: str) -> None:
+def _choice_ticks(axes: Axes, group: GroupStudy, name: str) -> None:
     """The choices that some trial had, as Optuna places them, without its quotation marks."""
-    had = {one.params[name] for one in searched.trials if name in one.params}
-    choices = [short(one) for one in searched.distribution(name).choices if one in had]
+    had = {trial.params[name] for trial in group.trials if name in trial.params}
+    choices = [short(each) for each in group.distribution(name).choices if each in had]
     crowded = len("".join(choices)) > 14
     axes.set_xticks(
         range(len(choices)),
@@ -440,11 +337,11 @@ def _choice_ticks(axes: Axes, searched: Searched, name: str) -> None:
     axes.set_xlim(-0.5, len(choices) - 0.5)
 
 
-def _parallel_ticks(axes: Axes, searched: Searched, name: str) -> None:
+def _parallel_ticks(axes: Axes, group: GroupStudy, name: str) -> None:
     """Small ticks on white beside the axis of a parameter, which lines cross."""
     axes.set_zorder(3)
-    if not searched.is_choice(name):
-        _parameter_ticks(axes.yaxis, searched, name, 5)
+    if not group.is_choice(name):
+        _parameter_ticks(axes.yaxis, group, name, 5)
     axes.tick_params(axis="y", labelsize=7, length=2.5, pad=2)
     for label in axes.get_yticklabels():
         label.set_bbox({**_WHITE, "alpha": 0.75, "pad": 0.4})
