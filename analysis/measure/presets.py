@@ -52,9 +52,12 @@ class Presets:
         return float(column(trials, parameter).iloc[0]) if len(trials) else math.nan
 
     def curve(self, name: str, metric: str) -> pd.Series:
-        """Finite values by epoch of a preset that was trained to the full budget."""
-        trial = self.results[name].trial if self.trained(name) else None
-        rows = self.run.epochs[self.run.epochs["id"] == trial]
+        """Finite values by epoch of a preset; none unless it was trained to the full budget."""
+        return self.any_curve(name, metric) if self.trained(name) else pd.Series(dtype=float)
+
+    def any_curve(self, name: str, metric: str) -> pd.Series:
+        """Finite values by epoch of a preset, whatever became of it."""
+        rows = self.run.epochs[self.run.epochs["id"] == self.get(name).trial]
         values = pd.Series(column(rows, metric).to_numpy(), rows["epoch"].to_numpy(), dtype=float)
         return values[np.isfinite(values)].sort_index()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis.figures.running_loss import sae_by_step
 from analysis.page.blocks import (
     COMMANDS,
     Block,
@@ -13,23 +12,21 @@ from analysis.page.blocks import (
     cautions,
     files,
     metric_words,
-    picture,
     provenance,
-    resume_command,
     where,
 )
-from analysis.page.sections import autoencoders, classifiers, latent_probes
+from analysis.page.sections import latent_probes
 from analysis.page.sections.answer import answer_blocks
+from analysis.page.sections.autoencoders import autoencoder_blocks, autoencoder_curves
 from analysis.page.sections.autopsy import autopsy_blocks, autopsy_place, autopsy_provenance
-from analysis.page.sections.claims import claim_blocks
+from analysis.page.sections.classifiers import classifier_blocks, classifier_curves
 from analysis.page.sections.compare import compare_blocks
 from analysis.page.sections.course import course_blocks
 from analysis.page.sections.frechet import frechet_blocks
 from analysis.page.sections.learned import learned_blocks
 from analysis.page.sections.study import study_blocks
 from analysis.read.autopsy import Autopsy
-from analysis.read.runs import Run, Skipped, mapping, preset_results, text, winners
-from analysis.read.seed_report import MODELS
+from analysis.read.runs import Run, Skipped, text, winners
 from analysis.tables.frames import escape
 
 AUTOENCODERS, CLASSIFIERS, PROBES = COMMANDS
@@ -97,36 +94,9 @@ def _answer(study: Study) -> Content:
 
 
 def _reproduced(study: Study) -> Content:
-    yield from _each(study, AUTOENCODERS, _autoencoders_reproduced)
-    yield from _each(study, CLASSIFIERS, _classifiers_reproduced)
+    yield from _each(study, AUTOENCODERS, autoencoder_blocks)
+    yield from _each(study, CLASSIFIERS, classifier_blocks)
     yield from _each(study, PROBES, _perceptrons_reproduced)
-
-
-def _autoencoders_reproduced(run: Run) -> Iterator[Block]:
-    yield from autoencoders.autoencoder_blocks(run)
-    names = [model.preset for model in MODELS]
-    if run.finished and not {result.preset for result in preset_results(run)} & {*names}:
-        yield _without_presets(run, names)
-        return
-    yield from autoencoders.report_blocks(run)
-    caption = "Training loss of the sparse autoencoder and of the deeper one, by step, log-log."
-    yield picture("sae-by-step", sae_by_step(run), caption)
-    yield from claim_blocks(run)
-
-
-def _without_presets(run: Run, names: Sequence[str]) -> str:
-    """What stands for the report's models where a search ended before their turn."""
-    turns = [turn for turn, name in enumerate(mapping(run.info.get("presets")), 1) if name in names]
-    command = f"{resume_command(run)} --num-samples {max(turns)}" if turns else None
-    return (
-        "None of the report's models was trained in this run, so nothing of it is reproduced here; "
-        f"`{command or FILLED_BY[AUTOENCODERS]}` trains them."
-    )
-
-
-def _classifiers_reproduced(run: Run) -> Iterator[Block]:
-    yield from classifiers.classifier_blocks(run)
-    yield from claim_blocks(run)
 
 
 def _perceptrons_reproduced(run: Run) -> Iterator[Block]:
@@ -139,9 +109,9 @@ def _searches(study: Study) -> Content:
 
 
 def _search(run: Run) -> Iterator[Block]:
-    curves = {AUTOENCODERS: autoencoders.trial_curves, CLASSIFIERS: classifiers.trial_curves}
+    curves = {AUTOENCODERS: autoencoder_curves, CLASSIFIERS: classifier_curves}
     if run.command in curves:
-        yield curves[run.command](run)
+        yield from curves[run.command](run)
     if run.command == PROBES:
         yield from latent_probes.limit_blocks(run)
     chosen = winners(run)

@@ -18,9 +18,9 @@ from scipy.stats import spearmanr
 from analysis.figures import autoencoders as autoencoder_figures
 from analysis.figures import learned as learned_figures
 from analysis.figures.learned import CodeMap, Interpolation
+from analysis.measure.mistakes import kind_of
 from analysis.page import blocks
 from analysis.page.blocks import Block, Heading, picture
-from analysis.page.sections.classifiers import kind_of
 from analysis.read.runs import (
     Group,
     Result,

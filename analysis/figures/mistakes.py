@@ -1,4 +1,4 @@
-"""The pictures of classifiers that no other section has: accuracy by class, and confusions."""
+"""Pictures of what a classifier mistakes: accuracy by class, and the most confused pairs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from analysis.figures.style import (
     show_mosaic,
     styled,
 )
-from analysis.tables.frames import accuracy
+from analysis.measure.mistakes import Confused
+from analysis.tables.formats import accuracy, count
 
 _COLUMNS = 6  # pairs side by side; more go below
 _WORDS = 16  # letters of a line under an image
@@ -50,9 +51,13 @@ def accuracy_by_kind(found: Sequence[tuple[str, float]], overall: float, kind: s
 
 
 @styled
-def confusions(images: Sequence[np.ndarray], labels: Sequence[tuple[str, str, str]]) -> Figure:
+def confusions(images: Sequence[np.ndarray], pairs: Sequence[Confused]) -> Figure:
     """A column per pair: the drawing that was mistaken, an example of its class, and one of the
     class it was taken for, each (pairs, 28, 28), with a label of each below it."""
+    labels = [
+        (f"{count(pair.times)} of {count(pair.of)} times", pair.wanted, pair.taken_for)
+        for pair in pairs
+    ]
     bands = [slice(start, start + _COLUMNS) for start in range(0, len(labels), _COLUMNS)]
     columns = min(_COLUMNS, len(labels))
     down, across = (ZOOM * (28 + gap) for gap in _GAPS)
