@@ -118,7 +118,7 @@ def perceptrons(run: Run) -> dict[str, Perceptron]:
     return {name: _perceptron(name, ours.get(name)) for name in names}
 
 
-def tested_by_l2(found: Mapping[str, Perceptron]) -> list[Perceptron]:
+def l2_sweep(found: Mapping[str, Perceptron]) -> list[Perceptron]:
     """The sweep of L2 at two blocks as far as it is tested, the weakest first."""
     return [found[name] for name in L2 if math.isfinite(found[name].test_accuracy)]
 

@@ -9,12 +9,12 @@ from analysis.figures import latent_probes as figures
 from analysis.measure.few_shot import few_shot, published
 from analysis.measure.probes import (
     best_on_test,
+    l2_sweep,
     limited,
     perceptrons,
     probes,
     reasons,
     stops,
-    tested_by_l2,
 )
 from analysis.page.blocks import Block
 from analysis.page.rendering import render
@@ -68,7 +68,7 @@ def perceptron_blocks(run: Run) -> Iterator[Block]:
         table=tables.perceptron_table(found),
         by_blocks=figures.perceptrons_by_blocks(run),
         by_l2=figures.perceptrons_by_l2(run),
-        against_l2=figures.against_l2(tested_by_l2(found)),
+        against_l2=figures.against_l2(l2_sweep(found)),
     )
     yield from claim_blocks(run)
 
