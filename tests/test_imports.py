@@ -1,4 +1,5 @@
-"""Imports point one way: search -> probes -> models, analysis -> probes, models."""
+"""Imports point one way: search -> probes -> models, analysis -> probes, models and the schema of a
+run folder."""
 
 import ast
 from collections.abc import Iterator
@@ -13,22 +14,23 @@ FORBIDDEN = {
     "analysis": {"search", "ray", "optuna"},
     "search": set(),
 }
-ALLOWED = {"analysis.page.sections.study": {"optuna"}, "analysis.figures.study": {"optuna"}}
+ALLOWED = {"analysis.measure.study": {"optuna"}, "analysis.figures.study": {"optuna"}}
+SCHEMA = "search.record.schema"  # of a run folder, the only module of search that analysis knows
 
 
 def imported(source: str, package: str) -> Iterator[tuple[int, str]]:
-    """Line and top-level name of everything that a module of `package` imports, wherever in it."""
+    """Line and name of every module that one of `package` imports, wherever in it."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
+            yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.lineno, node.module.split(".")[0]
+            yield node.lineno, node.module
         elif isinstance(node, ast.ImportFrom):
             yield node.lineno, package if node.level == 1 else "beyond " + package
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = getattr(node.func, "attr", getattr(node.func, "id", None))
             if called in ("import_module", "__import__"):
-                yield node.lineno, str(node.args[0].value).split(".")[0]
+                yield node.lineno, str(node.args[0].value)
 
 
 def violations(source: str, package: str, module: str = "") -> list[str]:
@@ -36,7 +38,8 @@ def violations(source: str, package: str, module: str = "") -> list[str]:
     return [
         f"line {line}: {package} imports {name}"
         for line, name in imported(source, package)
-        if name in forbidden or name.startswith("beyond")
+        if name.split(".")[0] in forbidden or name.startswith("beyond")
+        if (package, name) != ("analysis", SCHEMA)
     ]
 
 
@@ -80,6 +83,8 @@ def test_no_module_is_named_utils():
         ("probes", "from optuna import trial"),
         ("analysis", "try:\n    import ray\nexcept ImportError:\n    pass"),
         ("analysis", "from search.folder import RunFolder"),
+        ("analysis", "from search.record.state import TrialRecord"),
+        ("probes", "from search.record.schema import ENDED"),
         ("analysis", "from optuna import importance"),
     ],
 )
@@ -103,6 +108,7 @@ def test_only_the_modules_of_the_study_may_import_optuna(module):
         ("models", "import rayon\n'import ray'\n# import ray\nsearch = optuna = None"),
         ("probes", "from models.data import load"),
         ("analysis", "import models, probes.closed_form"),
+        ("analysis", "from search.record.schema import ENDED"),
         ("search", "import ray, optuna, models, probes"),
     ],
 )
