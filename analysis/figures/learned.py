@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from analysis.figures.style import (
     show_mosaic,
     styled,
 )
+from analysis.read.gallery import CodeMap, Interpolation
 from analysis.read.runs import Group
 
 SHOWN = 12  # samples of a row
@@ -46,23 +46,6 @@ _KIND_LOOKS = tuple(
     for fill, turn in ((True, 0), (False, 3))
     for colour, marker in zip((*COLOURS[turn:], *COLOURS[:turn]), MARKERS, strict=True)
 )  # filled markers first, then hollow ones in other colours
-
-
-@dataclass(frozen=True)
-class CodeMap:
-    """Codes on a plane: points (N, 2), of each its kind's place in `names`."""
-
-    points: np.ndarray
-    kinds: np.ndarray
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Interpolation:
-    """Images (pairs, steps, 28, 28) between two drawings (pairs, 2, 28, 28), in [0, 1]."""
-
-    images: np.ndarray
-    ends: np.ndarray
 
 
 @styled

@@ -120,7 +120,7 @@ def _search(run: Run) -> Iterator[Block]:
 
 
 def _learned(study: Study) -> Content:
-    yield from _each(study, AUTOENCODERS, lambda run: learned_blocks(run, winners(run)))
+    yield from _each(study, AUTOENCODERS, learned_blocks)
 
 
 def _probes(study: Study) -> Content:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,9 +26,12 @@ _FAULTS = (
     TypeError,
     EOFError,
     AttributeError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
     zipfile.BadZipFile,
     zlib.error,
-)
+)  # what numpy and zipfile raise for files that are not what they seem
 
 
 @dataclass(frozen=True)
@@ -49,20 +54,31 @@ def read_images(run: Run, name: str, keys: Iterable[str]) -> list[np.ndarray]:
 
     Raises `RunError` if it is missing, broken or pickled, or holds arrays of other shapes.
     """
-    try:
-        with np.load(run.folder / name, allow_pickle=False) as archive:
-            arrays = [_images(archive[key], key) for key in keys]
-    except FileNotFoundError:
-        raise RunError(f"{name} is missing") from None
-    except _FAULTS as error:
-        raise RunError(f"{name} cannot be read ({one_line(error)})") from None
+    with archive(run, name) as found:
+        arrays = [as_images(found[key], key) for key in keys]
     if len({len(array) for array in arrays}) != 1:
         raise RunError(f"{name} holds arrays of different lengths")
     return arrays
 
 
-def _images(array: np.ndarray, key: str) -> np.ndarray:
-    if array.ndim != 3 or array.shape[1:] != (28, 28) or not len(array):
-        raise ValueError(f"{key} has shape {array.shape}, not (N, 28, 28)")
+@contextmanager
+def archive(run: Run, name: str) -> Iterator[Any]:
+    """The arrays of a file of the run folder, by name. Whatever goes wrong with them inside the
+    block is a `RunError` that names the file."""
+    try:
+        with np.load(run.folder / name, allow_pickle=False) as found:
+            yield found
+    except RunError:
+        raise
+    except FileNotFoundError:
+        raise RunError(f"{name} is missing") from None
+    except _FAULTS as error:
+        raise RunError(f"{name} cannot be read ({one_line(error)})") from None
+
+
+def as_images(array: np.ndarray, key: str, shape: tuple[int, ...] = (28, 28)) -> np.ndarray:
+    """Images (N, *shape) in [0, 1]. Raises `ValueError` for another shape."""
+    if array.ndim != 1 + len(shape) or array.shape[1:] != shape or not len(array):
+        raise ValueError(f"{key} has shape {array.shape}, not (N, {', '.join(map(str, shape))})")
     scale = 255 if array.dtype == np.uint8 else 1
     return np.clip(np.nan_to_num(array.astype(np.float64) / scale, nan=0.0), 0, 1)
