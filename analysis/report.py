@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from analysis.page import document, html, markdown
+from analysis.page import document, html
 from analysis.page.blocks import COMMANDS
 from analysis.page.parts import Study, parts
 from analysis.read.autopsy import find_autopsies, without_autopsies
@@ -42,10 +42,9 @@ def write_report(runs: Path, out: Path, compare: bool = False) -> int:
     for run in study.older:
         print(f"not reported {run.name}: a newer run of the same question is")
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before it is drawn
-    written = document.place(parts(study))
-    files = dict(document.files(written))
-    files["report.md"] = markdown.render(written).encode()
-    files["report.html"] = html.render(written, files).encode()
+    markdown, files = document.written(parts(study))
+    files["report.html"] = html.render(markdown, files).encode()
+    files["report.md"] = markdown.encode()
     for path, content in files.items():
         _write(out / path, content)
     size = len(files["report.html"]) / 1e6

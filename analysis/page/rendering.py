@@ -14,19 +14,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from analysis.page.blocks import (
-    Block,
-    Heading,
-    Picture,
-    metric_words,
-    where,
-)
+from analysis.page.blocks import COMMANDS, Block, Picture
 from analysis.read.commands import repeat_command, resume_command, resumed
 from analysis.read.runs import Skipped
 from analysis.read.values import number, text
 from analysis.tables import formats
-from analysis.tables.configurations import parameter_words
 from analysis.tables.best import run_words
+from analysis.tables.configurations import parameter_words
 from analysis.tables.groups import group_name
 from analysis.tables.table import Table
 
@@ -41,22 +35,20 @@ _placed: ContextVar[list[Block]] = ContextVar("placed")
 
 
 def render(template: str, **context: Any) -> Iterator[Block]:
-    """The blocks of a template: paragraphs, headings, and its tables and pictures in their place.
+    """The blocks of a template: headings and paragraphs, tables and pictures, as they come.
 
     Lines of a paragraph are joined, so a template's line breaks are free.
     """
     placed: list[Block] = []
     token = _placed.set(placed)
     try:
-        text = _environment.get_template(template).render(context)
+        rendered = _environment.get_template(template).render(context)
     finally:
         _placed.reset(token)
-    for paragraph in paragraphs(text):
-        for place, words in enumerate(paragraph.split(_MARK)):
-            if place % 2:
+    for paragraph in paragraphs(rendered):
+        for index, words in enumerate(paragraph.split(_MARK)):
+            if index % 2:
                 yield placed[int(words)]
-            elif _HEADING.match(words):
-                yield Heading(words)
             elif words.strip():
                 yield words.strip()
 
@@ -97,9 +89,12 @@ def _joined(part: str) -> list[str]:
 
 
 def _mark(value: Any) -> Any:
-    """A mark where a table or picture goes; anything else as it is."""
+    """A mark where a table or picture goes; anything else as it is, but for line breaks at the ends
+    of words, which macros leave."""
+    if isinstance(value, str):
+        return value if _MARK in value else value.strip("\n") or _NOTHING
     if not isinstance(value, (Table, Picture, Skipped)):
-        return _NOTHING if value == "" else value
+        return value
     placed = _placed.get()
     placed.append(value)
     return f"\n\n{_MARK}{len(placed) - 1}{_MARK}\n\n"
@@ -115,7 +110,7 @@ def figure(drawn: Figure | Skipped | None, name: str, caption: str) -> Picture |
 
 
 class _Loader(FileSystemLoader):
-    """Reads templates so that `trim_blocks` takes the line break of a line of tags alone, and leaves
+    """Reads templates so that `trim_blocks` takes the line break of a line of tags alone and leaves
     it where a line of words ends with a tag."""
 
     def get_source(self, environment: Environment, template: str) -> Any:
@@ -168,8 +163,9 @@ _environment.filters |= {
     "repeat_command": repeat_command,
     "resumed": resumed,
     "run_words": run_words,
-    "metric_words": metric_words,
+    "metric_words": formats.metric_words,
     "resume_command": resume_command,
-    "where": where,
+    "where": lambda run: formats.data_words(run.data["name"], text(run.data.get("split"))),
 }
+_environment.globals["commands"] = COMMANDS
 _environment.tests["known"] = formats.is_known

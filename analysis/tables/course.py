@@ -15,8 +15,8 @@ from analysis.measure.course.warnings import Tied
 from analysis.read.runs import Run
 from analysis.tables.configurations import CONFIGURATION, in_words
 from analysis.tables.formats import escape, metric_words, short
-from analysis.tables.frames import Column, Row, Table, WideTable
 from analysis.tables.groups import group_column, metric_format
+from analysis.tables.table import Column, Row, Table, WideTable
 from search.record.schema import SAMPLED
 
 PRINTED = 12  # rows of a long table; its CSV has all
@@ -24,6 +24,31 @@ MOST_PAIRS = 6  # of epochs, across a page
 
 _AFTERWARDS = {"timed_out": "then stopped for time", "lost": "then diverged or failed"}
 """What became of those that passed a rung, before the next one."""
+
+_STATES = {
+    "complete": "reached the last epoch of the budget",
+    "pruned": "stopped early, because others did better at the same epoch",
+    "diverged": "loss became infinite or not a number; left out of every choice",
+    "error": "raised an error; its traceback is in the run folder",
+    "running": "not done when this was written",
+}
+
+
+def states(run: Run) -> Table:
+    """How many trials ended in each state."""
+    rows = [
+        {"state": state, "trials": trials, "meaning": _STATES.get(state, "")}
+        for state, trials in run.counts.items()
+    ]
+    return Table(
+        "states",
+        pd.DataFrame(rows),
+        (
+            Column("state", lambda row: row["state"], numeric=False),
+            Column("trials", lambda row: str(row["trials"])),
+            Column("meaning", lambda row: row["meaning"] or "-", numeric=False),
+        ),
+    )
 
 
 def rung_table(run: Run, found: Sequence[Rung]) -> Table:

@@ -8,7 +8,7 @@ from analysis.measure.groups import probe_and_size
 from analysis.read.results import SIZES
 from analysis.read.runs import Group, Run
 from analysis.tables.formats import accuracy, escape, mse
-from analysis.tables.frames import Column
+from analysis.tables.table import Column
 
 _ROOM = 24  # letters of a panel's title
 

@@ -37,12 +37,15 @@ class Table:
     def rows(self) -> list[dict[str, Any]]:
         return self.frame.to_dict("records")
 
+    @property
+    def printed_rows(self) -> list[dict[str, Any]]:
+        return self.rows[: self.printed]
+
     def markdown(self) -> str:
         """The table in GitHub's Markdown, without a newline at its end."""
         head = [escape(column.title) for column in self.columns]
         rule = ["--:" if column.numeric else "---" for column in self.columns]
-        rows = self.rows[: self.printed]
-        body = [[cell(column.show(row)) for column in self.columns] for row in rows]
+        body = [[cell(column.show(row)) for column in self.columns] for row in self.printed_rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *body])
 
     def csv(self) -> str:

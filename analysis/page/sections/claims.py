@@ -9,8 +9,9 @@ from analysis.measure.claims.autoencoders import beside_linear, least_share
 from analysis.measure.claims.claim import MISSING
 from analysis.measure.noise import APART, retrained
 from analysis.measure.presets import Presets
-from analysis.page.blocks import Block, resume_command
+from analysis.page.blocks import Block
 from analysis.page.rendering import render
+from analysis.read.commands import resume_command
 from analysis.read.runs import Run
 
 

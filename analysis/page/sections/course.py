@@ -22,7 +22,7 @@ from analysis.page.blocks import Block
 from analysis.page.rendering import render
 from analysis.read.runs import Group, Result, Run, Skipped
 from analysis.tables import course as tables
-from analysis.tables.frames import states
+from analysis.tables.course import states
 from analysis.tables.groups import metric_format
 
 
