@@ -530,9 +530,11 @@ def write_search(
     presets: int = 3,
     distributions: Mapping[str, Any] | None = None,
     curve: Curve | None = None,
+    named: tuple[Preset, ...] | None = None,
     **options: Any,
 ) -> Path:
-    """A small space, groups of any names, curves that cross now and then."""
+    """A small space, groups of any names, curves that cross now and then; `named` are presets in
+    place of the `presets` ones that are all alike."""
     group = "latent_size" if isinstance(groups[0], int) else "model"
     metric = "validation_mse" if mode == "min" else "validation_accuracy"
     space = Space(
@@ -549,13 +551,11 @@ def write_search(
         {},
     )
     values = {"depth": 3, "dropout": 0.1, "l1": 1e-4, "learning_rate": 1e-3, "activation": "relu"}
-    named = tuple(
-        Preset(f"preset-{turn}", {**values, group: groups[turn % len(groups)]})
-        for turn in range(presets)
-    )
+    turns = [groups[turn % len(groups)] for turn in range(presets)]
+    alike = tuple(Preset(f"preset-{n}", {**values, group: g}) for n, g in enumerate(turns))
     task = MadeUpTask(
         space,
-        named,
+        alike if named is None else named,
         epochs,
         curve or _crossing_curve(metric, epochs),
         metric=metric,
