@@ -9,8 +9,6 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from analysis.figures.style import COLOURS, DASHED, FLOOR, MARKERS, styled
 from analysis.measure.autopsy.boosting import Boosting
@@ -21,7 +19,7 @@ from analysis.tables.autopsy import one, probe_name, three
 from analysis.tables.formats import duration, short
 
 CONTROL = "lda"  # the control that is drawn
-# Hollow beside a colour: what is only there to compare with, and no second grey in print.
+# Hollow: what is only there to compare with. In print no second grey stands beside a colour.
 _HOLLOW = {"facecolor": "white", "edgecolor": "#737373", "linewidth": 0.8}
 _PALE = "#f3c19b"
 _LETTERS = 44  # of a label beside a bar
@@ -81,23 +79,23 @@ def formulations(found: Boosting) -> Figure | None:
 
 @styled
 def l2_curves(lines: Mapping[Line, Sequence[Measurement]]) -> Figure | None:
-    """Validation accuracy and, dashed, training accuracy against L2; a panel without and a panel
-    with batch norm."""
+    """Validation accuracy and, dashed, training accuracy at each L2, evenly apart, for none has no
+    place on a log scale; a panel without and a panel with batch norm."""
     norms = sorted({norm for _, norm in lines})
     if not norms:
         return None
     values = sorted({row.l2 for rows in lines.values() for row in rows})
     figure = Figure(figsize=(8 if len(norms) > 1 else 5, 3.5), layout="constrained")
     grid = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
-    kinds = sorted({kind for kind, _ in lines})
     for axes, norm in zip(grid, norms, strict=True):
-        for turn, kind in enumerate(kinds):
-            _draw_line(axes, lines.get((kind, norm), ()), turn, _zero(values))
+        for turn, kind in enumerate(sorted({kind for kind, _ in lines})):
+            _draw_line(axes, values, lines.get((kind, norm), ()), turn, f"{kind} L2")
         axes.set_title("with batch norm" if norm else "without batch norm")
-        _set_l2_axis(axes, values)
+        axes.set_xticks(range(len(values)), [short(value) for value in values])
+        axes.set_xlabel("L2")
         axes.set_ylim(-0.03, 1.04)  # a marker at either end is whole
     grid[0].set_ylabel("accuracy")
-    figure.legend(handles=_l2_legend(kinds), loc="outside lower center", ncols=2 + len(kinds))
+    figure.legend(*grid[-1].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -136,36 +134,12 @@ def _beside(axes: Axes, value: float, place: float, words: str) -> None:
     )
 
 
-def _draw_line(axes: Axes, rows: Sequence[Measurement], turn: int, zero: float) -> None:
-    at = [row.l2 or zero for row in rows]
+def _draw_line(
+    axes: Axes, values: Sequence[float], rows: Sequence[Measurement], turn: int, label: str
+) -> None:
+    at = [values.index(row.l2) for row in rows]
     look = {"color": COLOURS[turn], "marker": MARKERS[turn]}
     errors = [row.std if math.isfinite(row.std) else 0.0 for row in rows]
-    axes.errorbar(at, [row.accuracy for row in rows], errors, **look)
-    axes.plot(at, [row.train for row in rows], linestyle="--", markerfacecolor="white", **look)
-
-
-def _zero(values: Sequence[float]) -> float:
-    """Where no L2 is drawn on the log axis: a decade below the weakest."""
-    return min([value for value in values if value > 0], default=1.0) / 10
-
-
-def _set_l2_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Ticks at the values that were measured; "0" a decade below them."""
-    axes.set_xscale("log")
-    ticks = {value or _zero(values): short(value) for value in values}
-    axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
-    axes.xaxis.set_major_formatter(FixedFormatter(list(ticks.values())))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("L2")
-
-
-def _l2_legend(kinds: Sequence[str]) -> list[Line2D]:
-    looks = [
-        (f"{kind} L2", {"color": COLOURS[turn], "marker": MARKERS[turn]})
-        for turn, kind in enumerate(kinds)
-    ]
-    looks += [
-        ("validation", {"color": "#000000"}),
-        ("training", {"color": "#000000", "linestyle": "--"}),
-    ]
-    return [Line2D([], [], label=label, **look) for label, look in looks]
+    axes.errorbar(at, [row.accuracy for row in rows], errors, label=f"{label}, validation", **look)
+    look |= {"linestyle": "--", "markerfacecolor": "white"}
+    axes.plot(at, [row.train for row in rows], label=f"{label}, training", **look)

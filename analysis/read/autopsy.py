@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis.read.runs import RunError, Skipped, entries, mapping, number, one_line, text
+from analysis.read.runs import Skipped
+from analysis.read.values import RunError, entries, mapping, number, one_line, text
 
 FILE = "autopsy.json"
 FORESTS, BOOSTING, L2 = "trees", "boosting", "l2"  # its questions
@@ -125,12 +126,7 @@ def _is_autopsy(folder: Path) -> bool:
 
 
 def _measurement(entry: Mapping[str, Any]) -> Measurement:
-    """Mean and deviation are computed where the file has seeds but neither of them."""
     runs = tuple(entries(entry, "runs"))
-    seeds = _finite(runs, "accuracy")
-    accuracy, std = number(entry.get("accuracy")), number(entry.get("std"))
-    if not math.isfinite(std) and len(seeds) > 1:
-        std = statistics.stdev(seeds)
     by_seed = {number(run.get("seed")): number(run.get("accuracy")) for run in runs}
     return Measurement(
         question=text(entry.get("question")),
@@ -138,10 +134,10 @@ def _measurement(entry: Mapping[str, Any]) -> Measurement:
         level=text(entry.get("level")),
         baseline=entry.get("baseline") is True,
         probe=text(entry.get("probe")) or "unknown",
-        accuracy=accuracy if math.isfinite(accuracy) else _mean(seeds),
-        std=std,
-        train=_mean(_finite(runs, "train_accuracy")),
-        seconds=_mean(_finite(runs, "seconds")),
+        accuracy=number(entry.get("accuracy")),
+        std=number(entry.get("std")),
+        train=_mean(runs, "train_accuracy"),
+        seconds=_mean(runs, "seconds"),
         note=text(entry.get("note")),
         by_seed={seed: value for seed, value in by_seed.items() if math.isfinite(seed + value)},
         runs=runs,
@@ -151,9 +147,6 @@ def _measurement(entry: Mapping[str, Any]) -> Measurement:
     )
 
 
-def _finite(runs: Iterable[Mapping[str, Any]], key: str) -> list[float]:
-    return [value for run in runs if math.isfinite(value := number(run.get(key)))]
-
-
-def _mean(values: list[float]) -> float:
+def _mean(runs: Iterable[Mapping[str, Any]], key: str) -> float:
+    values = [value for run in runs if math.isfinite(value := number(run.get(key)))]
     return statistics.fmean(values) if values else math.nan

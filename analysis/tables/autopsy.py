@@ -13,8 +13,8 @@ from analysis.measure.autopsy.costs import size
 from analysis.measure.autopsy.forests import CONTROLS, FORESTS, Forests
 from analysis.read.autopsy import Autopsy, Measurement
 from analysis.read.values import number
-from analysis.tables.formats import enumerated, escape
-from analysis.tables.frames import Column, Row, Table
+from analysis.tables.formats import enumerated, escape, spread
+from analysis.tables.table import Column, Row, Table
 
 PROBES = {
     "extra-trees": "extra-trees",
@@ -37,14 +37,6 @@ def probe_name(probe: str) -> str:
 def three(value: float) -> str:
     """An accuracy in three decimals: a validation split of 2,000 drawings has no fourth."""
     return f"{value:.3f}" if math.isfinite(value) else "-"
-
-
-def with_deviation(mean: float, std: float) -> str:
-    """
-    >>> with_deviation(0.61234, 0.0041), with_deviation(0.5, math.nan)
-    ('0.612 ± 0.004', '0.500')
-    """
-    return f"{three(mean)} ± {three(std)}" if math.isfinite(mean + std) else three(mean)
 
 
 def one(points: float) -> str:
@@ -151,7 +143,7 @@ def _level(row: Row) -> str:
 
 def _cell(row: Row, probe: str) -> str:
     line = row["cells"].get(probe)
-    return with_deviation(line["mean"], line["std"]) if line else "-"
+    return spread(line["mean"], line["std"], 2, three) if line else "-"
 
 
 def _notes(cells: Mapping[str, Row]) -> str:

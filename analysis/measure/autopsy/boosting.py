@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from analysis.measure.autopsy.costs import Cost, baseline, by_size, levels, lost
+from analysis.measure.autopsy.costs import Cost, baseline, levels, lost, size
 from analysis.measure.autopsy.forests import CLASSES, forest_on_all_classes
 from analysis.read.autopsy import BOOSTING, Autopsy, Measurement
 
@@ -53,7 +53,8 @@ def boosting(autopsy: Autopsy) -> Boosting:
     measured = autopsy.measured(BOOSTING)
     ranked = tuple(sorted(measured, key=lambda row: (-row.accuracy, row.level)))
     base = baseline(autopsy, CLASSES, PROBE)
-    counts = by_size([*levels(autopsy, CLASSES, PROBE), *([base] if base else [])])
+    counts = [*levels(autopsy, CLASSES, PROBE), *([base] if base else [])]
+    counts.sort(key=lambda row: size(row.level))
     few, most = (counts[0], counts[-1]) if len(counts) > 1 else (None, None)
     default, settings = baseline(autopsy, SETTINGS, PROBE), levels(autopsy, SETTINGS, PROBE)
     best = max(settings, key=lambda row: (row.accuracy, row.level), default=None)

@@ -65,11 +65,6 @@ def levels(autopsy: Autopsy, factor: str, probe: str) -> list[Measurement]:
     ]
 
 
-def by_size(rows: list[Measurement]) -> list[Measurement]:
-    """Measurements whose levels are numbers, the smallest first."""
-    return sorted(rows, key=lambda row: size(row.level))
-
-
 def size(level: str) -> float:
     """The number that a level is; infinity where it is none."""
     try:

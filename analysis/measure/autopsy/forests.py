@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from analysis.measure.autopsy.costs import Cost, baseline, by_size, factors, levels, lost, size
+from analysis.measure.autopsy.costs import Cost, baseline, factors, levels, lost, size
 from analysis.measure.probes import FORESTS as FOREST_PROBES
 from analysis.read.autopsy import Autopsy, Measurement
 
@@ -214,7 +214,7 @@ def _drawings(autopsy: Autopsy, kind: str) -> Drawings | None:
     base, rows = baseline(autopsy, DRAWINGS, kind), levels(autopsy, DRAWINGS, kind)
     if base is None or not rows:
         return None
-    fewer, most = by_size([*rows, base])[-2:]
+    fewer, most = sorted([*rows, base], key=lambda row: size(row.level))[-2:]
     return Drawings(fewer.level, most.level, lost(most, fewer))
 
 

@@ -40,7 +40,6 @@ def autopsy_blocks(autopsy: Autopsy) -> Iterator[Block]:
         name=tables.probe_name,
         three=tables.three,
         one=tables.one,
-        with_deviation=tables.with_deviation,
     )
 
 
