@@ -18,7 +18,8 @@ from analysis.page import document, html
 from analysis.page.blocks import COMMANDS
 from analysis.page.parts import Study, parts
 from analysis.read.autopsy import find_autopsies, without_autopsies
-from analysis.read.runs import Run, RunError, Skipped, find_runs, newest
+from analysis.read.runs import Run, Skipped, find_runs, newest
+from analysis.read.values import RunError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

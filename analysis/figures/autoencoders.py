@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from analysis.figures.errors import draw_errors, drawable
 from analysis.figures.style import DPI, ZOOM, mosaic, show_mosaic, styled
 from analysis.measure.best import Best
-from analysis.read.runs import Examples, Group, Result
+from analysis.read.pictures import Examples
+from analysis.read.runs import Group, Result
 from analysis.tables.formats import mse
 
 

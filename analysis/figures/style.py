@@ -24,7 +24,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
-from analysis.read.runs import FAILED, Group, Run, column, preset_results, winners
+from analysis.read.runs import FAILED, Group, Run, preset_results, winners
+from analysis.read.values import column
 
 DPI = 150
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from analysis.measure.groups import best_on_validation, probe_and_size
 from analysis.measure.probes import code_sizes
-from analysis.read.runs import Floor, Group, Result, Run, winners
+from analysis.read.results import Floor
+from analysis.read.runs import Group, Result, Run, winners
 from analysis.read.seed_report import BEST_TEST_LOSS, PROBE_ACCURACY, TEST_ACCURACY
 
 TASKS = ("autoencoders", "classifiers", "latent_probes")

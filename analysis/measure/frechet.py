@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from analysis.read.runs import Group, Result, mapping, number, text
+from analysis.read.runs import Group, Result
+from analysis.read.values import mapping, number, text
 
 SETS = ("reconstructions", "gaussian", "gaussian_mixture", "floor")
 """What is compared with test images: their reconstructions, samples decoded from one Gaussian and

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.read.runs import (
-    Result,
-    Run,
-    RunError,
-    Skipped,
-    entries,
-    mapping,
-    number,
-    read_images,
-    text,
-)
+from analysis.read.pictures import read_images
+from analysis.read.runs import Result, Run, Skipped
+from analysis.read.values import RunError, entries, mapping, number, text
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from scipy.special import stdtrit
 
-from analysis.read.runs import Result, Run, number
+from analysis.read.runs import Result, Run
+from analysis.read.values import number
 
 APART = 2 * math.sqrt(2)
 """Standard deviations over seeds by which two networks must differ to be told apart: twice the

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.read.runs import FAILED, Result, Run, column, mapping, preset_results
+from analysis.read.runs import FAILED, Result, Run, preset_results
+from analysis.read.values import column, mapping
 
 
 @dataclass(frozen=True)

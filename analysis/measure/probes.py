@@ -11,7 +11,8 @@ from typing import Any
 from analysis.measure.groups import best_on_validation, probe_and_size
 from analysis.measure.perceptrons import BLOCKS, L2, TWO_STAGE, TWO_STAGE_L2
 from analysis.measure.presets import Presets
-from analysis.read.runs import Group, Result, Run, column, number, winners
+from analysis.read.runs import Group, Result, Run, winners
+from analysis.read.values import column, number
 from search.record.schema import ERROR, REASON_MEMORY, REASON_TIME
 
 FORESTS, BOOSTING = ("random-forest", "extra-trees"), ("catboost",)

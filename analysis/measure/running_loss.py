@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.measure.presets import Presets
-from analysis.read.runs import Run, RunError, number
+from analysis.read.runs import Run
 from analysis.read.seed_report import DEEP_SAE, SAE
-from analysis.read.values import mapping, read_json
+from analysis.read.values import RunError, mapping, number, read_json
 
 NAMES = (SAE, DEEP_SAE)
 

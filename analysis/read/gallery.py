@@ -12,7 +12,8 @@ import numpy as np
 
 from analysis.read.commands import resume_command
 from analysis.read.pictures import archive, as_images
-from analysis.read.runs import Group, Run, RunError
+from analysis.read.runs import Group, Run
+from analysis.read.values import RunError
 from search.record.schema import BEST
 
 _NEW = ("samples", "interpolations", "code_spread", "map")  # not kept by older searches

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.read.results import Group
+from analysis.read.runs import Run
 from analysis.read.values import RunError, one_line
 from search.record.schema import BEST
-
-if TYPE_CHECKING:
-    from analysis.read.runs import Run
 
 _FAULTS = (
     OSError,

@@ -18,25 +18,14 @@ import pandas as pd
 
 from analysis.read import older
 from analysis.read.csvs import read_epochs, read_trials
-from analysis.read.pictures import Examples, read_examples, read_images  # noqa: F401
-from analysis.read.results import (  # noqa: F401
-    PIXELS,
-    Final,
-    Floor,
-    Group,
-    Result,
-    as_group,
-    read_final,
-)
-from analysis.read.values import (  # noqa: F401
+from analysis.read.results import Final, Floor, Group, Result, as_group, read_final
+from analysis.read.values import (
     RunError,
     column,
-    entries,
     finite,
     mapping,
     number,
     numbers,
-    one_line,
     read_json,
     text,
 )
@@ -51,6 +40,7 @@ from search.record.schema import (
     RUN_JSON,
     RUNNING,
     SAMPLED,
+    SEARCH_FINISHED,
     TRIALS_CSV,
     trial_columns,
 )
@@ -110,7 +100,10 @@ class Run:
         """Whether the search ended as planned, by itself or by its time budget: it is a result."""
         return self.state in ENDED
 
-    finished = ended
+    @property
+    def finished(self) -> bool:
+        """Whether every trial ended, so that a resumed search would need more of them."""
+        return self.state == SEARCH_FINISHED
 
     @property
     def metric(self) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.measure.best import Best
-from analysis.read.runs import Floor, Result, Run
+from analysis.read.results import Floor
+from analysis.read.runs import Result, Run
 from analysis.read.values import text
 from analysis.tables.configurations import CONFIGURATION, configuration
 from analysis.tables.formats import accuracy, count, data_words, escape, mse, printed, short, spread

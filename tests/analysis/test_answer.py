@@ -15,7 +15,8 @@ from analysis.measure.best import answer, bests
 from analysis.page.blocks import Picture
 from analysis.page.sections.answer import answer_blocks
 from analysis.read.commands import repeat_command
-from analysis.read.runs import Floor, Result, Run, read_run
+from analysis.read.results import Floor
+from analysis.read.runs import Result, Run, read_run
 from analysis.tables.best import answer_table, best_table
 from search.record.schema import SEARCH_INTERRUPTED
 from tests.analysis.run_folders import (

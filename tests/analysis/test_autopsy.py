@@ -22,7 +22,7 @@ from analysis.measure.autopsy.forests import MOSTLY_FORESTS, NO_FOREST, Forests,
 from analysis.measure.autopsy.l2 import HELPS_FIRST, NO_CHANGE, L2Answer, l2_answer, l2_lines
 from analysis.page.sections.autopsy import autopsy_blocks, autopsy_provenance
 from analysis.read.autopsy import Autopsy, find_autopsies, read_autopsy
-from analysis.read.runs import RunError
+from analysis.read.values import RunError
 from analysis.tables.autopsy import measurements
 
 STUDY = Path(__file__).resolve().parents[2] / "docs/study/runs/autopsy"

@@ -18,7 +18,8 @@ from analysis.measure.learned import BETTER, NEITHER, NO, NOT_SHOWN, UNKNOWN, WO
 from analysis.page.blocks import Block, Picture
 from analysis.page.sections.learned import learned_blocks
 from analysis.read import gallery
-from analysis.read.runs import Run, RunError, Skipped, read_run, winners
+from analysis.read.runs import Run, Skipped, read_run, winners
+from analysis.read.values import RunError
 from analysis.tables.learned import codes_table, question_table
 from analysis.tables.table import Table
 from search.record.schema import SEARCH_INTERRUPTED

@@ -15,7 +15,6 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from analysis.tables.table import Table
 from matplotlib import pyplot
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -23,8 +22,10 @@ from analysis.figures import style
 from analysis.measure.study import FEWEST, most_sampled, read_groups
 from analysis.page.blocks import Picture
 from analysis.page.sections.study import study_blocks
-from analysis.read.runs import RunError, Skipped, read_run, winners
+from analysis.read.runs import Skipped, read_run, winners
+from analysis.read.values import RunError
 from analysis.tables.study import importance_table
+from analysis.tables.table import Table
 from search.task.space import Preset
 from tests.analysis.run_folders import write_search
 

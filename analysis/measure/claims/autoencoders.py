@@ -14,7 +14,8 @@ from analysis.measure.claims.claim import NO_PAIR, Claim, decided, judged, missi
 from analysis.measure.claims.speed import speed
 from analysis.measure.noise import APART, retrained, seed_scatter
 from analysis.measure.presets import Presets
-from analysis.read.runs import Floor, Run, number
+from analysis.read.results import Floor
+from analysis.read.runs import Run
 from analysis.read.seed_report import (
     BEST_TEST_LOSS,
     DAE,
@@ -26,6 +27,7 @@ from analysis.read.seed_report import (
     WEAK_DAE,
     reported,
 )
+from analysis.read.values import number
 
 _SETTINGS = (
     "latent_size",

@@ -11,8 +11,9 @@ import numpy as np
 from analysis.measure.claims.claim import Claim, decided, judged, matched, missing
 from analysis.measure.noise import chance, t_interval
 from analysis.measure.presets import Presets
-from analysis.read.runs import Result, Run, number, winners
+from analysis.read.runs import Result, Run, winners
 from analysis.read.seed_report import ANOTHER, CLASSIFIERS, CORRECTED, NAIVE, TEST_ACCURACY
+from analysis.read.values import number
 
 _ROUNDING = 0.005
 """Of the accuracies that the report prints with two digits."""

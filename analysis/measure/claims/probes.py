@@ -22,8 +22,9 @@ from analysis.measure.noise import APART, chance, seed_scatter
 from analysis.measure.perceptrons import BLOCKS, L2, TWO_STAGE
 from analysis.measure.presets import Presets
 from analysis.measure.probes import BOOSTING, FORESTS
-from analysis.read.runs import Group, Result, Run, column, winners
+from analysis.read.runs import Group, Result, Run, winners
 from analysis.read.seed_report import PROBE_ACCURACY
+from analysis.read.values import column
 
 NEARLY_NOTHING = 0.025
 """What the report's "about", "nearly nothing" and "no gain" leave open, in accuracy."""

@@ -16,8 +16,8 @@ from analysis.measure.claims.claim import (
     missing,
 )
 from analysis.measure.presets import Presets
-from analysis.read.runs import number
 from analysis.read.seed_report import DAE, SAE, WEAK_DAE
+from analysis.read.values import number
 
 QUICK, SLOW = 0.02, 0.03
 """Errors that the report times: of its sparse autoencoder, and of its denoising one."""

@@ -14,8 +14,11 @@ from analysis.measure.running_loss import running_loss
 from analysis.page.blocks import Block
 from analysis.page.rendering import render
 from analysis.page.sections.claims import claim_blocks
-from analysis.read.runs import PIXELS, Examples, Group, Run, RunError, read_examples, winners
+from analysis.read.pictures import Examples, read_examples
+from analysis.read.results import PIXELS
+from analysis.read.runs import Group, Run, winners
 from analysis.read.seed_report import BEST_TEST_LOSS, MODELS, SAE_MISPRINT
+from analysis.read.values import RunError
 from analysis.tables.autoencoders import autoencoders_beside_report
 from analysis.tables.best import best_table
 

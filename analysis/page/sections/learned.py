@@ -16,7 +16,9 @@ from analysis.measure.mistakes import kind_of
 from analysis.page.blocks import Block
 from analysis.page.rendering import render
 from analysis.read.gallery import read_interpolations, read_map, read_samples, read_spread
-from analysis.read.runs import Group, Result, Run, RunError, Skipped, read_examples, winners
+from analysis.read.pictures import read_examples
+from analysis.read.runs import Group, Result, Run, Skipped, winners
+from analysis.read.values import RunError
 from analysis.tables.learned import codes_table, question_table
 
 
