@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextvars import ContextVar
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
@@ -129,43 +130,20 @@ _environment = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    keep_trailing_newline=False,
 )
 _environment.filters |= {
-    name: getattr(formats, name)
-    for name in (
-        "accuracy",
-        "brackets",
-        "change",
-        "code",
-        "count",
-        "duration",
-        "enumerated",
-        "escape",
-        "fenced",
-        "known",
-        "mse",
-        "percent",
-        "plural",
-        "points",
-        "printed",
-        "short",
-        "signed",
-        "spread",
-    )
-}
-_environment.filters |= {
+    name: member for name, member in vars(formats).items() if isfunction(member)
+} | {
     "figure": figure,
     "group_name": group_name,
-    "parameter_words": parameter_words,
     "number": number,
-    "text": text,
+    "parameter_words": parameter_words,
     "repeat_command": repeat_command,
+    "resume_command": resume_command,
     "resumed": resumed,
     "run_words": run_words,
-    "metric_words": formats.metric_words,
-    "resume_command": resume_command,
+    "text": text,
     "where": lambda run: formats.data_words(run.data["name"], text(run.data.get("split"))),
 }
-_environment.globals["commands"] = COMMANDS
 _environment.tests["known"] = formats.is_known
+_environment.globals["commands"] = COMMANDS

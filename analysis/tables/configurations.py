@@ -75,33 +75,11 @@ def _effective(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if not idle.get(name)}
 
 
-_ORDER = (
-    "views",
-    "scaling",
-    "pca",
-    "lda",
-    "shrinkage",
-    "blocks",
-    "depth",
-    "decoder_depth",
-    "width",
-    "stem",
-    "residual",
-    "input_norm",
-    "hidden",
-    "hidden_norm",
-    "dropout",
-    "noise",
-    "noise_level",
-    "l1",
-    "l2",
-    "l2_kind",
-    "l2_later",
-    "label_smoothing",
-    "affine",
-    "elastic",
-    "learning_rate",
-)
+_ORDER = """
+    views scaling pca lda shrinkage blocks depth decoder_depth width stem residual
+    input_norm hidden hidden_norm dropout noise noise_level l1 l2 l2_kind l2_later
+    label_smoothing affine elastic learning_rate
+""".split()
 _NAMED_ELSEWHERE = ("activation", "hidden_activation", "latent_size", "model", "probe")
 """Parameters that are named elsewhere, or by a rule of `in_words`."""
 

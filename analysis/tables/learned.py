@@ -28,9 +28,9 @@ def codes_table(found: Iterable[Codes]) -> Table:
     """How many units and directions each winner's code uses, and how the units differ."""
     return Table(
         "codes",
-        pd.DataFrame([{**asdict(each), "active_units": each.active_units} for each in found]),
+        pd.DataFrame([_codes_row(each) for each in found]),
         (
-            Column("code size", lambda row: str(row["size"])),
+            Column("code size", lambda row: str(row["latent_size"])),
             Column("active units", lambda row: _share(row, "active_units", "{:.0f}")),
             Column("effective rank", lambda row: _share(row, "effective_rank", "{:.1f}")),
             Column("largest deviation", lambda row: short(row["largest_deviation"])),
@@ -62,10 +62,15 @@ def question_table(found: Question) -> Table:
     )
 
 
+def _codes_row(each: Codes) -> dict[str, Any]:
+    row = asdict(each)
+    return {"latent_size": row.pop("size"), "active_units": each.active_units, **row}
+
+
 def _share(row: Row, name: str, form: str) -> str:
     """A number, and its share of the code size."""
     known = math.isfinite(row[name])
-    return f"{form.format(row[name])} ({percent(row[name] / row['size'])})" if known else "-"
+    return f"{form.format(row[name])} ({percent(row[name] / row['latent_size'])})" if known else "-"
 
 
 def _row(each: ErrorAndAccuracy) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from analysis.measure.frechet import SETS, frechet
@@ -53,13 +52,14 @@ def test_code_sizes_of_different_classifiers_are_kept_apart():
         32: Result(),
     }
     found = frechet(chosen)
-    assert [*found.by_classifier.values()] == [[1024, 64], [128]] and found.missing == [32]
+    sizes = [[row["latent_size"] for row in rows] for rows in found.by_classifier]
+    assert sizes == [[1024, 64], [128]] and found.missing == [32]
 
 
 def test_what_is_no_number_is_a_hole():
     entry = {"distances": {"floor": {"frechet": "high"}, "gaussian": 3}}
     found = frechet({32: Result(entry={"frechet_classifier_distance": entry})})
-    assert found.missing == [32] and math.isnan(found.found[0].smallest("images"))
+    assert found.missing == [32] and found.frame["images"].isna().all()
 
 
 def test_a_run_is_reported_with_and_without_distances(tmp_path):
