@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.errors import REPORT, draw_errors, drawable, handle, look_of, split_of
-from analysis.figures.style import FLOOR, styled
+from analysis.figures.errors import REPORT, draw_errors, drawable, look_of, split_of
+from analysis.figures.style import FLOOR, entry, styled
 from analysis.measure.best import Best
 from analysis.tables.formats import data_words
 
@@ -91,14 +91,14 @@ def _legend(found: Sequence[Best], data: Sequence[str]) -> list[Line2D]:
     """An entry per data set, filled if any of its rows is tested."""
     shown = {each.run.data["name"]: each for each in sorted(found, key=lambda each: each.tested)}
     handles = [
-        handle(name + ("" if shown[name].tested else ", validation"), **look_of(shown[name], data))
+        entry(name + ("" if shown[name].tested else ", validation"), **look_of(shown[name], data))
         for name in data
         if name in shown
     ]
     if any(math.isfinite(each.theirs[0]) for each in found):
-        handles.append(handle("seed report", **REPORT))
+        handles.append(entry("seed report", **REPORT))
     if any(math.isfinite(each.nearest) for each in found):
-        handles.append(handle("1-NN on pixels", **_NEAREST))
+        handles.append(entry("1-NN on pixels", **_NEAREST))
     return handles
 
 

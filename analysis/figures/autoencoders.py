@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.figures.errors import draw_errors, drawable
-from analysis.figures.style import DPI, ZOOM, mosaic, show_mosaic, styled
+from analysis.figures.style import DPI, ZOOM, mosaic, pictures, show_mosaic, styled
 from analysis.measure.best import Best
 from analysis.read.pictures import Examples
 from analysis.read.runs import Group, Result
@@ -54,20 +54,8 @@ def reconstructions(winner: Result, examples: Examples) -> Figure:
         ("reconstructions\nof the inputs", examples.reconstructions),
     ]
     images = mosaic([images for _, images in rows], 12)
-    height, width = images.shape[0] * ZOOM, images.shape[1] * ZOOM
-    left, top, edge = 172, 48, 14  # screen pixels
-    figure = Figure(figsize=((left + width + edge) / DPI, (top + height + edge) / DPI))
-    axes = figure.add_axes(
-        (
-            left / (left + width + edge),
-            edge / (top + height + edge),
-            width / (left + width + edge),
-            height / (top + height + edge),
-        )
-    )
-    show_mosaic(axes, images, [label for label, _ in rows])
-    axes.set_title(f"code {winner.group}, {_error_in_words(winner)}", loc="left")
-    return figure
+    title = f"code {winner.group}, {_error_in_words(winner)}"
+    return pictures([images], [[label for label, _ in rows]], [title], left=172)
 
 
 def _best_error(winner: Result) -> float:

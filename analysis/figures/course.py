@@ -15,13 +15,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.figures.curves import Scale
 from analysis.figures.style import (
     COLOURS,
     DASHES,
     DOTTED,
     FAINT,
     MARKERS,
-    Scale,
     plain_log_ticks,
     styled,
 )

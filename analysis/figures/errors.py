@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import COLOURS, ERROR, FLOOR, MARKERS, plain_log_ticks
+from analysis.figures.curves import ERROR
+from analysis.figures.style import COLOURS, FLOOR, MARKERS, entry, plain_log_ticks
 from analysis.measure.best import Best
 from analysis.tables.formats import mse
 
@@ -63,15 +64,13 @@ def draw_errors(axes: Axes, found: Sequence[Best], data: Sequence[str]) -> list[
     _set_axes(axes, found, sizes)
     axes.set_title(f"best autoencoders{split_of(found)}")
     shown = {_series(each): each for each in reversed(found)}
-    handles = [handle(name, **look_of(shown[name], data)) for name in series]
+    handles = [entry(name, **look_of(shown[name], data)) for name in series]
     floors = [("PCA, as many components", _PCA, map(_pca, found))]
     floors += [("mean image", _MEAN, (each.mean_image for each in found))]
     handles += [
-        Line2D([], [], label=label, **look)
-        for label, look, values in floors
-        if any(value > 0 for value in values)
+        entry(label, **look) for label, look, values in floors if any(value > 0 for value in values)
     ]
-    return handles + ([handle("seed report", **REPORT)] if theirs else [])
+    return handles + ([entry("seed report", **REPORT)] if theirs else [])
 
 
 def look_of(each: Best, data: Sequence[str]) -> dict[str, Any]:
@@ -94,10 +93,6 @@ def split_of(found: Sequence[Best]) -> str:
     """Of which split the numbers are, for a title."""
     tested = {each.tested for each in found}
     return {(True,): ", test split", (False,): ", validation split"}.get(tuple(tested), "")
-
-
-def handle(label: str, **look: Any) -> Line2D:
-    return Line2D([], [], label=label, **look)
 
 
 def _series(each: Best) -> str:

@@ -9,19 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import style
-from analysis.figures.style import (
-    ACCURACY,
-    COLOURS,
-    DASHED,
-    DASHES,
-    DOTTED,
-    LOSS,
-    MARKERS,
-    Panel,
-    styled,
-)
-from analysis.measure.perceptrons import BLOCKS, L2
+from analysis.figures.style import COLOURS, DASHED, DOTTED, MARKERS, line_look, styled
 from analysis.measure.probes import Perceptron, Probe
 from analysis.read.runs import Run
 from analysis.read.seed_report import PROBE_ACCURACY
@@ -73,16 +61,6 @@ def accuracies(run: Run, found: Sequence[Probe]) -> Figure | None:
     return figure
 
 
-def perceptrons_by_blocks(run: Run) -> Figure | None:
-    """Training loss and validation accuracy of perceptrons of one to six blocks."""
-    return style.preset_curves(run, list(BLOCKS), _PANELS)
-
-
-def perceptrons_by_l2(run: Run) -> Figure | None:
-    """The same of perceptrons of two blocks with more and more L2."""
-    return style.preset_curves(run, list(L2), _PANELS)
-
-
 @styled
 def against_l2(found: Sequence[Perceptron]) -> Figure | None:
     """Training and test accuracy at each L2, from none to the strongest, evenly apart: none has no
@@ -93,8 +71,9 @@ def against_l2(found: Sequence[Perceptron]) -> Figure | None:
     axes = figure.subplots()
     for turn, (metric, words) in enumerate(_CURVES.items()):
         values = [getattr(each, metric) for each in found]
-        look = {"color": COLOURS[turn], "marker": MARKERS[turn], "linestyle": DASHES[turn]}
-        axes.plot(range(len(found)), values, markerfacecolor="white", label=words, **look)
+        axes.plot(
+            range(len(found)), values, markerfacecolor="white", label=words, **line_look(turn)
+        )
         for place, value in enumerate(values):
             if math.isfinite(value):
                 _annotate(axes, value, (place, value), (0, 6), ha="center")
@@ -104,12 +83,6 @@ def against_l2(found: Sequence[Perceptron]) -> Figure | None:
     axes.set_ylabel("accuracy")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
-
-
-_PANELS = (
-    Panel("train_loss", "training loss, as optimised", LOSS),
-    Panel("validation_accuracy", "validation accuracy", ACCURACY),
-)
 
 
 def _levels(run: Run) -> list[tuple[str, float, dict]]:

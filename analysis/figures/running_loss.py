@@ -8,18 +8,8 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import (
-    COLOURS,
-    DASHED,
-    DASHES,
-    DOTTED,
-    ERROR,
-    MARKERS,
-    draw_level,
-    marks,
-    plain_log_ticks,
-    styled,
-)
+from analysis.figures.curves import ERROR
+from analysis.figures.style import DASHED, DOTTED, line_look, marks, plain_log_ticks, styled
 from analysis.measure.running_loss import NAMES, RunningLoss
 from analysis.read.seed_report import reported
 from analysis.tables.formats import mse
@@ -43,16 +33,14 @@ def sae_by_step(found: RunningLoss) -> Figure | None:
             axes.plot(
                 curve.index * scale,
                 curve,
-                color=COLOURS[place],
-                marker=MARKERS[place],
-                linestyle=DASHES[place],
+                **line_look(place),
                 label=f"our {name}, {mse(curve.iloc[-1])} at its end",
                 markevery=marks(len(curve)),
                 markerfacecolor="white",
             )
     for (name, value), look in zip(levels.items(), (DASHED, DOTTED), strict=True):
         label = f"the report's {name} at its end, {mse(value)}"
-        draw_level(axes, value, {**look, "linewidth": 0.9}, label)
+        axes.axhline(value, label=label, zorder=1, **{**look, "linewidth": 0.9})
     epochs = [epoch for curve in found.curves.values() for epoch in curve.index]
     low, high = min(epochs) * scale, max(max(epochs), 2 * min(epochs)) * scale
     axes.set(xscale="log", yscale="log", xlim=(low / 1.12, high * 1.12), ylim=limits)

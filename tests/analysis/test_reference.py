@@ -1,4 +1,4 @@
-"""What README says of the study in docs/study is what its run folders say."""
+"""README and the committed report say what the run folders of docs/study say."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from analysis.measure.best import bests
 from analysis.read.runs import find_runs
 from analysis.tables.best import answer_table
 from analysis.tables.formats import mse, short
+from tests.analysis.report_page import report_page
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "docs/study/runs"
@@ -35,6 +36,12 @@ def test_the_table_on_the_first_screen_is_of_the_study(data, name):
         assert f"| {mse(row['mean_image_test_mse'])} |" in line
         if row["latent_size"] < 784:
             assert f"| {mse(row['pca_test_mse'])} | {short(row['test_over_pca'])} |" in line
+
+
+def test_the_committed_report_is_the_one_that_the_command_writes():
+    """The golden page: `python -m analysis.report --runs docs/study/runs --out docs/study/report`
+    makes it anew."""
+    assert report_page(RUNS) == (ROOT / "docs/study/report/report.md").read_text()
 
 
 def test_readme_links_to_nothing_that_is_missing():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+from analysis.figures import curves
 from analysis.figures import latent_probes as figures
 from analysis.measure.few_shot import few_shot, published
 from analysis.measure.probes import (
@@ -66,8 +67,8 @@ def perceptron_blocks(run: Run) -> Iterator[Block]:
     yield from render(
         "perceptrons.md",
         table=tables.perceptron_table(found),
-        by_blocks=figures.perceptrons_by_blocks(run),
-        by_l2=figures.perceptrons_by_l2(run),
+        by_blocks=curves.perceptrons_by_blocks(run),
+        by_l2=curves.perceptrons_by_l2(run),
         against_l2=figures.against_l2(l2_sweep(found)),
     )
     yield from claim_blocks(run)
