@@ -59,11 +59,11 @@ def samples(found: Mapping[Group, np.ndarray]) -> Figure | None:
 @styled
 def interpolations(found: Mapping[Group, Interpolation]) -> Figure | None:
     """Below each other the pairs of drawings, of each a row per code size."""
-    pairs = min((len(one.images) for one in found.values()), default=0)
+    pairs = min((len(each.images) for each in found.values()), default=0)
     pairs = min(pairs, max(1, ROWS // max(len(found), 1)))
     if not pairs:
         return None
-    parts = [[_between(one, pair) for one in found.values()] for pair in range(pairs)]
+    parts = [[_between(each, pair) for each in found.values()] for pair in range(pairs)]
     labels = [f"code {size}" for size in found]
     titles = ["left and right: drawings; between them: decoded on the way from code to code"]
     return pictures(
@@ -109,7 +109,7 @@ def maps(found: Mapping[Group, CodeMap]) -> Figure | None:
     """A panel per code size, and one legend of the kinds."""
     if not found:
         return None
-    names = sorted({name for one in found.values() for name in one.names})[: len(_KIND_LOOKS)]
+    names = sorted({name for each in found.values() for name in each.names})[: len(_KIND_LOOKS)]
     columns = min(3, len(found))
     rows = math.ceil(len(found) / columns)
     side = 8 / columns if columns > 1 else 4.5
@@ -120,9 +120,9 @@ def maps(found: Mapping[Group, CodeMap]) -> Figure | None:
         figsize=(side * columns, rows * (side + 0.1) + below + 0.2), layout="constrained"
     )
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, (size, one) in zip(grid.flat, found.items(), strict=False):
-        _draw_map(axes, one, names)
-        drawn = sum(one.names[kind] in names for kind in one.kinds)
+    for axes, (size, codes) in zip(grid.flat, found.items(), strict=False):
+        _draw_map(axes, codes, names)
+        drawn = sum(codes.names[kind] in names for kind in codes.kinds)
         axes.set_title(f"code {size} ({drawn:,} drawings)")
     for axes in grid[:, 0]:
         axes.set_ylabel("t-SNE 2, no unit")
@@ -211,13 +211,14 @@ def _legend(trials: pd.DataFrame, sizes: Sequence[Group]) -> list[Line2D]:
     return [entry(label, **{**look, "linestyle": ""}) for label, look in looks.items()]
 
 
-def _between(one: Interpolation, pair: int) -> np.ma.MaskedArray:
+def _between(way: Interpolation, pair: int) -> np.ma.MaskedArray:
     """A row: a drawing, the images on the way, the other drawing."""
-    first, last = one.ends[pair]
-    steps = np.linspace(0, len(one.images[pair]) - 1, min(STEPS, len(one.images[pair])))
-    way = mosaic([one.images[pair][np.round(steps).astype(int)]], len(steps))
+    first, last = way.ends[pair]
+    images = way.images[pair]
+    steps = np.linspace(0, len(images) - 1, min(STEPS, len(images))).round().astype(int)
     blank = np.ma.masked_all((28, ASIDE))
-    return np.ma.hstack([np.ma.array(first), blank, way, blank, np.ma.array(last)])
+    shown = mosaic([images[steps]], len(steps))
+    return np.ma.hstack([np.ma.array(first), blank, shown, blank, np.ma.array(last)])
 
 
 def _stacked(rows: Sequence[np.ma.MaskedArray]) -> np.ma.MaskedArray:

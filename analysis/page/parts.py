@@ -10,7 +10,7 @@ from analysis.page.document import Content
 from analysis.page.rendering import render
 from analysis.page.sections.answer import answer_blocks
 from analysis.page.sections.autoencoders import autoencoder_blocks, autoencoder_curves
-from analysis.page.sections.autopsy import autopsy_blocks, autopsy_place, autopsy_provenance
+from analysis.page.sections.autopsy import autopsy_blocks, autopsy_provenance
 from analysis.page.sections.classifiers import classifier_blocks, classifier_curves
 from analysis.page.sections.compare import compare_blocks
 from analysis.page.sections.course import course_blocks
@@ -26,7 +26,7 @@ from analysis.read.autopsy import Autopsy
 from analysis.read.commands import command_line
 from analysis.read.runs import FAILED, Run, Skipped, winners
 from analysis.read.values import column, mapping, text
-from analysis.tables.formats import escape
+from analysis.tables.formats import data_words, escape
 
 AUTOENCODERS, CLASSIFIERS, PROBES = COMMANDS
 
@@ -114,8 +114,9 @@ def _probes(study: Study) -> Content:
     if study.autopsy is None:
         yield from _missing("autopsy", AUTOPSY)
         return
-    name = study.autopsy.name
-    yield name, f"### Autopsy on {autopsy_place(study.autopsy)}: {escape(name)}"
+    name, data = study.autopsy.name, study.autopsy.data
+    where = data_words(text(data.get("name")) or "unknown data", text(data.get("split")))
+    yield name, f"### Autopsy on {where}: {escape(name)}"
     yield from _in(name, autopsy_blocks(study.autopsy))
 
 

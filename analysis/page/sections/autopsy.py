@@ -16,7 +16,6 @@ from analysis.read.autopsy import Autopsy
 from analysis.read.seed_report import PROBE_ACCURACY
 from analysis.read.values import number, text
 from analysis.tables import autopsy as tables
-from analysis.tables.formats import escape
 
 
 def autopsy_blocks(autopsy: Autopsy) -> Iterator[Block]:
@@ -41,13 +40,6 @@ def autopsy_blocks(autopsy: Autopsy) -> Iterator[Block]:
         three=tables.three,
         one=tables.one,
     )
-
-
-def autopsy_place(autopsy: Autopsy) -> str:
-    """Its data set and split, as a heading names them."""
-    name = escape(text(autopsy.data.get("name")) or "unknown data")
-    split = text(autopsy.data.get("split"))
-    return f"{name} (split {escape(split)})" if split else name
 
 
 def autopsy_provenance(autopsy: Autopsy) -> Iterator[Block]:
