@@ -457,6 +457,7 @@ def test_each_claim_that_is_judged_is_an_entry_of_one_list(tmp_path, write, stat
 
 def test_what_is_missing_is_named_with_the_command_that_trains_it(tmp_path):
     run = read_run(write_autoencoders(tmp_path / "two", trials=2, pictures=False))
-    (entry,) = [block for block in claim_blocks(run) if "Not judged yet" in str(block)]
+    page = "\n".join(block for block in claim_blocks(run) if isinstance(block, str))
+    (entry,) = [line for line in page.splitlines() if line.startswith("- **Not judged yet**")]
     assert "`sae`" in entry and "`dae-l1`" not in entry
     assert "--name two" in entry and "--resume --num-samples 6`" in entry
