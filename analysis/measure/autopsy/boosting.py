@@ -10,7 +10,7 @@ from analysis.measure.autopsy.costs import Cost, baseline, levels, lost, size
 from analysis.measure.autopsy.forests import CLASSES, forest_on_all_classes
 from analysis.read.autopsy import BOOSTING, Autopsy, Measurement
 
-PROBE, SETTINGS = "catboost", "CatBoost"  # the probe, and the factor that is its own settings
+PROBE, SETTINGS = "catboost", "CatBoost"  # the probe, and the factor that varies its settings
 ALL_AT_ONCE = "all classes at once"
 AS_GOOD = 0.9  # the share of a forest's accuracy from which boosting does not fail
 
@@ -71,6 +71,6 @@ def boosting(autopsy: Autopsy) -> Boosting:
 
 
 def iterations(row: Measurement) -> int:
-    """Iterations of boosting that a fit got to, which its note counts; 0 where it does not."""
+    """Iterations of boosting that the note of a fit counts; 0 where it counts none."""
     done = re.match(r"(\d+) iterations? in\b", row.note)
     return int(done[1]) if done else 0

@@ -45,19 +45,19 @@ def lost(good: Measurement, bad: Measurement) -> Cost:
 
 
 def factors(autopsy: Autopsy) -> list[str]:
-    """What was varied to see why forests fail, in the order of the file."""
+    """The factors that were varied for the question why forests fail, in the order of the file."""
     return list(dict.fromkeys(row.factor for row in autopsy.measured(QUESTION)))
 
 
 def baseline(autopsy: Autopsy, factor: str, probe: str) -> Measurement | None:
-    """The factor's own baseline; where it has none, that of another: it is the same fit."""
+    """The baseline of a factor; where it has none, that of another factor: it is the same fit."""
     rows = [row for row in autopsy.measured(QUESTION) if row.baseline and row.probe == probe]
     own = (row for row in rows if row.factor == factor)
     return next(own, rows[0] if rows else None)
 
 
 def levels(autopsy: Autopsy, factor: str, probe: str) -> list[Measurement]:
-    """What was measured of a factor beside its baseline."""
+    """The measurements of a factor, without its baseline."""
     return [
         row
         for row in autopsy.measured(QUESTION)

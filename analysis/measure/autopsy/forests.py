@@ -15,9 +15,9 @@ FORESTS = FOREST_PROBES[::-1]  # the text is about the first of them that is mea
 CONTROLS = ("lda", "1-nn")
 MISTAKES = "mistakes"  # the factor whose levels are a cause each
 CLASSES, DRAWINGS, CODE_SIZE = "classes", "drawings per class", "code size"
-GIVEN = (CLASSES, DRAWINGS)  # factors that nobody can choose
+GIVEN = (CLASSES, DRAWINGS)  # factors that come with the data: nobody can choose them
 
-# Whom a cause hurts.
+# The verdicts: whom a cause hurts.
 MOSTLY_FORESTS = "mostly forests"  # the controls lose at most half as much
 FORESTS_MORE = "forests more"  # the controls lose less
 ALL_PROBES = "all probes"
@@ -33,8 +33,8 @@ HABITS = {
     "leaf size": "1",
     "features per split": "sqrt",
 }
-"""What the seed report did, or most probably did: the level of each factor. It does not speak of
-registration, but says what it tried, and this is not in it."""
+"""The level of each factor that the seed report used, or most probably used. It does not mention
+registration; it lists what it tried, and registration is not in the list."""
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,18 @@ class Forests:
     classes: float  # of the baseline
     baseline: Mapping[str, Measurement]  # of forests and controls
     causes: tuple[Cause, ...]
-    habits: tuple[Cause, ...]  # against the best that its author could have done
+    habits: tuple[Cause, ...]  # of the seed report, against the best level it could have used
     drawings: Drawings | None
 
     @property
     def learn(self) -> bool:
-        """Whether forests learn from codes where nothing is wrong: from half of a control on."""
+        """Whether forests reach at least half of a control's accuracy at the baseline."""
         controls = [self.baseline[name].accuracy for name in CONTROLS if name in self.baseline]
         return not controls or self.baseline[self.forest].accuracy >= max(controls) / 2
 
     @property
     def met(self) -> list[Cause]:
-        """The habits that cost something here."""
+        """The habits that cost forests something here."""
         return [habit for habit in self.habits if habit.cost.real]
 
     @property
@@ -131,7 +131,7 @@ def forests(autopsy: Autopsy) -> Forests | None:
         cause
         for factor in factors(autopsy)
         if kind
-        for level in _to_name(autopsy, factor, kind)
+        for level in _levels_to_list(autopsy, factor, kind)
         if (cause := _against(autopsy, factor, level.level, "", kind))
     )
     if not causes:
@@ -158,9 +158,9 @@ def forest_on_all_classes(autopsy: Autopsy) -> Measurement | None:
     return None
 
 
-def _to_name(autopsy: Autopsy, factor: str, kind: str) -> Iterator[Measurement]:
-    """The worst level of a factor, and the best where that is better than the baseline and can be
-    chosen; of mistakes each."""
+def _levels_to_list(autopsy: Autopsy, factor: str, kind: str) -> Iterator[Measurement]:
+    """The worst level of a factor; the best level too, where it is better than the baseline and a
+    user can choose it. Every level of the mistakes."""
     base, rows = baseline(autopsy, factor, kind), levels(autopsy, factor, kind)
     if base is None or not rows:
         return
@@ -177,8 +177,8 @@ def _to_name(autopsy: Autopsy, factor: str, kind: str) -> Iterator[Measurement]:
 
 
 def _against(autopsy: Autopsy, factor: str, level: str, better: str, kind: str) -> Cause | None:
-    """What a level costs every probe against a better one, empty for the baseline; None where the
-    forest of this kind is not measured at both."""
+    """What a level costs every probe against a better one (empty: the baseline); None where this
+    kind of forest is not measured at both."""
 
     def at(level: str, probe: str) -> Measurement | None:
         base = baseline(autopsy, factor, probe)
@@ -193,8 +193,8 @@ def _against(autopsy: Autopsy, factor: str, level: str, better: str, kind: str) 
 
 
 def _habits(autopsy: Autopsy, kind: str) -> tuple[Cause, ...]:
-    """Against the best other level; as many classes as the report has nobody can choose, so these
-    are set against the baseline."""
+    """Each against the best other level. The classes are set against the baseline: their number
+    cannot be chosen."""
     found = []
     for factor, level in HABITS.items():
         base = baseline(autopsy, factor, kind)

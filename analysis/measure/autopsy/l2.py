@@ -12,12 +12,12 @@ from analysis.read.autopsy import L2 as QUESTION
 from analysis.read.autopsy import Autopsy, Measurement
 
 COUPLED, DECOUPLED = "coupled", "decoupled"
-SEED_REPORT_L2 = (1e-4, 5e-5)  # the best of the seed report: first the one, then the other
+SEED_REPORT_L2 = (1e-4, 5e-5)  # the best of the seed report, in this order
 
-# What the same values of L2 do where L2 is decoupled.
+# The verdicts on decoupled L2 of the same values.
 NO_CHANGE, IMPROVES, COSTS_LESS, FALLS_TOO = "no change", "improves", "costs less", "falls too"
 
-# What batch norm does to coupled L2 of the same values.
+# The verdicts on batch norm with coupled L2 of the same values.
 CURES, HELPS_FIRST = "cures", "helps at first"
 WORSE, SOFTER, THE_SAME = "worse", "softer", "the same"
 
