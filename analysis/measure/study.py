@@ -12,11 +12,13 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+import pandas as pd
+from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
@@ -33,7 +35,6 @@ FEWEST_COMPLETE = 5  # trials under a contour
 MOST_GROUPS = 3
 MOST_LINES = 80  # of parallel coordinates: more cannot be told apart
 
-_ROOM = 12  # letters of a choice beside an axis
 _CAPITALS = re.compile(r"\b(l1|l2|pca|lda)\b")
 _FAULTS = (
     OSError,
@@ -49,18 +50,21 @@ _FAULTS = (
 
 @dataclass(frozen=True)
 class GroupStudy:
-    """The comparable trials of one group, as a study of their own, the worst first.
+    """The comparable trials of one group, the worst first.
 
-    The value of a trial is the searched metric or, where `log`, its decimal logarithm. `numbers`
-    and `complete` say of each trial which trial of the run it is and whether it had the full
-    budget. `importances` sum to 1, the largest first, and are empty where the trials are too few.
+    `parameters` has a row per trial and a column per parameter, named in words; `values` are the
+    trials' best values of the searched metric. `numbers` and `complete` say of each trial which
+    trial of the run it is and whether it had the full budget. `importances` sum to 1, the largest
+    first, and are empty where the trials are too few.
     """
 
     group: Group
-    study: optuna.Study
-    log: bool
-    numbers: tuple[int, ...]
-    complete: tuple[bool, ...]
+    parameters: pd.DataFrame
+    values: np.ndarray
+    numbers: np.ndarray
+    complete: np.ndarray
+    distributions: Mapping[str, BaseDistribution]  # by the names in words
+    maximised: bool
     importances: Mapping[str, float]
     winner: int | None  # index of the chosen trial, if it is among these
     best: int  # how many of the best trials the importances set against all
@@ -69,73 +73,49 @@ class GroupStudy:
     outside: tuple[str, ...]  # presets with a parameter outside the searched ranges
 
     @property
-    def trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
-
-    @property
-    def complete_trials(self) -> list[FrozenTrial]:
-        return [trial for trial, done in zip(self.trials, self.complete, strict=True) if done]
-
-    @property
     def best_stopped(self) -> int:
         """Of the best trials, those that were stopped early."""
-        return sum(not done for done in self.complete[-self.best :])
+        return int((~self.complete[-self.best :]).sum())
 
     def top(self, number: int) -> list[str]:
-        """The most important parameters that had more than one value."""
-        return [name for name in self.importances if _varied(name, self.trials)][:number]
+        """The most important parameters that all trials have and that had more than one value."""
+        return [name for name in self.importances if _varied(self.parameters[name])][:number]
 
     @property
     def pair(self) -> list[str]:
         """The two most important parameters that are numbers and varied among complete trials;
         none where all of these came to one value."""
-        trials = self.complete_trials
-        if len({trial.value for trial in trials}) < 2:
+        if len(set(self.values[self.complete])) < 2:
             return []
-        numeric = (name for name in self.importances if not self.is_choice(name))
-        return [name for name in numeric if _varied(name, trials)][:2]
+        numeric = [name for name in self.importances if not self.choices(name)]
+        return [name for name in numeric if _varied(self.parameters.loc[self.complete, name])][:2]
 
     @property
     def has_contour(self) -> bool:
-        return len(self.complete_trials) >= FEWEST_COMPLETE and len(self.pair) == 2
+        return self.complete.sum() >= FEWEST_COMPLETE and len(self.pair) == 2
 
     @property
     def one_line_in(self) -> int:
         """Of how many trials, in the order of their values, parallel coordinates show one."""
         return math.ceil(len(self.numbers) / MOST_LINES)
 
-    def thinned(self) -> GroupStudy:
+    @property
+    def lines(self) -> list[int]:
         """Every `one_line_in`-th trial from the best down, and the winner."""
         kept = range(len(self.numbers) - 1, -1, -self.one_line_in)
-        places = sorted({*kept, self.winner} - {None})
-        with quiet():
-            study = optuna.create_study(direction=self.study.direction)
-            study.add_trials([self.trials[place] for place in places])
-        return replace(
-            self,
-            study=study,
-            numbers=tuple(self.numbers[place] for place in places),
-            complete=tuple(self.complete[place] for place in places),
-            winner=None if self.winner is None else places.index(self.winner),
-        )
+        return sorted({*kept, *([] if self.winner is None else [self.winner])})
 
-    def distribution(self, name: str) -> Any:
-        return next(trial.distributions[name] for trial in self.trials if name in trial.params)
-
-    def is_choice(self, name: str) -> bool:
-        return isinstance(self.distribution(name), CategoricalDistribution)
-
-    def is_whole(self, name: str) -> bool:
-        return isinstance(self.distribution(name), IntDistribution)
+    def choices(self, name: str) -> list[Any]:
+        """The choices of a parameter; none where it is a number."""
+        return list(getattr(self.distributions[name], "choices", ()))
 
     def is_log(self, name: str) -> bool:
-        return bool(getattr(self.distribution(name), "log", False))
+        return bool(getattr(self.distributions[name], "log", False))
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Silence Optuna's notes that its pictures are experimental and that trials are few: the report
-    says both where it matters."""
+def _quiet() -> Iterator[None]:
+    """Silence Optuna's notes, as that trials are few: the report says so where it matters."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
@@ -153,7 +133,7 @@ def read_groups(run: Run, chosen: Mapping[Group, Result]) -> list[GroupStudy]:
     line is left out, as a killed search leaves one.
     """
     try:
-        with quiet():
+        with _quiet():
             direction, trials = _read_trials(run)
             found = {
                 group: [trial for trial in trials if trial.params.get(run.group) == group]
@@ -223,21 +203,24 @@ def _group_study(
     inside = [each for each in closed if _inside(each)]
     measured = [each for each in inside if math.isfinite(values[each.number])]
     ranked = sorted(measured, key=lambda each: (-sign * values[each.number], -each.number))
-    log = sign > 0 and all(values[each.number] > 0 for each in ranked)
-    names = _names_in_words({name for each in ranked for name in each.params} - {run.group})
-    study = optuna.create_study(direction=direction)
-    for each in ranked:
-        value = values[each.number]
-        study.add_trial(_in_words(each, names, math.log10(value) if log else value))
     best = max(FEWEST_BEST, math.ceil(len(ranked) / 10))
+    names = sorted({name for each in ranked for name in each.params} - {run.group})
+    shares = _importances(direction, ranked, values, names, best)
+    words = _in_words(names)
     ids = [each.user_attrs.get("id") for each in ranked]
     return GroupStudy(
         group=group,
-        study=study,
-        log=log,
-        numbers=tuple(each.number for each in ranked),
-        complete=tuple(each.state == TrialState.COMPLETE for each in ranked),
-        importances=_evaluate(study, sorted(names.values()), best),
+        parameters=pd.DataFrame([each.params for each in ranked])
+        .reindex(columns=names)
+        .rename(columns=words),
+        values=np.array([values[each.number] for each in ranked], dtype=float),
+        numbers=np.array([each.number for each in ranked], dtype=int),
+        complete=np.array([each.state == TrialState.COMPLETE for each in ranked], dtype=bool),
+        distributions={
+            words[n]: each.distributions[n] for each in ranked for n in words if n in each.params
+        },
+        maximised=sign < 0,
+        importances={words[name]: share for name, share in shares.items()},
         winner=ids.index(winner.trial) if winner and winner.trial in ids else None,
         best=best,
         failed=sum(each.state == TrialState.FAIL for each in trials) + len(inside) - len(measured),
@@ -246,10 +229,8 @@ def _group_study(
     )
 
 
-def _varied(name: str, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether all of the trials have the parameter, and not all the same value."""
-    values = {trial.params.get(name) for trial in trials}
-    return len(values) > 1 and all(name in trial.params for trial in trials)
+def _varied(values: pd.Series) -> bool:
+    return bool(values.notna().all()) and values.nunique() > 1
 
 
 def _value(trial: FrozenTrial, sign: int) -> float:
@@ -279,54 +260,33 @@ def _zero(distribution: BaseDistribution, value: Any) -> Any:
     return 0 if lowest else value
 
 
-def _names_in_words(names: set[str]) -> dict[str, str]:
+def _in_words(names: Sequence[str]) -> dict[str, str]:
     """Words for each parameter; the names as they are where two would have the same words."""
     words = {
         name: _CAPITALS.sub(lambda found: found[0].upper(), name.replace("_", " "))
-        for name in sorted(names)
+        for name in names
     }
     return words if len(set(words.values())) == len(names) else {name: name for name in names}
 
 
-def _in_words(trial: FrozenTrial, names: Mapping[str, str], value: float) -> FrozenTrial:
-    """A complete trial of `value` with names and choices as a picture has room for."""
-    params, distributions = {}, {}
-    for name, words in names.items():
-        if name in trial.params:
-            choices = _choices_in_words(trial.distributions[name])
-            params[words] = choices.get(trial.params[name], trial.params[name])
-            distributions[words] = (
-                CategoricalDistribution(tuple(choices.values()))
-                if choices
-                else trial.distributions[name]
-            )
-    return optuna.trial.create_trial(params=params, distributions=distributions, value=value)
-
-
-def _choices_in_words(distribution: BaseDistribution) -> dict[Any, Any]:
-    """Words for each choice: "yes" and "no", numbers as they are, words cut short where that leaves
-    them different. Empty for a range."""
-    if not isinstance(distribution, CategoricalDistribution):
-        return {}
-    words = {choice: _choice_in_words(choice) for choice in distribution.choices}
-    return words if len(set(words.values())) == len(words) else {each: each for each in words}
-
-
-def _choice_in_words(choice: Any) -> Any:
-    if isinstance(choice, bool):
-        return "yes" if choice else "no"
-    if isinstance(choice, str) and len(choice) > _ROOM:
-        return f"{choice[: _ROOM - 1]}…"
-    return choice
-
-
-def _evaluate(study: optuna.Study, names: list[str], best: int) -> dict[str, float]:
+def _importances(
+    direction: StudyDirection,
+    trials: Sequence[FrozenTrial],
+    values: Mapping[int, float],
+    names: Sequence[str],
+    best: int,
+) -> dict[str, float]:
     """PED-ANOVA's shares, the largest first and equal ones by name; empty where trials are few."""
-    trials = len(study.get_trials(deepcopy=False))
-    if trials < FEWEST or not names:
+    if len(trials) < FEWEST or not names:
         return {}
-    quantile = (best - 0.5) / trials  # half less, so that rounding up gives `best` exactly
+    study = optuna.create_study(direction=direction)
+    for each in trials:
+        held = {name: each.params[name] for name in names if name in each.params}
+        ranges = {name: each.distributions[name] for name in held}
+        value = values[each.number]
+        study.add_trial(optuna.trial.create_trial(params=held, distributions=ranges, value=value))
+    quantile = (best - 0.5) / len(trials)  # half less, so that rounding up gives `best` exactly
     found = optuna.importance.get_param_importances(
-        study, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile), params=names
+        study, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile), params=[*names]
     )
     return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))

@@ -22,7 +22,7 @@ def importance_table(run: Run, groups: Sequence[GroupStudy]) -> WideTable:
             run.group: each.group,
             "importance": each.importances.get(name, math.nan),
             "trials": len(each.numbers),
-            "complete": sum(each.complete),
+            "complete": each.complete.sum(),
             "best": each.best if each.importances else math.nan,
         }
         for name in by_mean_importance(groups)

@@ -15,7 +15,6 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from matplotlib import pyplot
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from analysis.figures import style
@@ -114,7 +113,6 @@ def test_every_group_has_its_pictures(good):
     ]
     drawn = [block.figure for block in found if isinstance(block, Picture)]
     assert all(style.png(figure) and max(figure.get_size_inches()) <= 8 for figure in drawn)
-    assert not pyplot.get_fignums()
 
 
 def test_what_importances_rest_on_is_counted(good):
@@ -132,17 +130,15 @@ def test_what_importances_rest_on_is_counted(good):
 
 def test_values_are_of_the_best_epoch_and_the_worst_comes_first(good):
     found = groups_of(good)[1024]
-    values = [trial.value for trial in found.trials]
     best = pd.read_csv(good / "trials.csv").set_index("number")["best_validation_mse"]
-    assert values == sorted(values, reverse=True)
-    assert np.allclose(10 ** np.array(values), best[list(found.numbers)])
+    assert list(found.values) == sorted(found.values, reverse=True)
+    assert np.allclose(found.values, best[list(found.numbers)])
 
 
-def test_a_highest_metric_has_its_best_last_and_no_logarithm(tmp_path):
+def test_a_highest_metric_has_its_best_last(tmp_path):
     found = groups_of(write_study(tmp_path / "run", 30, ("mlp",), "max"))["mlp"]
-    values = [trial.value for trial in found.trials]
-    assert values == sorted(values) and values[-1] > 0.5 and not found.log
-    assert next(iter(found.importances)) == "depth"
+    assert list(found.values) == sorted(found.values) and found.values[-1] > 0.5
+    assert found.maximised and next(iter(found.importances)) == "depth"
 
 
 def test_presets_outside_the_ranges_are_left_out_and_named(tmp_path):
@@ -231,13 +227,9 @@ def test_nothing_is_printed_and_no_setting_of_optuna_stays(small, capfd, recwarn
 
 
 def test_parallel_coordinates_of_many_trials_are_thinned(tmp_path):
-    folder = write_study(tmp_path / "run", 250, (128,))
-    whole = groups_of(folder)[128]
-    thin = whole.thinned()
-    assert whole.one_line_in == 4 and len(thin.numbers) <= 63
-    assert thin.numbers[-1] == whole.numbers[-1]
-    assert thin.numbers[thin.winner] == whole.numbers[whole.winner]
-    assert thin.trials[thin.winner].params == whole.trials[whole.winner].params
+    found = groups_of(write_study(tmp_path / "run", 250, (128,)))[128]
+    assert found.one_line_in == 4 and len(found.lines) <= 63
+    assert found.lines[-1] == len(found.numbers) - 1 and found.winner in found.lines
 
 
 def test_trials_of_one_value_have_no_contour(tmp_path):

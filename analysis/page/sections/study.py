@@ -65,6 +65,8 @@ def _drawn(each: GroupStudy, goal: str) -> tuple[Any, ...]:
 
 def _no_contour(each: GroupStudy, file: str) -> Skipped:
     reason = "the complete trials all have one value, or differ in fewer than two numbers"
-    if sum(each.complete) < FEWEST_COMPLETE:
-        reason = f"a contour takes {FEWEST_COMPLETE} complete trials, here are {sum(each.complete)}"
+    if each.complete.sum() < FEWEST_COMPLETE:
+        reason = (
+            f"a contour takes {FEWEST_COMPLETE} complete trials, here are {each.complete.sum()}"
+        )
     return Skipped(f"contour-{file}.png", reason)
