@@ -21,29 +21,18 @@ from analysis.tables.formats import duration, short
 CONTROL = "lda"  # the control that is drawn
 # Hollow: what is only there to compare with. In print no second grey stands beside a colour.
 _HOLLOW = {"facecolor": "white", "edgecolor": "#737373", "linewidth": 0.8}
-_PALE = "#f3c19b"
 _LETTERS = 44  # of a label beside a bar
 
 
 @styled
 def causes(found: Forests | None) -> Figure | None:
     """Points of accuracy that each cause costs a forest, in colour, and a control, hollow; the
-    costliest on top. A strong colour marks a cause that costs forests more than controls."""
+    costliest on top."""
     if found is None:
         return None
     figure, axes = _bar_chart([cause.name for cause in found.causes], 0.36)
-    forest = probe_name(found.forest)
-    looks = {
-        True: (COLOURS[1], f"{forest}, where controls lose less"),
-        False: (_PALE, f"{forest}, elsewhere"),
-    }
-    for strong, (colour, label) in looks.items():
-        values = {
-            place - 0.2: cause.cost.points
-            for place, cause in enumerate(found.causes)
-            if cause.tells_forests_apart is strong
-        }
-        _paired(axes, values, {"color": colour}, label)
+    forest = {place - 0.2: cause.cost.points for place, cause in enumerate(found.causes)}
+    _paired(axes, forest, {"color": COLOURS[1]}, probe_name(found.forest))
     control = {place + 0.2: cause.points(CONTROL) for place, cause in enumerate(found.causes)}
     _paired(axes, control, _HOLLOW, f"{probe_name(CONTROL)} (control)")
     axes.axvline(0, color=FLOOR, linewidth=0.8)

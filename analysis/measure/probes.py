@@ -134,18 +134,6 @@ def limited(found: Iterable[Stop]) -> list[Stop]:
     return [stop for stop in found if stop.code in LIMITS or stop.state == ERROR]
 
 
-def reasons(run: Run) -> dict[Group, str]:
-    """Why the best trial of a group ended early; of a group without any, why its trials did."""
-    ended = stops(run)
-    words = {stop.trial: stop.words for stop in ended}
-    return {
-        probe.group: words.get(probe.result.trial, "")
-        if probe.measured
-        else "; ".join(sorted({stop.words for stop in ended if stop.group == probe.group}))
-        for probe in probes(run)
-    }
-
-
 def rank(probe: str) -> tuple[int, str]:
     """The place of a probe among all."""
     return (PROBES.index(probe) if probe in PROBES else len(PROBES)), probe

@@ -26,7 +26,6 @@ from analysis.measure.probes import (
     limited,
     perceptrons,
     probes,
-    reasons,
     stops,
 )
 from analysis.page.sections.latent_probes import (
@@ -175,12 +174,6 @@ def test_trials_are_counted_by_probe_state_and_limit(run):
     assert {stop.group for stop in limited(ended)} == {"random-forest-1024"} | {
         f"catboost-{size}" for size in SIZES
     }
-
-
-def test_a_group_is_named_with_the_reason_of_its_winner_or_of_all_its_trials(run):
-    found = reasons(run)
-    assert found["random-forest-1024"].startswith("random-forest on 13,496 rows")
-    assert found["catboost-32"] and not found["mlp-32"]
 
 
 def test_a_trial_that_others_beat_is_not_counted_as_stopped_by_a_limit(tmp_path):

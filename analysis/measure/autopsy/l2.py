@@ -4,8 +4,8 @@ decoupling it from Adam's gradient cures that, and what batch norm does."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from analysis.measure.autopsy.costs import LEAST, Cost, lost
 from analysis.read.autopsy import L2 as QUESTION
@@ -14,29 +14,27 @@ from analysis.read.autopsy import Autopsy, Measurement
 COUPLED, DECOUPLED = "coupled", "decoupled"
 SEED_REPORT_L2 = (1e-4, 5e-5)  # the best of the seed report, in this order
 
-# The verdicts on decoupled L2 of the same values.
-NO_CHANGE, IMPROVES, COSTS_LESS, FALLS_TOO = "no change", "improves", "costs less", "falls too"
-
-# The verdicts on batch norm with coupled L2 of the same values.
-CURES, HELPS_FIRST = "cures", "helps at first"
-WORSE, SOFTER, THE_SAME = "worse", "softer", "the same"
-
 Line = tuple[str, bool]
 """Kind of L2, and whether with batch norm."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """One kind of L2 at the same two values: the best and the strongest of coupled L2."""
+    """Another kind of L2 at the same two values as coupled L2: its best and its strongest."""
 
     weak: Measurement
     strong: Measurement
     top: Measurement  # the best of all values
-    verdict: str = ""
+    coupled: Cost
 
     @property
     def cost(self) -> Cost:
         return lost(self.weak, self.strong)
+
+    @property
+    def cures(self) -> bool:
+        """The verdict: at most a quarter of the cost of coupled L2 is left."""
+        return self.cost.points <= max(LEAST, self.coupled.points / 4)
 
 
 @dataclass(frozen=True)
@@ -94,8 +92,8 @@ def l2_answer(lines: Mapping[Line, Sequence[Measurement]]) -> L2Answer | None:
         best=best,
         strong=strong,
         first_worse=next(worse, None),
-        decoupled=_span(decoupled, best, strong, _decoupled),
-        normed=None if norm else _span(normed, best, strong, _normed),
+        decoupled=_span(decoupled, best, strong),
+        normed=None if norm else _span(normed, best, strong),
     )
 
 
@@ -103,35 +101,9 @@ def _best(rows: Sequence[Measurement]) -> Measurement:
     return max(rows, key=lambda row: (row.accuracy, -row.l2))
 
 
-def _span(
-    rows: Sequence[Measurement],
-    best: Measurement,
-    strong: Measurement,
-    judge: Callable[[Span, Cost], str],
-) -> Span | None:
-    """Rows of another line at the same two values; None where one is not measured."""
+def _span(rows: Sequence[Measurement], best: Measurement, strong: Measurement) -> Span | None:
+    """None where one of the two values is not measured."""
     known = {row.l2: row for row in rows}
     if best.l2 not in known or strong.l2 not in known:
         return None
-    span = Span(known[best.l2], known[strong.l2], _best(rows))
-    return replace(span, verdict=judge(span, lost(best, strong)))
-
-
-def _decoupled(span: Span, coupled: Cost) -> str:
-    points = span.cost.points
-    if abs(points) <= max(LEAST, coupled.points / 4):
-        return NO_CHANGE
-    if points < 0:
-        return IMPROVES
-    return COSTS_LESS if points < coupled.points / 2 else FALLS_TOO
-
-
-def _normed(span: Span, without: Cost) -> str:
-    if not span.cost.real:
-        return CURES
-    if span.weak.l2 < span.top.l2 < span.strong.l2 and lost(span.top, span.weak).real:
-        return HELPS_FIRST
-    more = span.cost.points - without.points
-    if abs(more) <= max(LEAST, without.points / 4):
-        return THE_SAME
-    return WORSE if more > 0 else SOFTER
+    return Span(known[best.l2], known[strong.l2], _best(rows), lost(best, strong))

@@ -14,28 +14,23 @@ from analysis.measure.probes import (
     limited,
     perceptrons,
     probes,
-    reasons,
     stops,
 )
 from analysis.page.blocks import Block
 from analysis.page.rendering import render
 from analysis.page.sections.claims import claim_blocks
 from analysis.page.sections.mistakes import mistake_blocks
-from analysis.read.runs import Group, Result, Run
+from analysis.read.runs import Result, Run
 from analysis.read.seed_report import PROBE_ACCURACY
 from analysis.tables import latent_probes as tables
 from analysis.tables.configurations import configuration
-from analysis.tables.formats import accuracy, escape
+from analysis.tables.formats import accuracy
 
 
 def latent_probe_blocks(run: Run) -> Iterator[Block]:
     """What the probes reached and on which codes, and what the best of them still mistakes."""
-    found, few, why = probes(run), few_shot(run), reasons(run)
+    found, few = probes(run), few_shot(run)
     best = next((probe for probe in found if probe.best), None)
-
-    def words_and_reason(group: Group) -> str:
-        return tables.probe_words(group) + (f" ({escape(why[group])})" if why.get(group) else "")
-
     yield from render(
         "latent-probes.md",
         run=run,
@@ -55,7 +50,6 @@ def latent_probe_blocks(run: Run) -> Iterator[Block]:
         perceptron=PROBE_ACCURACY["mlp"],
         accuracy=accuracy,
         words=tables.probe_words,
-        words_and_reason=words_and_reason,
     )
     of = f" of the best: {tables.probe_words(best.group)}" if best else " of the best"
     yield from mistake_blocks(run, best.result if best else Result(), of)
