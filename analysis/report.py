@@ -14,11 +14,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from analysis.measure.autopsy import find_autopsies, without_autopsies
-from analysis.page import document, html, markdown
+from analysis.page import document, html
 from analysis.page.blocks import COMMANDS
 from analysis.page.parts import Study, parts
-from analysis.read.runs import Run, RunError, Skipped, find_runs, newest
+from analysis.read.autopsy import find_autopsies, without_autopsies
+from analysis.read.runs import Run, Skipped, find_runs, newest
+from analysis.read.values import RunError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,10 +43,9 @@ def write_report(runs: Path, out: Path, compare: bool = False) -> int:
     for run in study.older:
         print(f"not reported {run.name}: a newer run of the same question is")
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before it is drawn
-    written = document.place(parts(study))
-    files = dict(document.files(written))
-    files["report.md"] = markdown.render(written).encode()
-    files["report.html"] = html.render(written, files).encode()
+    markdown, files = document.written(parts(study))
+    files["report.html"] = html.render(markdown, files).encode()
+    files["report.md"] = markdown.encode()
     for path, content in files.items():
         _write(out / path, content)
     size = len(files["report.html"]) / 1e6

@@ -1,9 +1,10 @@
-"""The pictures of how a search went: best-so-far, ASHA's rungs, and the control sample."""
+"""Pictures of how searches went: best so far, of one run and of several, ASHA's rungs, and the
+control sample."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,21 +15,23 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.figures.curves import Scale
 from analysis.figures.style import (
     COLOURS,
     DASHES,
     DOTTED,
     FAINT,
     MARKERS,
-    Scale,
     plain_log_ticks,
     styled,
 )
-from analysis.measure.rungs import Rung, Spared, best_unspared, complete_samples
-from analysis.page.blocks import device_word, metric_words
-from analysis.read.runs import FAILED, Group, Run, column, number
-
-MOST_GROUPS = 6
+from analysis.measure.course.control import Control, Spared, best_unspared
+from analysis.measure.course.progress import largest_groups
+from analysis.measure.course.rungs import Rung, complete_samples
+from analysis.read.runs import Group, Run
+from analysis.read.values import column
+from analysis.tables.formats import metric_words
+from analysis.tables.groups import panel_title
 
 _UNITS = ((7200.0, 3600.0, "hours"), (600.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 _BARS = (  # from below; hatches tell them apart in grey
@@ -39,44 +42,9 @@ _BARS = (  # from below; hatches tell them apart in grey
 _REACHED = {"facecolor": "#bfe3d5", "edgecolor": COLOURS[2], "hatch": "..."}
 
 
-def progress(run: Run) -> pd.DataFrame:
-    """A row per epoch of any trial, trials in order of their number: group, trials started so far,
-    epochs and seconds of all trials so far, and the group's best value so far.
-
-    Trials that diverged or failed cost their time, but are left out of the best, as they are of
-    every choice. Seconds are nan where epochs.csv has none.
-    """
-    order = run.trials.sort_values(["number", "id"])[["id", "state", run.group]]
-    order = order.rename(columns={run.group: "group"}).assign(trials=range(1, len(order) + 1))
-    seconds, value = column(run.epochs, "seconds"), column(run.epochs, run.metric)
-    frame = run.epochs[["id", "epoch"]].assign(seconds=seconds, value=value)
-    frame = frame.merge(order, on="id").sort_values(["trials", "epoch"], ignore_index=True)
-    usable = np.isfinite(frame["value"]) & ~frame["state"].isin(FAILED)
-    sign = -1 if run.info.get("mode") == "max" else 1
-    lowest = (sign * frame["value"]).where(usable).groupby(frame["group"]).cummin()
-    return pd.DataFrame(
-        {
-            "group": frame["group"],
-            "trial": frame["id"],
-            "trials": frame["trials"],
-            "epochs": np.arange(1, len(frame) + 1),
-            "seconds": frame["seconds"].fillna(0).cumsum()
-            if frame["seconds"].notna().any()
-            else math.nan,
-            "best": sign * lowest.groupby(frame["group"]).ffill(),
-        }
-    )
-
-
 def scale_of(run: Run) -> Scale:
     """The axis of the searched metric: errors logarithmic, accuracies linear."""
-    return Scale(metric_words(run.metric), log=run.info.get("mode") != "max")
-
-
-def name_of(run: Run, group: Group) -> str:
-    """What a picture calls a group, short enough for a panel's title."""
-    words = f"code {group}" if run.group == "latent_size" else str(group)
-    return words if len(words) <= 24 else words[:23] + "…"
+    return Scale(metric_words(run.metric), log=not run.maximised)
 
 
 @styled
@@ -97,23 +65,57 @@ def best_so_far(run: Run, course: pd.DataFrame, groups: Sequence[Group]) -> Figu
     figure = Figure(figsize=(8, 3.7), layout="constrained")
     grid = figure.subplots(1, len(axes_of), sharey=True)
     limits = _limits(course[course["group"].isin(groups)], scale)
-    sampled = set(run.trials.loc[run.trials["preset"].isin(["sampled", ""]), "id"])
+    sampled = course["trial"].isin(run.trials.loc[run.sampled, "id"])
     for axes, (name, unit, label) in zip(grid, axes_of, strict=True):
         end = course[name].max() / unit
         for place, group in enumerate(groups):
             mine = course[course["group"] == group]
             _draw_steps(axes, mine[name] / unit, mine["best"], end, place)
-        _draw_first_sampled(axes, course[course["trial"].isin(sampled)][name] / unit)
+        _draw_first_sampled(axes, course.loc[sampled, name] / unit)
         axes.set_xlim(0, 1.03 * end)
         axes.set_xlabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=name != "seconds"))
     grid[0].set_ylabel(f"best {scale.label} so far")
     _set_values(grid[0], scale, limits)
-    figure.legend(
-        handles=_steps_legend(run, groups, bool(sampled & set(course["trial"]))),
-        loc="outside lower center",
-        ncols=4,
-    )
+    lines = [_legend_line(place, panel_title(group)) for place, group in enumerate(groups)]
+    if sampled.any() and not run.sampled.all():
+        lines.append(Line2D([], [], label="sampling begins", **DOTTED))
+    figure.legend(handles=lines, loc="outside lower center", ncols=4)
+    return figure
+
+
+@styled
+def best_so_far_of_runs(
+    runs: Sequence[Run], courses: Sequence[pd.DataFrame], groups: Sequence[Group]
+) -> Figure | None:
+    """Best value so far of several runs against the epochs of each whole search, a panel per group.
+
+    `courses` are `progress` of each run.
+    """
+    scale = scale_of(runs[0])
+    courses = [course[scale.drawn(course["best"])] for course in courses]
+    groups = [g for g in groups if any((course["group"] == g).any() for course in courses)]
+    if not groups:
+        return None
+    figure, panels = _panels(len(groups), sharey=False)
+    for axes, group in zip(panels, groups, strict=True):
+        lines = [
+            course[course["group"] == group].assign(trial=course["trial"] + f" of run {place}")
+            for place, course in enumerate(courses)
+        ]
+        for place, (line, course) in enumerate(zip(lines, courses, strict=True)):
+            if len(line):
+                _draw_steps(axes, line["epochs"], line["best"], course["epochs"].max(), place)
+        first, last = (pd.concat(lines)["epochs"].agg(end) for end in ("min", "max"))
+        axes.set_xscale("log")  # for most is gained early
+        axes.set_xlim(first / 1.25, max(last, 2) * 1.25)
+        plain_log_ticks(axes.xaxis, first, max(last, 2) * 8)  # decades alone: panels are narrow
+        axes.set_title(panel_title(group))
+        axes.set_xlabel("epochs trained, all trials")
+        _set_values(axes, scale, _limits(pd.concat(lines), scale))
+    figure.supylabel(f"best {scale.label} so far", fontsize=8.5)
+    handles = [_legend_line(place, run.name) for place, run in enumerate(runs)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -123,7 +125,7 @@ def rung_bars(run: Run, found: Mapping[Group, Sequence[Rung]]) -> Figure | None:
     if not any(rung.entered for rungs in found.values() for rung in rungs):
         return None
     figure, panels = _panels(len(found), sharey=True)
-    last = number(run.settings.get("max_epochs"))
+    last = run.max_epochs
     for axes, (group, rungs) in zip(panels, found.items(), strict=True):
         bottoms = np.zeros(len(rungs))
         for name, _, look in _BARS:
@@ -144,7 +146,7 @@ def rung_bars(run: Run, found: Mapping[Group, Sequence[Rung]]) -> Figure | None:
             )
         axes.set_xticks(range(len(rungs) + 1), [*(str(rung.epoch) for rung in rungs), f"{last:g}"])
         axes.grid(False, axis="x")
-        axes.set_title(name_of(run, group))
+        axes.set_title(panel_title(group))
     highest = max(rung.entered for rungs in found.values() for rung in rungs)
     for axes in panels:
         axes.set_ylim(0, 1.14 * max(highest, *(complete_samples(run, group) for group in found)))
@@ -164,22 +166,22 @@ def rung_bars(run: Run, found: Mapping[Group, Sequence[Rung]]) -> Figure | None:
 
 
 @styled
-def control_curves(run: Run, found: Sequence[Spared]) -> Figure | None:
+def control_curves(run: Run, found: Control) -> Figure | None:
     """Control trials past the epoch at which they would have been stopped, beside the best of the
     others, a panel per group."""
     scale = scale_of(run)
     curves = run.epochs[["id", "epoch"]].assign(value=column(run.epochs, run.metric))
     curves = curves[scale.drawn(curves["value"]) & np.isfinite(curves["value"])]
-    by_group: dict[Group, list[Spared]] = {}
-    for one in found:
-        if (curves["id"] == one.trial).any():
-            by_group.setdefault(one.group, []).append(one)
+    drawn = {
+        group: [each for each in members if (curves["id"] == each.trial).any()]
+        for group, members in found.by_group().items()
+    }
+    kept = largest_groups({group: len(members) for group, members in drawn.items() if members})
+    by_group = {group: drawn[group] for group in kept}
     if not by_group:
         return None
-    kept = set(_most(by_group))
-    by_group = {group: members for group, members in by_group.items() if group in kept}
     leaders = {group: best_unspared(run, group) for group in by_group}
-    ids = {one.trial for members in by_group.values() for one in members} | set(leaders.values())
+    ids = {each.trial for members in by_group.values() for each in members} | set(leaders.values())
     limits = scale.limits(curves.loc[curves["id"].isin(ids), "value"], (), whole=True)
     last = curves.loc[curves["id"].isin(ids), "epoch"].max()
     figure, panels = _panels(len(by_group), sharey=True)
@@ -188,35 +190,24 @@ def control_curves(run: Run, found: Sequence[Spared]) -> Figure | None:
         best = curves[curves["id"] == leaders[group]]
         axes.plot(best["epoch"], best["value"], color="#000000", linewidth=2.2, zorder=5)
         axes.plot(best["epoch"][-1:], best["value"][-1:], "o", color="#000000", zorder=5)
-        axes.set_title(f"{name_of(run, group)} ({len(members)} spared)")
+        axes.set_title(f"{panel_title(group)} ({len(members)} spared)")
         axes.set_xscale("log")
         axes.set_xlim(0.9, max(last, 2) * 1.12)
         plain_log_ticks(axes.xaxis, 1, last)
         _set_values(axes, scale, limits)
         axes.set_xlabel("epoch")
     figure.supylabel(scale.label, fontsize=8.5)
-    won = any(one.won for members in by_group.values() for one in members)
+    won = any(each.won for members in by_group.values() for each in members)
     columns = 2 if won or len(panels) == 1 else 3
     figure.legend(handles=_control_legend(won), loc="outside lower center", ncols=columns)
     return figure
 
 
-def shown_groups(run: Run, found: Iterable[Group]) -> list[Group]:
-    """As many groups as a picture has room for, those with most trials, in the run's order."""
-    by_group = {group: run.trials[run.trials[run.group] == group]["id"].tolist() for group in found}
-    kept = set(_most(by_group))
-    return [group for group in by_group if group in kept]
-
-
-def _most(by_group: Mapping[Group, Sequence]) -> list[Group]:
-    """The groups with most members; of equal ones the first."""
-    return sorted(by_group, key=lambda group: -len(by_group[group]))[:MOST_GROUPS]
-
-
 def _time_axis(run: Run, most: float) -> tuple[float, str]:
     """Seconds per unit of the axis, and its name."""
     unit, words = next((unit, words) for least, unit, words in _UNITS if most >= least)
-    return unit, f"{device_word(run)}-{words} of trials"
+    device = "CPU" if run.info.get("device") in (None, "", "cpu") else "GPU"
+    return unit, f"{device}-{words} of trials"
 
 
 def _limits(course: pd.DataFrame, scale: Scale) -> tuple[float, float]:
@@ -249,22 +240,9 @@ def _draw_first_sampled(axes: Axes, x: pd.Series) -> None:
         axes.axvline(x.iloc[0], zorder=1, **DOTTED)
 
 
-def _steps_legend(run: Run, groups: Sequence[Group], sampled: bool) -> list[Line2D]:
-    lines = [
-        Line2D(
-            [],
-            [],
-            color=COLOURS[place],
-            linestyle=DASHES[place],
-            marker=MARKERS[place],
-            label=name_of(run, group),
-        )
-        for place, group in enumerate(groups)
-    ]
-    presets = (~run.trials["preset"].isin(["sampled", ""])).any()
-    return (
-        [*lines, Line2D([], [], label="sampling begins", **DOTTED)] if sampled & presets else lines
-    )
+def _legend_line(place: int, label: str) -> Line2D:
+    look = {"linestyle": DASHES[place], "marker": MARKERS[place]}
+    return Line2D([], [], color=COLOURS[place], label=label, **look)
 
 
 def _panels(count: int, sharey: bool) -> tuple[Figure, list[Axes]]:
@@ -282,12 +260,12 @@ def _panels(count: int, sharey: bool) -> tuple[Figure, list[Axes]]:
 def _draw_spared(axes: Axes, curves: pd.DataFrame, members: Sequence[Spared]) -> None:
     """Solid until the trial would have been stopped, with a cross there, dashed from there on."""
     faint = float(np.clip(10 / len(members), 0.25, 0.9))
-    for one in sorted(members, key=lambda one: one.won):
-        curve = curves[curves["id"] == one.trial]
-        colour, alpha = (COLOURS[1], 1.0) if one.won else (FAINT, faint)
-        before = curve[curve["epoch"] <= one.epoch][["epoch", "value"]].to_numpy()
-        after = curve[curve["epoch"] >= one.epoch][["epoch", "value"]].to_numpy()
-        look = {"colors": colour, "alpha": alpha, "linewidths": 1.6 if one.won else 0.9}
+    for trial in sorted(members, key=lambda trial: trial.won):
+        curve = curves[curves["id"] == trial.trial]
+        colour, alpha = (COLOURS[1], 1.0) if trial.won else (FAINT, faint)
+        before = curve[curve["epoch"] <= trial.epoch][["epoch", "value"]].to_numpy()
+        after = curve[curve["epoch"] >= trial.epoch][["epoch", "value"]].to_numpy()
+        look = {"colors": colour, "alpha": alpha, "linewidths": 1.6 if trial.won else 0.9}
         axes.add_collection(LineCollection([before], **look))
         axes.add_collection(LineCollection([after], linestyles="--", **look))
         if len(before):

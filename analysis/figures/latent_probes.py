@@ -1,4 +1,4 @@
-"""The pictures of classifiers of codes that no other section has: accuracy by probe, and by L2."""
+"""The pictures of classifiers of codes: accuracy by probe, the report's perceptrons, and L2."""
 
 from __future__ import annotations
 
@@ -7,40 +7,48 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from analysis.figures.style import COLOURS, DASHES, MARKERS, Level, styled
-from analysis.tables.frames import Row, short
+from analysis.figures.style import COLOURS, DASHED, DOTTED, MARKERS, line_look, styled
+from analysis.measure.probes import Perceptron, Probe
+from analysis.read.runs import Run
+from analysis.read.seed_report import PROBE_ACCURACY
+from analysis.tables.classifiers import FLOORS
+from analysis.tables.formats import short
 
 _APART = 0.22  # of a row's height, between the dots of two code sizes
 _CURVES = {"train_accuracy": "training drawings", "test_accuracy": "test drawings"}
+_FLOOR = "1-nn"
 
 
 @styled
-def accuracies(rows: Sequence[Row], sizes: Sequence[int], levels: Sequence[Level]) -> Figure | None:
-    """A dot with its interval per probe and code size, probes in the order of the rows from above;
-    the best of each probe with its number. Levels are vertical lines."""
-    if not rows:
+def accuracies(run: Run, found: Sequence[Probe]) -> Figure | None:
+    """A dot with its interval per probe and code size, in the order given from above; the best of
+    each probe with its number. The seed report's perceptron and 1-NN on pixels are vertical
+    lines."""
+    tested = [probe for probe in found if math.isfinite(probe.test)]
+    if not tested:
         return None
-    names = list(dict.fromkeys(row["probe"] for row in rows))
-    apart = min(_APART, 0.7 / len(sizes))
-    figure = Figure(
-        figsize=(8, 1.3 + len(names) * max(0.28, 0.14 * len(sizes))), layout="constrained"
-    )
+    names = list(dict.fromkeys(probe.name for probe in tested))
+    sizes = sorted({probe.size for probe in found}, reverse=True)
+    height = 1.3 + len(names) * max(0.28, 0.14 * len(sizes))
+    figure = Figure(figsize=(8, height), layout="constrained")
     axes = figure.subplots()
     lines = [
-        axes.axvline(level.value, label=level.label, zorder=1, **level.look) for level in levels
+        axes.axvline(value, label=f"{label}, {short(value)}", zorder=1, **look)
+        for label, value, look in _levels(run)
+        if math.isfinite(value)
     ]
+    apart = min(_APART, 0.7 / len(sizes))
     dots = []
     for turn, size in enumerate(sizes):
-        mine = [row for row in rows if row["latent_size"] == size]
+        of_size = [probe for probe in tested if probe.size == size]
         shift = apart * (turn - (len(sizes) - 1) / 2)
-        places = [names.index(row["probe"]) + shift for row in mine]
-        dots += [_draw_size(axes, mine, places, size, turn)] if mine else []
-        for row, place in zip(mine, places, strict=True):
-            if row is _best([one for one in rows if one["probe"] == row["probe"]]):
-                _write_value(axes, row, place)
+        places = [names.index(probe.name) + shift for probe in of_size]
+        dots += [_draw_size(axes, of_size, places, turn)] if of_size else []
+        for probe, place in zip(of_size, places, strict=True):
+            if probe.test == max(each.test for each in tested if each.name == probe.name):
+                _write_value(axes, probe, place)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.grid(False, axis="y")
@@ -54,36 +62,22 @@ def accuracies(rows: Sequence[Row], sizes: Sequence[int], levels: Sequence[Level
 
 
 @styled
-def against_l2(rows: Sequence[Row]) -> Figure | None:
+def against_l2(found: Sequence[Perceptron]) -> Figure | None:
     """Training and test accuracy at each L2, from none to the strongest, evenly apart: none has no
     place on a log scale."""
-    if not rows:
+    if not found:
         return None
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
-    places = range(len(rows))
     for turn, (metric, words) in enumerate(_CURVES.items()):
-        values = [row[metric] for row in rows]
+        values = [getattr(each, metric) for each in found]
         axes.plot(
-            places,
-            values,
-            color=COLOURS[turn],
-            marker=MARKERS[turn],
-            linestyle=DASHES[turn],
-            markerfacecolor="white",
-            label=words,
+            range(len(found)), values, markerfacecolor="white", label=words, **line_look(turn)
         )
-        for place, value in zip(places, values, strict=True):
+        for place, value in enumerate(values):
             if math.isfinite(value):
-                axes.annotate(
-                    f"{value:.3f}",
-                    (place, value),
-                    (0, 6),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=7,
-                )
-    axes.set_xticks(places, [short(row["l2"]) for row in rows])
+                _annotate(axes, value, (place, value), (0, 6), ha="center")
+    axes.set_xticks(range(len(found)), [short(each.l2) for each in found])
     axes.margins(x=0.06, y=0.16)
     axes.set_xlabel("L2")
     axes.set_ylabel("accuracy")
@@ -91,39 +85,42 @@ def against_l2(rows: Sequence[Row]) -> Figure | None:
     return figure
 
 
-def _draw_size(
-    axes: Axes, rows: Sequence[Row], places: Sequence[float], size: int, turn: int
-) -> ErrorbarContainer:
-    values = np.array([row["test_accuracy"] for row in rows], float)
-    ends = np.array([[row["test_low"], row["test_high"]] for row in rows], float).reshape(-1, 2)
-    lengths = np.nan_to_num(np.abs(ends.T - values))  # an interval that is not known has none
-    colour = COLOURS[turn % len(COLOURS)]
+def _levels(run: Run) -> list[tuple[str, float, dict]]:
+    """Label, accuracy and look of what the probes are set beside."""
+    data = "" if run.data["name"] == "omniglot" else " (Omniglot)"
+    floor = run.floor(_FLOOR).value("test_accuracy")
+    return [
+        (f"the seed report's best perceptron{data}", PROBE_ACCURACY["mlp"], DASHED),
+        (f"{FLOORS[_FLOOR]} on pixels", floor, DOTTED),
+    ]
+
+
+def _draw_size(axes: Axes, found: Sequence[Probe], places: Sequence[float], turn: int) -> object:
+    """An interval that is not known has no length."""
+    ends = [[abs(each.test - getattr(each, end)) for each in found] for end in ("low", "high")]
     return axes.errorbar(
-        values,
+        [each.test for each in found],
         places,
-        xerr=lengths,
+        xerr=np.nan_to_num(ends),
         fmt=MARKERS[turn % len(MARKERS)],
-        color=colour,
+        color=COLOURS[turn % len(COLOURS)],
         capsize=2,
         elinewidth=1.1,
-        label=f"code {size}",
+        label=f"code {found[0].size}",
         zorder=3,
     )
 
 
-def _best(rows: Sequence[Row]) -> Row:
-    return max(rows, key=lambda row: row["test_accuracy"])
+def _write_value(axes: Axes, probe: Probe, place: float) -> None:
+    """Right of the interval."""
+    end = probe.high if math.isfinite(probe.high) else probe.test
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # a line may run through
+    _annotate(axes, probe.test, (end, place), (5, 0), va="center", bbox=box)
 
 
-def _write_value(axes: Axes, row: Row, place: float) -> None:
-    """Right of the interval; three digits, as a reader keeps no more in mind."""
-    end = row["test_high"] if math.isfinite(row["test_high"]) else row["test_accuracy"]
-    axes.annotate(
-        f"{row['test_accuracy']:.3f}",
-        (end, place),
-        (5, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=7,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # a level may run through
-    )
+def _annotate(
+    axes: Axes, value: float, at: tuple[float, float], offset: tuple[int, int], **look: object
+) -> None:
+    """Three digits: a reader keeps no more in mind."""
+    text = f"{value:.3f}"
+    axes.annotate(text, at, offset, textcoords="offset points", fontsize=7, **look)

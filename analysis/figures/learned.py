@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.figures.curves import ERROR
 from analysis.figures.style import (
     COLOURS,
-    DASHES,
-    DPI,
-    ERROR,
     FAINT,
     GAP,
     MARKERS,
-    ZOOM,
+    entry,
+    line_look,
     marks,
     mosaic,
     not_to_the_end,
+    pictures,
     plain_log_ticks,
-    show_mosaic,
     styled,
 )
+from analysis.read.gallery import CodeMap, Interpolation
 from analysis.read.runs import Group
 
 SHOWN = 12  # samples of a row
@@ -40,29 +39,11 @@ NARROWEST = 6.0  # span of a log axis, so that it has two ticks
 LOWEST = 0.02  # span of an axis of accuracies: less is no difference
 NAME = 22  # letters of a kind in the legend
 
-_LEFT, _TOP, _EDGE = 110, 48, 14  # screen pixels around images
 _KIND_LOOKS = tuple(
     (colour, marker, fill)
     for fill, turn in ((True, 0), (False, 3))
     for colour, marker in zip((*COLOURS[turn:], *COLOURS[:turn]), MARKERS, strict=True)
 )  # filled markers first, then hollow ones in other colours
-
-
-@dataclass(frozen=True)
-class CodeMap:
-    """Codes on a plane: points (N, 2), of each its kind's place in `names`."""
-
-    points: np.ndarray
-    kinds: np.ndarray
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Interpolation:
-    """Images (pairs, steps, 28, 28) between two drawings (pairs, 2, 28, 28), in [0, 1]."""
-
-    images: np.ndarray
-    ends: np.ndarray
 
 
 @styled
@@ -72,20 +53,20 @@ def samples(found: Mapping[Group, np.ndarray]) -> Figure | None:
         return None
     picture = mosaic(list(found.values()), min(SHOWN, max(map(len, found.values()))))
     labels = [f"code {size}" for size in found]
-    return _pictures([picture], [labels], ["decoded from random codes"])
+    return pictures([picture], [labels], ["decoded from random codes"])
 
 
 @styled
 def interpolations(found: Mapping[Group, Interpolation]) -> Figure | None:
     """Below each other the pairs of drawings, of each a row per code size."""
-    pairs = min((len(one.images) for one in found.values()), default=0)
+    pairs = min((len(each.images) for each in found.values()), default=0)
     pairs = min(pairs, max(1, ROWS // max(len(found), 1)))
     if not pairs:
         return None
-    parts = [[_between(one, pair) for one in found.values()] for pair in range(pairs)]
+    parts = [[_between(each, pair) for each in found.values()] for pair in range(pairs)]
     labels = [f"code {size}" for size in found]
     titles = ["left and right: drawings; between them: decoded on the way from code to code"]
-    return _pictures(
+    return pictures(
         [_stacked(rows) for rows in parts], [labels] * pairs, titles + [""] * (pairs - 1)
     )
 
@@ -100,14 +81,12 @@ def spread(found: Mapping[Group, np.ndarray]) -> Figure | None:
     axes = figure.subplots()
     most = max(map(len, drawn.values()))
     for size, units in drawn.items():
-        turn = list(found).index(size) % len(COLOURS)
+        turn = list(found).index(size)
         ranks = np.arange(1, len(units) + 1)
         axes.plot(
             ranks,
             units,
-            color=COLOURS[turn],
-            linestyle=DASHES[turn],
-            marker=MARKERS[turn],
+            **line_look(turn),
             markevery=marks(len(units)),
             markerfacecolor="white",
             label=f"code {size}",
@@ -130,7 +109,7 @@ def maps(found: Mapping[Group, CodeMap]) -> Figure | None:
     """A panel per code size, and one legend of the kinds."""
     if not found:
         return None
-    names = sorted({name for one in found.values() for name in one.names})[: len(_KIND_LOOKS)]
+    names = sorted({name for each in found.values() for name in each.names})[: len(_KIND_LOOKS)]
     columns = min(3, len(found))
     rows = math.ceil(len(found) / columns)
     side = 8 / columns if columns > 1 else 4.5
@@ -141,17 +120,17 @@ def maps(found: Mapping[Group, CodeMap]) -> Figure | None:
         figsize=(side * columns, rows * (side + 0.1) + below + 0.2), layout="constrained"
     )
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, (size, one) in zip(grid.flat, found.items(), strict=False):
-        _draw_map(axes, one, names)
-        drawn = sum(one.names[kind] in names for kind in one.kinds)
+    for axes, (size, codes) in zip(grid.flat, found.items(), strict=False):
+        _draw_map(axes, codes, names)
+        drawn = sum(codes.names[kind] in names for kind in codes.kinds)
         axes.set_title(f"code {size} ({drawn:,} drawings)")
     for axes in grid[:, 0]:
         axes.set_ylabel("t-SNE 2, no unit")
     for axes in list(grid.flat)[len(found) :]:
         axes.set_visible(False)
     handles = [
-        Line2D([], [], linestyle="", markersize=5, label=_short(name), **_kind_look(place))
-        for place, name in enumerate(names)
+        entry(_short(name), linestyle="", markersize=5, **_kind_look(turn))
+        for turn, name in enumerate(names)
     ]
     figure.legend(
         handles=handles, loc="outside lower center", ncols=across, handletextpad=0.2, handlelength=1
@@ -168,11 +147,11 @@ def error_and_accuracy(trials: pd.DataFrame, sizes: Sequence[Group]) -> Figure |
     figure = Figure(figsize=(6.6, 4.2), layout="constrained")
     axes = figure.subplots()
     many = float(np.clip(60 / len(trials), 0.35, 0.9))
-    for place, size in enumerate(sizes):
-        mine = trials[trials["size"] == size]
-        turn = place % len(COLOURS)
+    for turn, size in enumerate(sizes):
+        of_size = trials[trials["size"] == size]
+        turn %= len(COLOURS)
         for complete in (False, True):
-            some = mine[mine["complete"] == complete]
+            some = of_size[of_size["complete"] == complete]
             axes.plot(
                 some["error"],
                 some["accuracy"],
@@ -214,48 +193,32 @@ _RING: dict[str, Any] = {
 
 def _legend(trials: pd.DataFrame, sizes: Sequence[Group]) -> list[Line2D]:
     """Entries for what is drawn."""
-    shown = set(trials["size"])
-    entries = [
-        Line2D(
-            [],
-            [],
-            linestyle="",
-            marker=MARKERS[place % len(MARKERS)],
-            color=COLOURS[place % len(COLOURS)],
-            label=f"code {size}",
-        )
-        for place, size in enumerate(sizes)
-        if size in shown
-    ]
-    states = [
-        ("complete", FAINT, trials["complete"].any()),
-        (not_to_the_end(trials["state"]), "none", not trials["complete"].all()),
-    ]
-    entries += [
-        Line2D(
-            [],
-            [],
-            linestyle="",
-            marker="o",
-            markeredgecolor=FAINT,
-            markerfacecolor=fill,
-            label=label,
-        )
-        for label, fill, present in states
-        if present
-    ]
+    looks = {
+        f"code {size}": {
+            "marker": MARKERS[turn % len(MARKERS)],
+            "color": COLOURS[turn % len(COLOURS)],
+        }
+        for turn, size in enumerate(sizes)
+        if size in set(trials["size"])
+    }
+    dot = {"marker": "o", "markeredgecolor": FAINT}
+    if trials["complete"].any():
+        looks["complete"] = {**dot, "markerfacecolor": FAINT}
+    if not trials["complete"].all():
+        looks[not_to_the_end(trials["state"])] = {**dot, "markerfacecolor": "none"}
     if trials["won"].any():
-        entries.append(Line2D([], [], label="winner", **{**_RING, "markersize": 8}))
-    return entries
+        looks["winner"] = {**_RING, "markersize": 8}
+    return [entry(label, **{**look, "linestyle": ""}) for label, look in looks.items()]
 
 
-def _between(one: Interpolation, pair: int) -> np.ma.MaskedArray:
+def _between(way: Interpolation, pair: int) -> np.ma.MaskedArray:
     """A row: a drawing, the images on the way, the other drawing."""
-    first, last = one.ends[pair]
-    steps = np.linspace(0, len(one.images[pair]) - 1, min(STEPS, len(one.images[pair])))
-    way = mosaic([one.images[pair][np.round(steps).astype(int)]], len(steps))
+    first, last = way.ends[pair]
+    images = way.images[pair]
+    steps = np.linspace(0, len(images) - 1, min(STEPS, len(images))).round().astype(int)
     blank = np.ma.masked_all((28, ASIDE))
-    return np.ma.hstack([np.ma.array(first), blank, way, blank, np.ma.array(last)])
+    shown = mosaic([images[steps]], len(steps))
+    return np.ma.hstack([np.ma.array(first), blank, shown, blank, np.ma.array(last)])
 
 
 def _stacked(rows: Sequence[np.ma.MaskedArray]) -> np.ma.MaskedArray:
@@ -264,36 +227,17 @@ def _stacked(rows: Sequence[np.ma.MaskedArray]) -> np.ma.MaskedArray:
     return np.ma.vstack(parts[:-1])
 
 
-def _pictures(
-    parts: Sequence[np.ma.MaskedArray], labels: Sequence[list[str]], titles: Sequence[str]
-) -> Figure:
-    """Mosaics below each other, each with labels at its left and, where it has one, a title; no
-    pixel of an image is a fraction of one on the screen."""
-    tall = [part.shape[0] * ZOOM for part in parts]
-    wide = max(part.shape[1] for part in parts) * ZOOM
-    width, height = _LEFT + wide + _EDGE, _TOP + sum(tall) + _EDGE * len(parts)
-    figure = Figure(figsize=(width / DPI, height / DPI))
-    top = height - _TOP
-    for part, rows, title, size in zip(parts, labels, titles, tall, strict=True):
-        place = (_LEFT / width, (top - size) / height, wide / width, size / height)
-        axes = figure.add_axes(place)
-        show_mosaic(axes, part, rows)
-        axes.set_title(title, loc="left")
-        top -= size + _EDGE
-    return figure
-
-
-def _draw_map(axes: Axes, one: CodeMap, names: Sequence[str]) -> None:
-    many = float(np.clip(6 - len(one.points) / 250, 2.6, 5))
-    for place, name in enumerate(names):
-        mine = one.points[[one.names[kind] == name for kind in one.kinds]]
+def _draw_map(axes: Axes, codes: CodeMap, names: Sequence[str]) -> None:
+    many = float(np.clip(6 - len(codes.points) / 250, 2.6, 5))
+    for turn, name in enumerate(names):
+        of_kind = codes.points[[codes.names[kind] == name for kind in codes.kinds]]
         axes.plot(
-            mine[:, 0],
-            mine[:, 1],
+            of_kind[:, 0],
+            of_kind[:, 1],
             linestyle="",
             markersize=many,
             alpha=0.8,
-            **{**_kind_look(place), "markeredgewidth": 0.6},
+            **{**_kind_look(turn), "markeredgewidth": 0.6},
         )
     axes.set_xticks([])
     axes.set_yticks([])
@@ -304,8 +248,8 @@ def _draw_map(axes: Axes, one: CodeMap, names: Sequence[str]) -> None:
         spine.set_color(FAINT)
 
 
-def _kind_look(place: int) -> dict[str, Any]:
-    colour, marker, fill = _KIND_LOOKS[place]
+def _kind_look(turn: int) -> dict[str, Any]:
+    colour, marker, fill = _KIND_LOOKS[turn]
     return {
         "marker": marker,
         "markeredgecolor": colour,

@@ -1,48 +1,34 @@
 """The pictures of a search's settings: importances, parallel coordinates, slices, contour.
 
-All but the importances are drawn by Optuna, which draws through pyplot and in a style of its own;
-what it drew is then set in the report's style. Values are colours of a scale whose dark end is
-good, and the dark end is dark in grey too.
+Values are colours of a scale whose dark end is good, and the dark end is dark in grey too.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
-import optuna
-from matplotlib import pyplot
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.colorbar import Colorbar
-from matplotlib.contour import ContourSet
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
-from optuna.distributions import CategoricalDistribution, IntDistribution
-from optuna.trial import FrozenTrial
-from optuna.visualization.matplotlib import plot_contour, plot_parallel_coordinate, plot_slice
+from matplotlib.ticker import MaxNLocator
+from matplotlib.tri import Triangulation
 
-from analysis.figures.style import COLOURS, FLOOR, styled
-from analysis.tables.frames import short
+from analysis.figures.style import COLOURS, FLOOR, plain_log_ticks, styled
+from analysis.measure.study import GroupStudy
+from analysis.tables.formats import short
+from analysis.tables.groups import panel_title
 
 IN_PARALLEL = 6  # parameters side by side in 8 inches
 SLICES = 4
-FEWEST_COMPLETE = 5  # trials under a contour
-LINES = 80  # of parallel coordinates: more cannot be told apart
 
 _WINNER = COLOURS[1]
-_STEPS = (1, 2, 2.5, 5, 10)
-_INK = "#262626"
-_GRID = "#e4e4e4"
 _EQUAL = {"color": FLOOR, "linestyle": "--", "linewidth": 1}
-_WHITE = {"facecolor": "white", "edgecolor": "none"}
+_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
 _STAR = {
     "marker": "*",
     "color": _WINNER,
@@ -54,410 +40,228 @@ _STAR = {
 }
 
 
-@dataclass(frozen=True)
-class Searched:
-    """The comparable trials of one group, as a study of their own, the worst first.
-
-    The value of a trial is what `goal` says or, where `log`, its decimal logarithm; `numbers` and
-    `complete` say of each which trial of the run it is and whether it had the full budget.
-    `importances` sum to 1, the largest first, and are empty where the trials are too few;
-    `winner` is the place of the trial that was chosen, if it is among them.
-    """
-
-    title: str  # as "code 1024"
-    study: optuna.Study
-    goal: str  # as "validation MSE"
-    log: bool
-    numbers: tuple[int, ...]
-    complete: tuple[bool, ...]
-    importances: Mapping[str, float]
-    winner: int | None = None
-
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
-
-    @property
-    def colours(self) -> str:
-        return "viridis" if self.study.direction.name == "MINIMIZE" else "viridis_r"
-
-    def top(self, number: int) -> list[str]:
-        """The most important parameters that had more than one value."""
-        return [name for name in self.importances if self._varied(name, self.trials)][:number]
-
-    @property
-    def pair(self) -> list[str]:
-        """The two most important parameters that are numbers and varied among complete trials;
-        none where these all came to one value."""
-        trials = self.trials_to_the_end
-        if len({one.value for one in trials}) < 2:
-            return []
-        numeric = (name for name in self.importances if not self.is_choice(name))
-        return [name for name in numeric if self._varied(name, trials)][:2]
-
-    @property
-    def trials_to_the_end(self) -> list[FrozenTrial]:
-        return [one for one, done in zip(self.trials, self.complete, strict=True) if done]
-
-    @property
-    def one_line_in(self) -> int:
-        """Of how many trials, in the order of their values, parallel coordinates show one."""
-        return math.ceil(len(self.numbers) / LINES)
-
-    def thinned(self) -> Searched:
-        """Every so many-th trial from the best down, and the winner."""
-        kept = range(len(self.numbers) - 1, -1, -self.one_line_in)
-        places = sorted({*kept, self.winner} - {None})
-        with quiet():
-            study = optuna.create_study(direction=self.study.direction)
-            study.add_trials([self.trials[place] for place in places])
-        return replace(
-            self,
-            study=study,
-            numbers=tuple(self.numbers[place] for place in places),
-            complete=tuple(self.complete[place] for place in places),
-            winner=None if self.winner is None else places.index(self.winner),
-        )
-
-    def distribution(self, name: str) -> Any:
-        return next(one.distributions[name] for one in self.trials if name in one.params)
-
-    def is_choice(self, name: str) -> bool:
-        return isinstance(self.distribution(name), CategoricalDistribution)
-
-    def is_whole(self, name: str) -> bool:
-        return isinstance(self.distribution(name), IntDistribution)
-
-    def is_log(self, name: str) -> bool:
-        return bool(getattr(self.distribution(name), "log", False))
-
-    def _varied(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether all of the trials have it, and not all the same."""
-        values = {one.params.get(name) for one in trials}
-        return len(values) > 1 and all(name in one.params for one in trials)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Optuna says neither that its pictures are experimental nor that trials are few: the report
-    says what there is to say."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
-
-
 @styled
-def importances(groups: Sequence[Searched], names: Sequence[str]) -> Figure | None:
-    """A panel per group that has importances; the parameters in the order of `names`."""
-    measured = [group for group in groups if group.importances]
-    if not measured:
+def importances(groups: Sequence[GroupStudy], names: Sequence[str]) -> Figure | None:
+    """A panel per group, which all have importances; the parameters in the order of `names`."""
+    if not groups:
         return None
-    figure = Figure(
-        figsize=(8 if len(measured) > 1 else 5, 0.95 + 0.2 * len(names)), layout="constrained"
-    )
-    grid = figure.subplots(1, len(measured), sharey=True, sharex=True, squeeze=False)
-    widest = max(max(group.importances.values()) for group in measured)
-    for axes, group, colour in zip(grid.flat, measured, COLOURS, strict=False):
+    size = (8 if len(groups) > 1 else 5, 0.95 + 0.2 * len(names))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(1, len(groups), sharey=True, sharex=True, squeeze=False)
+    widest = max(max(group.importances.values()) for group in groups)
+    for axes, group, colour in zip(grid.flat, groups, COLOURS, strict=False):
         shares = [group.importances.get(name, math.nan) for name in names]
         axes.barh(range(len(names)), np.nan_to_num(shares), height=0.68, color=colour)
-        for place, share in enumerate(shares):
-            said = f"{share:.2f}" if math.isfinite(share) else "not a parameter"
+        for row, share in enumerate(shares):
+            words = f"{share:.2f}" if math.isfinite(share) else "not a parameter"
             x = np.nan_to_num(share) + 0.02 * widest
-            axes.text(x, place, said, va="center", fontsize=7, bbox={**_WHITE, "pad": 0.6})
+            axes.text(x, row, words, va="center", fontsize=7, bbox=_WHITE)
         axes.axvline(1 / len(group.importances), zorder=0.5, **_EQUAL)
-        axes.set_title(f"{group.title} ({len(group.numbers)} trials)")
+        axes.set_title(f"{panel_title(group.group)} ({len(group.numbers)} trials)")
         axes.set_xlabel("share of importance")
         axes.grid(False, axis="y")
     grid[0, 0].set_yticks(range(len(names)), list(names))
     grid[0, 0].set_ylim(len(names) - 0.4, -0.6)
     grid[0, 0].set_xlim(0, 1.22 * widest)
-    ticks = MaxNLocator(4).tick_values(0, min(1.22 * widest, 1))
-    grid[0, 0].set_xticks([tick for tick in ticks if tick <= min(1.22 * widest, 1)])
     equal = Line2D([], [], label="equal shares", **_EQUAL)
     figure.legend(handles=[equal], loc="outside lower center")
     return figure
 
 
 @styled
-def parallel(searched: Searched) -> Figure | None:
-    """A line per trial through the most important parameters: Optuna's parallel coordinates."""
-    whole, searched = searched, searched.thinned()
-    names = whole.top(IN_PARALLEL)
+def parallel(group: GroupStudy, goal: str) -> Figure | None:
+    """A line per trial through the most important parameters, each an axis of its searched range,
+    and through its value."""
+    names, rows = sorted(group.top(IN_PARALLEL)), group.lines
     if not names:
         return None
-    with _by_optuna((8, 3.5)):
-        axes = plot_parallel_coordinate(searched.study, params=names, target_name=searched.goal)
-        figure = axes.figure
-        (lines,) = axes.collections
-        lines.set_cmap(searched.colours)
-        faint = float(np.clip(25 / len(searched.numbers), 0.12, 0.5))
-        lines.set_linewidth([1.1 if done else 0.6 for done in searched.complete])
-        lines.set_alpha([max(0.45, faint) if done else faint for done in searched.complete])
-        _draw_winner_line(axes, searched, lines.get_segments())
-        bar = lines.colorbar
-        _dress(axes, sides=("left",), grid=False)
-        lines_of = "" if whole.one_line_in == 1 else f"{len(searched.numbers)} of "
-        axes.set_title(f"{searched.title}: {lines_of}{len(whole.numbers)} trials")
-        _value_ticks(axes.yaxis, searched, *axes.get_ylim())
-        places, words = axes.get_xticks(), [label.get_text() for label in axes.get_xticklabels()]
-        axes.set_xticks(places, map(_two_lines, words), rotation=0, ha="center")
-        axes.tick_params(axis="x", length=0, pad=6)
-        for side in _others(figure, axes, bar):
-            _dress(side, sides=("right",), grid=False)
-        for side, name in zip(_others(figure, axes, bar), sorted(names), strict=True):
-            _parallel_ticks(side, searched, name)
-        _dress_bar(bar, searched)
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    axes = figure.subplots()
+    heights = [_shares(group, name)[rows] for name in names]
+    norm = _norm(group, group.values)
+    heights.append(np.asarray(norm(group.values))[rows])
+    lines = np.stack([np.tile(np.arange(len(heights)), (len(rows), 1)), np.array(heights).T], -1)
+    done, faint = group.complete[rows], float(np.clip(25 / len(rows), 0.12, 0.5))
+    drawn = LineCollection(lines, cmap=_colours(group), norm=norm, array=group.values[rows])
+    drawn.set(linewidth=np.where(done, 1.1, 0.6), alpha=np.where(done, max(0.45, faint), faint))
+    axes.add_collection(drawn)
+    if group.winner is not None:
+        best = lines[rows.index(group.winner)]
+        axes.plot(*best.T, color="white", linewidth=3.6, zorder=4)
+        axes.plot(*best.T, color=_WINNER, linewidth=2, zorder=5, label="winner")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
+    for place, name in enumerate(names):
+        axes.axvline(place, color=FLOOR, linewidth=0.8)
+        for height, words in _axis_labels(group, name):
+            axes.text(place, height, f" {words}", fontsize=7, va="center", bbox=_WHITE, zorder=7)
+    axes.set_xticks(range(len(heights)), [*(name.replace(" ", "\n") for name in names), goal])
+    axes.set_yticks([])
+    axes.grid(False)
+    axes.spines["left"].set_visible(False)
+    axes.set(xlim=(-0.1, len(names) + 0.1), ylim=(-0.05, 1.05))
+    some = "" if group.one_line_in == 1 else f"{len(rows)} of "
+    axes.set_title(f"{panel_title(group.group)}: {some}{len(group.numbers)} trials")
+    _add_bar(figure, axes, group, drawn, goal)
     return figure
 
 
 @styled
-def slices(searched: Searched) -> Figure | None:
-    """Value against each of the most important parameters: Optuna's slice plot."""
-    names = searched.top(SLICES)
+def slices(group: GroupStudy, goal: str) -> Figure | None:
+    """Value against each of the most important parameters."""
+    names = sorted(group.top(SLICES))
     if not names:
         return None
-    with _by_optuna((8, 2.9)):
-        grid = np.atleast_1d(
-            plot_slice(searched.study, params=names, target_name=searched.goal)
-        ).tolist()
-        figure = grid[0].figure
-        figure.set_size_inches(8 if len(grid) > 1 else 4.5, 2.9)
-        figure.suptitle(f"{searched.title}: {len(searched.numbers)} trials", fontsize=9)
-        values = [one.value for one in searched.trials]
-        room = 0.06 * (max(values) - min(values) or 1)
-        limits = min(values) - room, max(values) + room
-        for axes, name in zip(grid, sorted(names), strict=True):
-            axes.set_title("")
-            _dress(axes)
-            _dress_points(axes.collections[0], searched)
-            axes.set_ylim(*limits)
-            if searched.is_choice(name):
-                _choice_ticks(axes, searched, name)
-            else:
-                _parameter_ticks(axes.xaxis, searched, name, 3)
-            _draw_winner_point(axes, searched, name)
-        _value_ticks(grid[0].yaxis, searched, *limits)
-        bar = grid[-1].collections[0].colorbar
-        _dress_bar(bar)
-        bar.set_label("trial number")
-        figure.legend(
-            handles=_point_legend(searched), loc="outside lower center", ncols=3, fontsize=8
+    figure = Figure(figsize=(8 if len(names) > 1 else 4.5, 2.9), layout="constrained")
+    grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    done, look = (
+        group.complete,
+        {"cmap": "cividis", "alpha": float(np.clip(60 / len(group.numbers), 0.45, 0.9))},
+    )
+    for axes, name in zip(grid, names, strict=True):
+        points = axes.scatter(
+            _drawn(group, name),
+            group.values,
+            np.where(done, 22.0 if len(done) < 100 else 13.0, 7.0),
+            group.numbers,
+            edgecolors=np.where(done, "black", FLOOR),  # yellow needs an edge too
+            linewidths=np.where(done, 0.5, 0.25),
+            **look,
         )
+        if group.winner is not None:
+            axes.plot(_drawn(group, name)[group.winner], group.values[group.winner], **_STAR)
+        axes.set_xlabel(name)
+        _set_axis(axes, "x", group, name)
+    _set_value_axis(grid[0], group)
+    grid[0].set_ylabel(goal)
+    figure.suptitle(f"{panel_title(group.group)}: {len(group.numbers)} trials", fontsize=9)
+    figure.colorbar(points, ax=grid[-1], label="trial number").outline.set_visible(False)
+    figure.legend(handles=_point_legend(group), loc="outside lower center", ncols=3)
     return figure
 
 
 @styled
-def contour(searched: Searched) -> Figure | None:
-    """The value over the two most important numbers: Optuna's contour, through complete trials
-    only, because a trial that was stopped early is bad for that reason at any place."""
-    trials, names = searched.trials_to_the_end, searched.pair
-    if len(trials) < FEWEST_COMPLETE or len(names) < 2:
+def contour(group: GroupStudy, goal: str) -> Figure | None:
+    """The value over the two most important numbers, through complete trials only, because a trial
+    that was stopped early is bad for that reason anywhere."""
+    if not group.has_contour:
         return None
-    with _by_optuna((5.6, 3.7)):
-        study = optuna.create_study(direction=searched.study.direction)
-        study.add_trials(trials)
-        axes = plot_contour(study, params=names, target_name=searched.goal)
-        figure = axes.figure
-        _dress(axes, sides=("left", "bottom"), grid=False)
-        filled = next(one for one in axes.collections if getattr(one, "colorbar", None))
-        for one in axes.collections:
-            if isinstance(one, ContourSet) and one is not filled:
-                one.set(linewidths=0.4, alpha=0.35)
-            elif not isinstance(one, ContourSet):
-                one.set(sizes=[11], facecolors="white", edgecolors="black", linewidths=0.7)
-        filled.set_cmap(searched.colours)
-        across, down = sorted(names)
-        _parameter_ticks(axes.xaxis, searched, across, 5)
-        _parameter_ticks(axes.yaxis, searched, down, 5)
-        axes.set_title(f"{searched.title}: {len(trials)} complete trials")
-        _dress_bar(filled.colorbar, searched)
-        if searched.winner is not None and searched.complete[searched.winner]:
-            best = searched.trials[searched.winner].params
-            axes.plot(best[across], best[down], **_STAR)
-            axes.legend(
-                handles=[Line2D([], [], **_STAR, label="winner")],
-                loc="lower left",
-                bbox_to_anchor=(0, 1),
-                borderaxespad=0.1,
-            )
-            axes.set_title(axes.get_title(), loc="right", fontsize=9)
-            axes.set_title("")
+    names, done = sorted(group.pair), group.complete
+    shares = [_shares(group, name)[done] for name in names]
+    x, y = (group.parameters.loc[done, name].to_numpy(float) for name in names)
+    figure = Figure(figsize=(5.6, 3.7), layout="constrained")
+    axes = figure.subplots()
+    for axis, name in zip("xy", names, strict=True):
+        _set_axis(axes, axis, group, name)
+        axes.set(**{f"{axis}label": name})
+    values = group.values[done]
+    norm = _norm(group, values)
+    try:
+        net = Triangulation(x, y, Triangulation(*shares).triangles)  # near on the axes' scales
+        levels = np.asarray(norm.inverse(np.linspace(0, 1, 12)))
+        axes.tricontourf(net, values, levels=levels, cmap=_colours(group), norm=norm)
+    except (ValueError, RuntimeError):
+        pass  # the trials lie on a line: dots alone
+    look = {"cmap": _colours(group), "norm": norm, "edgecolors": "black", "linewidths": 0.7}
+    points = axes.scatter(x, y, 16, values, zorder=4, **look)
+    axes.use_sticky_edges = False
+    axes.margins(0.05)
+    axes.grid(False)
+    axes.set_title(f"{panel_title(group.group)}: {done.sum()} complete trials")
+    _add_bar(figure, axes, group, points, goal)
+    if group.winner is not None and done[group.winner]:
+        axes.plot(*group.parameters.loc[group.winner, names].to_numpy(float), **_STAR)
+        star = Line2D([], [], label="winner", **_STAR)
+        figure.legend(handles=[star], loc="outside lower center")
     return figure
 
 
-@contextmanager
-def _by_optuna(size: tuple[float, float]) -> Iterator[None]:
-    """Let Optuna open one figure of that size in inches, without a screen, and close it."""
-    pyplot.switch_backend("agg")  # a report is written where there may be no screen
-    known = set(pyplot.get_fignums())
-    settings = {
-        "figure.figsize": size,
-        "figure.constrained_layout.use": True,
-        "contour.negative_linestyle": "solid",  # a logarithm below 0 is no special one
-    }
-    with quiet(), matplotlib.rc_context(settings):
-        try:
-            yield
-        finally:
-            for number in sorted(set(pyplot.get_fignums()) - known):
-                pyplot.close(number)
+def _colours(group: GroupStudy) -> str:
+    return "viridis_r" if group.maximised else "viridis"
 
 
-def _draw_winner_line(axes: Axes, searched: Searched, segments: Sequence[np.ndarray]) -> None:
-    if searched.winner is None:
-        return
-    line = segments[searched.winner]
-    axes.plot(line[:, 0], line[:, 1], color="white", linewidth=3.6, zorder=4)
-    axes.plot(line[:, 0], line[:, 1], color=_WINNER, linewidth=2, zorder=5, label="winner")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, fontsize=8)
+def _is_log(group: GroupStudy) -> bool:
+    """Whether values are drawn on a logarithmic scale: errors are."""
+    return not group.maximised and bool((group.values > 0).all())
 
 
-def _draw_winner_point(axes: Axes, searched: Searched, name: str) -> None:
-    if searched.winner is None:
-        return
-    best = searched.trials[searched.winner]
-    if name in best.params:
-        value = best.params[name]
-        axes.plot([repr(value) if searched.is_choice(name) else value], [best.value], **_STAR)
+def _norm(group: GroupStudy, values: np.ndarray) -> Normalize:
+    low, high = values.min(), values.max()
+    kind = LogNorm if _is_log(group) else Normalize
+    return kind(low, high if high > low else low + abs(low) * 0.01 + 1e-9)
 
 
-def _dress_points(points: Any, searched: Searched) -> None:
-    """Complete trials large and ringed, stopped ones small; the colour is the number in the run,
-    where Optuna has the place in the study."""
-    places = np.asarray(points.get_array()).astype(int)
-    done = np.array(searched.complete)[places]
-    faint = float(np.clip(60 / len(searched.numbers), 0.45, 0.9))
-    points.set_array(np.array(searched.numbers)[places])
-    points.set_clim(min(searched.numbers), max(searched.numbers))
-    points.set_cmap("cividis")
-    points.set_sizes(np.where(done, 22.0 if len(done) < 100 else 13.0, 7.0))
-    points.set_edgecolors(["black" if one else FLOOR for one in done])  # yellow needs an edge too
-    points.set_linewidths([0.5 if one else 0.25 for one in done])
-    points.set_alpha(faint)
+def _shares(group: GroupStudy, name: str) -> np.ndarray:
+    """Where in its searched range each value of a parameter lies, from 0 to 1."""
+    values, choices = group.parameters[name], group.choices(name)
+    if choices:
+        return values.map(choices.index).to_numpy(float) / max(1, len(choices) - 1)
+    ends, numbers = np.array(_ends(group, name), float), values.to_numpy(float)
+    if group.is_log(name):
+        ends, numbers = np.log(ends), np.log(numbers)
+    return (numbers - ends[0]) / max(ends[1] - ends[0], 1e-12)
 
 
-def _point_legend(searched: Searched) -> list[Line2D]:
+def _ends(group: GroupStudy, name: str) -> tuple[float, float]:
+    return group.distributions[name].low, group.distributions[name].high
+
+
+def _axis_labels(group: GroupStudy, name: str) -> list[tuple[float, str]]:
+    choices = group.choices(name)
+    if not choices:
+        return [(turn, short(end)) for turn, end in enumerate(_ends(group, name))]
+    return [
+        (turn / max(1, len(choices) - 1), _choice_words(each)) for turn, each in enumerate(choices)
+    ]
+
+
+def _choice_words(choice: Any) -> str:
+    return {True: "yes", False: "no"}[choice] if isinstance(choice, bool) else short(choice)
+
+
+def _drawn(group: GroupStudy, name: str) -> np.ndarray:
+    """Values of a parameter as an axis takes them: choices by their turn."""
+    choices = group.choices(name)
+    values = group.parameters[name]
+    return (values.map(choices.index) if choices else values).to_numpy(float)
+
+
+def _set_axis(axes: Axes, axis: str, group: GroupStudy, name: str) -> None:
+    """Ticks and scale of a parameter."""
+    choices, ticks = group.choices(name), getattr(axes, f"{axis}axis")
+    if choices:
+        words = [_choice_words(choice) for choice in choices]
+        crowded = len("".join(words)) > 14
+        turn = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+        axes.set_xticks(range(len(choices)), words, **turn)
+        axes.set_xlim(-0.5, len(choices) - 0.5)
+    elif group.is_log(name):
+        axes.set(**{f"{axis}scale": "log"})
+        low, high = _ends(group, name)
+        plain_log_ticks(ticks, low, 8 * high)  # decades alone: panels are narrow
+    else:
+        whole = isinstance(group.distributions[name].low, int)
+        ticks.set_major_locator(MaxNLocator(4, integer=whole))
+
+
+def _set_value_axis(axes: Axes, group: GroupStudy) -> None:
+    if _is_log(group):
+        axes.set_yscale("log")
+        plain_log_ticks(axes.yaxis, group.values.min(), group.values.max())
+
+
+def _add_bar(figure: Figure, axes: Axes, group: GroupStudy, drawn: Any, goal: str) -> None:
+    bar = figure.colorbar(drawn, ax=axes, label=goal)
+    bar.outline.set_visible(False)
+    if _is_log(group):
+        plain_log_ticks(bar.ax.yaxis, bar.vmin, bar.vmax)
+
+
+def _point_legend(group: GroupStudy) -> list[Line2D]:
     dot = {"marker": "o", "linestyle": "", "color": "#7d7c78"}
     looks = [
         ("complete", {**dot, "markersize": 4.7, "markeredgecolor": "black"}, True),
         ("stopped early", {**dot, "markersize": 2.6, "markeredgecolor": FLOOR}, False),
     ]
-    found = [
-        Line2D([], [], label=words, **k) for words, k, done in looks if done in searched.complete
-    ]
-    star = [Line2D([], [], label="winner", **_STAR)] if searched.winner is not None else []
+    found = [Line2D([], [], label=w, **k) for w, k, done in looks if done in group.complete]
+    star = [Line2D([], [], label="winner", **_STAR)] if group.winner is not None else []
     return found + star
-
-
-def _dress(axes: Axes, sides: Sequence[str] = ("left", "bottom"), grid: bool = True) -> None:
-    """The report's style on axes that were drawn in another."""
-    axes.set_facecolor("none" if not grid else "white")
-    axes.set_axisbelow(True)
-    axes.grid(False, which="both")
-    if grid:
-        axes.grid(True, color=_GRID, linewidth=0.6, linestyle="-")
-    for name, spine in axes.spines.items():
-        spine.set(visible=name in sides, edgecolor=_INK, linewidth=0.8)
-    axes.tick_params(which="both", colors=_INK, labelsize=8)
-    axes.tick_params(which="minor", length=0)
-    for words, size in ((axes.xaxis.label, 8.5), (axes.yaxis.label, 8.5), (axes.title, 9)):
-        words.set(color=_INK, fontsize=size)
-
-
-def _dress_bar(bar: Colorbar, searched: Searched | None = None) -> None:
-    bar.outline.set_visible(False)
-    bar.ax.grid(False)
-    bar.ax.tick_params(colors=_INK, labelsize=8)
-    bar.ax.yaxis.label.set(color=_INK, fontsize=8.5)
-    if searched is None:
-        bar.ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        bar.ax.yaxis.set_minor_locator(NullLocator())
-    else:
-        low, high = bar.vmin, bar.vmax
-        _value_ticks(bar.ax.yaxis, searched, low, high)
-
-
-def _others(figure: Figure, axes: Axes, bar: Colorbar) -> list[Axes]:
-    return [one for one in figure.axes if one is not axes and one is not bar.ax]
-
-
-def _value_ticks(axis: Axis, searched: Searched, low: float, high: float) -> None:
-    """Ticks of the value, in plain numbers where the axis has logarithms."""
-    axis.set_minor_locator(NullLocator())
-    if not searched.log:
-        axis.set_major_locator(MaxNLocator(5))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
-        return
-    ticks = _log_ticks(low, high)
-    axis.set_ticks([math.log10(tick) for tick in ticks], [f"{tick:g}" for tick in ticks])
-
-
-def _log_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Two to `most` plain numbers between 10**low and 10**high: decades if enough of them lie
-    there, else 1, 2 and 5 of each, else any digit or, in a narrow range, even steps.
-
-    >>> _log_ticks(-3, -0.5), _log_ticks(-2.1, -1.2), _log_ticks(-2.1, -2.09)
-    ([0.001, 0.01, 0.1], [0.01, 0.02, 0.05], [0.00795, 0.008, 0.00805, 0.0081])
-    """
-    decades = range(math.floor(low), math.ceil(high) + 1)
-    for digits, enough in (((1,), min(3, most - 1)), ((1, 2, 5), 2), (range(1, 10), 2)):
-        ticks = [float(f"{digit}e{decade}") for decade in decades for digit in digits]
-        ticks = [tick for tick in ticks if low - 1e-9 <= math.log10(tick) <= high + 1e-9]
-        if len(ticks) >= enough:
-            return ticks[:: math.ceil(len(ticks) / most)]
-    ticks = MaxNLocator(min(4, most)).tick_values(10**low, 10**high)
-    return [float(f"{tick:.12g}") for tick in ticks if 10**low <= tick <= 10**high]
-
-
-def _parameter_ticks(axis: Axis, searched: Searched, name: str, most: int) -> None:
-    axis.set_minor_formatter(NullFormatter())
-    if searched.is_log(name):
-        axis.set_minor_locator(NullLocator())
-        ticks = _log_ticks(*(math.log10(value) for value in axis.get_view_interval()), most)
-        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-    else:
-        axis.set_major_locator(MaxNLocator(most, steps=_STEPS, integer=searched.is_whole(name)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _choice_ticks(axes: Axes, searched: Searched, name: str) -> None:
-    """The choices that some trial had, as Optuna places them, without its quotation marks."""
-    had = {one.params[name] for one in searched.trials if name in one.params}
-    choices = [short(one) for one in searched.distribution(name).choices if one in had]
-    crowded = len("".join(choices)) > 14
-    axes.set_xticks(
-        range(len(choices)),
-        choices,
-        rotation=35 if crowded else 0,
-        ha="right" if crowded else "center",
-        rotation_mode="anchor",
-    )
-    axes.set_xlim(-0.5, len(choices) - 0.5)
-
-
-def _parallel_ticks(axes: Axes, searched: Searched, name: str) -> None:
-    """Small ticks on white beside the axis of a parameter, which lines cross."""
-    axes.set_zorder(3)
-    if not searched.is_choice(name):
-        _parameter_ticks(axes.yaxis, searched, name, 5)
-    axes.tick_params(axis="y", labelsize=7, length=2.5, pad=2)
-    for label in axes.get_yticklabels():
-        label.set_bbox({**_WHITE, "alpha": 0.75, "pad": 0.4})
-
-
-def _two_lines(words: str) -> str:
-    r"""A name broken at the space nearest its middle.
-
-    >>> _two_lines("learning rate"), _two_lines("depth")
-    ('learning\nrate', 'depth')
-    """
-    spaces = [place for place, letter in enumerate(words) if letter == " "]
-    if not spaces:
-        return words
-    middle = min(spaces, key=lambda place: abs(place - len(words) / 2))
-    return f"{words[:middle]}\n{words[middle + 1 :]}"

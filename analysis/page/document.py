@@ -1,81 +1,60 @@
-"""A report as parts of placed blocks, and the files that its tables and figures are also given as.
-
-Every format renders the same parts: `analysis.markdown`, `analysis.html`, and here CSV, LaTeX, PNG
-and SVG.
-"""
+"""The report as one Markdown text, and the files that it links to: each table as CSV and LaTeX,
+each picture as PNG and SVG."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 import pandas as pd
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from analysis.figures import style as figures
-from analysis.page.blocks import Block, Heading, Picture
-from analysis.tables.frames import Table
+from analysis.figures.style import png, svg
+from analysis.page.blocks import Block, Picture
+from analysis.read.runs import Skipped
+from analysis.tables.formats import escape
+from analysis.tables.table import Table
 
-INLINE = MarkdownIt("commonmark", {"html": False})
+TITLE = "Autoencoders, searched: a report"
+Content = Iterable[tuple[str, Block]]
+"""Blocks, each with the folder that its files go to."""
 
 _LATEX_HEAD = "% needs \\usepackage{booktabs}\n"
+_INLINE = MarkdownIt("commonmark", {"html": False})
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A block, and what its files are called, without their endings; empty if it has none."""
-
-    block: Block
-    stem: str = ""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of the report's questions and what answers it."""
-
-    title: str
-    blocks: tuple[Placed, ...]
-
-
-def place(parts: Iterable[tuple[str, Iterable[tuple[str, Block]]]]) -> tuple[Part, ...]:
-    """Parts of a title and (folder, block) pairs, each table and picture with a stem of its own in
-    its folder."""
-    seen: Counter[tuple[bool, str]] = Counter()
-    return tuple(
-        Part(title, tuple(_placed(folder, block, seen) for folder, block in blocks))
-        for title, blocks in parts
-    )
-
-
-def files(parts: Iterable[Part]) -> Iterator[tuple[str, bytes]]:
-    """Path and content of the file of each table (CSV, LaTeX) and each figure (PNG, SVG)."""
-    for part in parts:
-        for placed in part.blocks:
-            yield from _files(placed)
+def written(parts: Iterable[tuple[str, Content]]) -> tuple[str, dict[str, bytes]]:
+    """The Markdown of parts (title, content), numbered as they come, and the content of each file
+    by its path. A file whose name is taken gets a number."""
+    paragraphs, files = [f"# {TITLE}"], dict[str, bytes]()
+    seen: Counter[tuple[type, str]] = Counter()
+    for number, (title, content) in enumerate(parts, 1):
+        paragraphs.append(f"## {number}. {title}")
+        for folder, block in content:
+            if isinstance(block, (Table, Picture)):
+                stem = f"{folder}/{block.name}"
+                seen[type(block), stem] += 1  # a table's files have other endings than a picture's
+                if (times := seen[type(block), stem]) > 1:
+                    stem = f"{stem}-{times}"
+                files |= _files(block, stem)
+                paragraphs += _placed(block, quote(stem))
+            elif isinstance(block, Skipped):
+                reason = escape(block.reason)
+                paragraphs.append(f"> {escape(block.name)} is left out: {reason}.")
+            else:
+                paragraphs.append(block)
+    return "\n\n".join(paragraphs) + "\n", files
 
 
 def latex(table: Table) -> str:
     """A table as LaTeX's `tabular` of the package booktabs, with what the Markdown prints."""
     titles = [plain(column.title) for column in table.columns]
-    rows = [[plain(shown) for shown in row] for row in shown_rows(table)]
+    rows = [[plain(column.show(row)) for column in table.columns] for row in table.printed_rows]
     alignment = "".join("r" if column.numeric else "l" for column in table.columns)
     frame = pd.DataFrame(rows, columns=pd.Index(titles), dtype=str)
     return _LATEX_HEAD + frame.to_latex(index=False, escape=True, column_format=alignment)
-
-
-def shown_rows(table: Table) -> list[list[str]]:
-    """The printed cells of a table, in Markdown."""
-    return [[column.show(row) for column in table.columns] for row in table.rows[: table.printed]]
-
-
-def left_out(table: Table) -> str:
-    """What a table says of the rows that it does not print; empty if it prints all."""
-    rows = len(table.rows)
-    if table.printed is None or rows <= table.printed:
-        return ""
-    return f"The first {table.printed} of {rows} rows; the CSV has all."
 
 
 def plain(markdown: str) -> str:
@@ -84,48 +63,27 @@ def plain(markdown: str) -> str:
     >>> plain("**bold**, `code` and a \\\\_")
     'bold, code and a _'
     """
-    return "".join(_words(INLINE.parseInline(markdown)))
+    return "".join(_words(_INLINE.parseInline(markdown)))
 
 
 def _words(tokens: Iterable[Token]) -> Iterator[str]:
     for token in tokens:
-        yield from _words(token.children) if token.children else [token.content or _break(token)]
+        space = " " if token.type in ("softbreak", "hardbreak") else ""
+        yield from _words(token.children) if token.children else [token.content or space]
 
 
-def _break(token: Token) -> str:
-    return " " if token.type in ("softbreak", "hardbreak") else ""
-
-
-def _placed(folder: str, block: Block, seen: Counter[tuple[bool, str]]) -> Placed:
-    """A table and a picture may share a name, for their files have other endings."""
-    if not isinstance(block, (Table, Picture)):
-        return Placed(block)
-    stem = f"{folder}/{block.name}"
-    key = isinstance(block, Table), stem
-    seen[key] += 1
-    return Placed(block, stem if seen[key] == 1 else f"{stem}-{seen[key]}")
-
-
-def _files(placed: Placed) -> Iterator[tuple[str, bytes]]:
-    block, stem = placed.block, placed.stem
+def _files(block: Table | Picture, stem: str) -> dict[str, bytes]:
     if isinstance(block, Table):
-        yield f"{stem}.csv", block.csv().encode()
-        yield f"{stem}.tex", latex(block).encode()
-    elif isinstance(block, Picture):
-        yield f"{stem}.png", figures.png(block.figure)
-        yield f"{stem}.svg", figures.svg(block.figure)
+        return {f"{stem}.csv": block.csv().encode(), f"{stem}.tex": latex(block).encode()}
+    return {f"{stem}.png": png(block.figure), f"{stem}.svg": svg(block.figure)}
 
 
-def level(heading: Heading) -> int:
-    """Depth of a heading: 2 for a part of the report."""
-    return len(heading.words) - len(heading.words.lstrip("#"))
-
-
-def anchors(parts: Iterable[Part]) -> Mapping[int, str]:
-    """Of each heading inside a part, by its identity, the name that a link leads to."""
-    return {
-        id(placed.block): f"part-{number}-{place}"
-        for number, part in enumerate(parts, 1)
-        for place, placed in enumerate(part.blocks)
-        if isinstance(placed.block, Heading)
-    }
+def _placed(block: Table | Picture, path: str) -> tuple[str, str]:
+    """A table or picture, and the paragraph below it with the links to its files."""
+    if isinstance(block, Picture):
+        return f"![{block.name}]({path}.png)", f"*{block.caption}* ([as SVG]({path}.svg))"
+    links = f"([as CSV]({path}.csv), [as LaTeX]({path}.tex))"
+    shown, rows = len(block.printed_rows), len(block.rows)
+    if shown < rows:
+        links = f"The first {shown} of {rows} rows; the CSV has all. {links}"
+    return block.markdown(), links

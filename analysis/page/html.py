@@ -1,151 +1,84 @@
-"""The report as one HTML page that needs nothing else: pictures, CSV and LaTeX are inside."""
+"""The Markdown report as one HTML page that needs nothing else: pictures, CSV and LaTeX are
+inside."""
 
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 
-from analysis.page import document
-from analysis.page.blocks import Heading, Picture
-from analysis.page.document import INLINE, Part, Placed, plain
-from analysis.page.markdown import TITLE
-from analysis.read.runs import Skipped
-from analysis.tables.frames import Table
+from analysis.page.document import TITLE
+from analysis.page.rendering import TEMPLATES
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_LONG_NUMBER, _LONG_TEXT, _SHORT_TEXT = 20, 48, 14  # characters of a cell
+_KINDS = {"csv": "text/csv", "tex": "application/x-tex", "png": "image/png"}
+_LONG = 48  # characters of a cell that must not be squeezed
 _SHOWN = 0.8  # of a picture's pixels on a page as wide as a desk's screen
-_NUMBER = re.compile(r"(?:± )?[-+]?[\d.,]*\d(?:e[-+]?\d+)?")
-_MEASURED = re.compile(rf"{_NUMBER.pattern}(?: ± {_NUMBER.pattern})?")
-_SEEDS = re.compile(r"\(<span><span>(\d+)</span></span>( seeds?)\)")
-_PARAGRAPHS = MarkdownIt("commonmark", {"html": False})
+_WIDE = 640  # pixels of a picture that is wider than a telephone
 
 
-def render(parts: Sequence[Part], files: Mapping[str, bytes]) -> str:
-    """All parts as a page. `files` holds the PNG, CSV and LaTeX file of each stem."""
-    anchors = document.anchors(parts)
+def render(markdown: str, files: Mapping[str, bytes]) -> str:
+    """The page of a report in Markdown. `files` are those that it links to, by path."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(markdown)
+    contents = _contents(tokens)
+    for index, token in enumerate(tokens):
+        if token.type in ("th_open", "td_open"):
+            number = token.attrs.pop("style", None) == "text-align:right"
+            long = len(tokens[index + 1].content) > _LONG
+            token.attrs |= {"class": "number" if number else "long"} if number or long else {}
+        elif token.type == "inline":
+            _put_inside(tokens[index - 1], token, files)
+    body = parser.renderer.render(tokens, parser.options, {})
+    body = body.replace("<table>", '<div class="scroll"><table>')
+    body = body.replace("</table>", "</table></div>")
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
     )
-    return environment.get_template("report.html").render(
-        title=TITLE,
-        parts=[
-            {
-                "anchor": f"part-{number}",
-                "title": f"{number}. {part.title}",
-                "contents": _contents(part, anchors),
-                "blocks": [_block(placed, files, anchors) for placed in part.blocks],
-            }
-            for number, part in enumerate(parts, 1)
-        ],
-    )
+    page = environment.get_template("report.html")
+    return page.render(title=TITLE, parts=contents, body=Markup(body))
 
 
-def _contents(part: Part, anchors: Mapping[int, str]) -> list[dict[str, str]]:
-    """What the list of contents says below a part: its headings of the highest level."""
-    headings = [one.block for one in part.blocks if isinstance(one.block, Heading)]
-    highest = min((document.level(heading) for heading in headings), default=0)
-    return [
-        {"anchor": anchors[id(heading)], "words": plain(_words(heading))}
-        for heading in headings
-        if document.level(heading) == highest
-    ]
+def _contents(tokens: Sequence[Token]) -> list[dict[str, Any]]:
+    """The parts, each with its headings of the highest level; every heading becomes an anchor."""
+    parts: list[dict[str, Any]] = []
+    highest = ""
+    headings = [index for index, token in enumerate(tokens) if token.type == "heading_open"]
+    for number, index in enumerate(headings):
+        heading, anchor = tokens[index], f"part-{number}"
+        heading.attrSet("id", anchor)
+        words = "".join(child.content for child in tokens[index + 1].children or ())
+        entry = {"anchor": anchor, "words": words, "contents": []}
+        if heading.tag == "h2":
+            parts.append(entry)
+            highest = ""
+        elif parts and heading.tag == (highest := highest or heading.tag):
+            parts[-1]["contents"].append(entry)
+    return parts
 
 
-def _block(
-    placed: Placed, files: Mapping[str, bytes], anchors: Mapping[int, str]
-) -> dict[str, Any]:
-    block = placed.block
-    if isinstance(block, Heading):
-        words = {"words": _inline(_words(block)), "anchor": anchors[id(block)]}
-        return {"kind": "heading", "level": document.level(block), **words}
-    if isinstance(block, Table):
-        return _table(block, placed.stem, files)
-    if isinstance(block, Picture):
-        image = files[f"{placed.stem}.png"]
-        return {
-            "kind": "picture",
-            "source": _data("image/png", image),
-            "width": round(_SHOWN * int.from_bytes(image[16:20])),  # as a PNG's header says
-            "caption": _inline(block.caption),
-            "words": plain(block.caption),
-        }
-    if isinstance(block, Skipped):
-        return {"kind": "skipped", "name": block.name, "reason": block.reason}
-    return {"kind": "text", "html": Markup(_PARAGRAPHS.render(block))}
-
-
-def _table(table: Table, stem: str, files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Each file of a table as a link that carries it."""
-    numeric = [column.numeric for column in table.columns]
-    endings = {"CSV": ("csv", "text/csv"), "LaTeX": ("tex", "application/x-tex")}
-    return {
-        "kind": "table",
-        "head": list(zip([column.title for column in table.columns], numeric, strict=True)),
-        "rows": [
-            [
-                (_cell(shown, right), _look(shown, right))
-                for shown, right in zip(row, numeric, strict=True)
-            ]
-            for row in document.shown_rows(table)
-        ],
-        "left_out": document.left_out(table),
-        "links": [
-            {
-                "label": label,
-                "name": f"{stem.replace('/', '-')}.{ending}",
-                "data": _data(kind, files[f"{stem}.{ending}"]),
-            }
-            for label, (ending, kind) in endings.items()
-        ],
-    }
-
-
-def _cell(shown: str, right: bool) -> Markup:
-    cell = _inline(shown)
-    return _unbroken(cell) if right and ("±" in cell or "e-" in cell) else cell
-
-
-def _look(shown: str, right: bool) -> str:
-    """Classes of a cell: a short number is never broken, a text never squeezed below what its
-    length needs."""
-    long = len(shown) > (_LONG_NUMBER if right else _LONG_TEXT)
-    some = not (right or long) and len(shown) > _SHORT_TEXT
-    return " ".join(["number"] * right + ["long"] * long + ["some"] * some)
-
-
-def _unbroken(cell: Markup) -> Markup:
-    """A cell without tags, with what no line ends in marked: on a screen a number with its
-    deviation, and in print, where room is short, each of the two; a browser breaks 4.7e-05 after
-    its hyphen."""
-    if "<" in cell:
-        return cell
-    marked = _MEASURED.sub(lambda found: f"<span>{_spans(found[0])}</span>", cell)
-    return Markup(_SEEDS.sub(r"<span>(\1\2)</span>", marked))
-
-
-def _spans(words: str) -> str:
-    return _NUMBER.sub(lambda found: f"<span>{found[0]}</span>", words)
-
-
-def _words(heading: Heading) -> str:
-    return heading.words.lstrip("#").strip()
-
-
-def _inline(markdown: str) -> Markup:
-    return Markup(INLINE.renderInline(markdown))
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+def _put_inside(paragraph: Token, inline: Token, files: Mapping[str, bytes]) -> None:
+    """Put the content of files in the place of links to them; the paragraphs of a picture, of its
+    caption, and of a table's files get classes."""
+    for child in inline.children or []:
+        target = unquote(str(child.attrGet("src") or child.attrGet("href") or ""))
+        if target not in files:
+            continue
+        content, ending = files[target], target.rpartition(".")[2]
+        if ending == "svg":
+            paragraph.attrSet("class", "caption")
+            inline.children = inline.children[: inline.children.index(child) - 1]  # no link
+            return
+        data = f"data:{_KINDS[ending]};base64,{base64.b64encode(content).decode()}"
+        if ending == "png":
+            width = round(_SHOWN * int.from_bytes(content[16:20]))  # as a PNG's header says
+            child.attrs |= {"src": data, "style": f"--wide: {width}"}
+            paragraph.attrSet("class", "picture wide" if width > _WIDE else "picture")
+        else:
+            child.attrs |= {"href": data, "download": target.replace("/", "-")}
+            paragraph.attrSet("class", "files")

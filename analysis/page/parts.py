@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from analysis.figures.running_loss import sae_by_step
-from analysis.measure.autopsy import Autopsy
-from analysis.measure.autopsy import provenance as autopsy_provenance
-from analysis.measure.autopsy import where as where_of_autopsy
-from analysis.page.autopsy.section import autopsy_blocks
-from analysis.page.blocks import (
-    COMMANDS,
-    Block,
-    Heading,
-    bullets,
-    cautions,
-    files,
-    metric_words,
-    picture,
-    provenance,
-    resume_command,
-    where,
-)
-from analysis.page.course.course import course_blocks
-from analysis.page.findings.autoencoders import autoencoder_findings
-from analysis.page.findings.classifiers import classifier_findings
-from analysis.page.findings.probes import probe_findings
-from analysis.page.sections import autoencoders, classifiers, latent_probes
+from analysis.page.blocks import COMMANDS, Block
+from analysis.page.document import Content
+from analysis.page.rendering import render
 from analysis.page.sections.answer import answer_blocks
+from analysis.page.sections.autoencoders import autoencoder_blocks, autoencoder_curves
+from analysis.page.sections.autopsy import autopsy_blocks, autopsy_provenance
+from analysis.page.sections.classifiers import classifier_blocks, classifier_curves
 from analysis.page.sections.compare import compare_blocks
-from analysis.page.sections.frechet import distances
+from analysis.page.sections.course import course_blocks
+from analysis.page.sections.frechet import frechet_blocks
+from analysis.page.sections.latent_probes import (
+    latent_probe_blocks,
+    limit_blocks,
+    perceptron_blocks,
+)
 from analysis.page.sections.learned import learned_blocks
-from analysis.page.sections.probe_perceptrons import perceptrons_blocks
 from analysis.page.sections.study import study_blocks
-from analysis.read.runs import Run, Skipped, mapping, preset_results, text, winners
-from analysis.read.seed_report import MODELS
-from analysis.tables.frames import escape
+from analysis.read.autopsy import Autopsy
+from analysis.read.commands import command_line
+from analysis.read.runs import FAILED, Run, Skipped, winners
+from analysis.read.values import column, mapping, text
+from analysis.tables.formats import data_words, escape
 
 AUTOENCODERS, CLASSIFIERS, PROBES = COMMANDS
 
@@ -47,15 +37,7 @@ FILLED_BY = {
 }
 AUTOPSY = "python -m probes.autopsy"
 
-BEST = {
-    AUTOENCODERS: "`best/<code size>/` (weights, config, example pictures)",
-    CLASSIFIERS: "`best/classifier/` (weights, config, pictures of confusions)",
-    PROBES: "`best/<probe>-<code size>/` (weights, config, pictures of confusions), "
-    "`autoencoders/<code size>/` (weights, config)",
-}
-
-Content = Iterator[tuple[str, Block]]
-"""Blocks, each with the folder that its files go to."""
+Section = Callable[[Run], Iterable[Block]]
 
 
 @dataclass(frozen=True)
@@ -74,153 +56,91 @@ class Study:
 
 def parts(study: Study) -> list[tuple[str, Content]]:
     """Title and content of each part; a part that no run fills says which command does."""
-    found = [
-        ("The answer", _answer(study)),
+    found: list[tuple[str, Content]] = [
+        ("The answer", _in("answer", answer_blocks(study.runs))),
         ("The report reproduced", _reproduced(study)),
         ("The search", _searches(study)),
-        ("What the autoencoder learned", _learned(study)),
+        ("What the autoencoder learned", _each(study, AUTOENCODERS, learned_blocks)),
         ("Probes and the autopsy", _probes(study)),
-        ("Frechet classifier distance", _distances(study)),
+        ("Frechet classifier distance", _each(study, AUTOENCODERS, frechet_blocks)),
         ("Provenance", _provenance(study)),
     ]
-    return [*found, ("Runs compared", _compared(study))] if study.compared else found
+    if study.compared:
+        found.append(("Runs compared", _in("compared", compare_blocks(study.compared))))
+    return found
 
 
-def title(run: Run) -> str:
-    """What a heading calls a run."""
-    return f"{COMMANDS[run.command]} on {where(run)}{_goal(run)}: {escape(run.name)}"
+def _in(folder: str, blocks: Iterable[Block]) -> Content:
+    return ((folder, block) for block in blocks)
 
 
-def _goal(run: Run) -> str:
-    """The metric of a search for something else than the lowest error or the best accuracy."""
-    usual = run.metric in ("", "validation_mse", "validation_accuracy")
-    return "" if usual else f", searched for {metric_words(run.metric)}"
+def _each(study: Study, command: str, *sections: Section) -> Content:
+    """The sections of each run of a command, below its heading; else how to make a run."""
+    if not study.of(command):
+        yield from _missing(f"run of `search.{command}`", FILLED_BY[command], COMMANDS[command])
+    for run in study.of(command):
+        yield from _in(run.name, render("run.md", run=run))
+        for section in sections:
+            yield from _in(run.name, section(run))
 
 
-def _answer(study: Study) -> Content:
-    for block in answer_blocks(study.runs):
-        yield "answer", block
+def _missing(what: str, command: str, heading: str = "") -> Content:
+    yield from _in("", render("missing.md", what=what, command=command, heading=heading))
 
 
 def _reproduced(study: Study) -> Content:
-    yield from _each(study, AUTOENCODERS, _autoencoders_reproduced)
-    yield from _each(study, CLASSIFIERS, _classifiers_reproduced)
-    yield from _each(study, PROBES, _perceptrons_reproduced)
-
-
-def _autoencoders_reproduced(run: Run) -> Iterator[Block]:
-    yield from autoencoders.autoencoder_blocks(run)
-    names = [model.preset for model in MODELS]
-    if run.finished and not {result.preset for result in preset_results(run)} & {*names}:
-        yield _without_presets(run, names)
-        return
-    yield from autoencoders.report_blocks(run)
-    caption = "Training loss of the sparse autoencoder and of the deeper one, by step, log-log."
-    yield picture("sae-by-step", sae_by_step(run), caption)
-    yield from _findings(autoencoder_findings(run))
-
-
-def _without_presets(run: Run, names: Sequence[str]) -> str:
-    """What stands for the report's models where a search ended before their turn."""
-    turns = [turn for turn, name in enumerate(mapping(run.info.get("presets")), 1) if name in names]
-    command = f"{resume_command(run)} --num-samples {max(turns)}" if turns else None
-    return (
-        "None of the report's models was trained in this run, so nothing of it is reproduced here; "
-        f"`{command or FILLED_BY[AUTOENCODERS]}` trains them."
-    )
-
-
-def _classifiers_reproduced(run: Run) -> Iterator[Block]:
-    yield from classifiers.classifier_blocks(run)
-    yield from _findings(classifier_findings(run))
-
-
-def _perceptrons_reproduced(run: Run) -> Iterator[Block]:
-    yield from perceptrons_blocks(run)
-    yield from _findings(probe_findings(run))
-
-
-def _findings(found: Iterable[str]) -> Iterator[Block]:
-    if listed := list(found):
-        yield Heading("#### What its text says, and what ours shows")
-        yield from bullets(listed)
+    yield from _each(study, AUTOENCODERS, autoencoder_blocks)
+    yield from _each(study, CLASSIFIERS, classifier_blocks)
+    yield from _each(study, PROBES, perceptron_blocks)
 
 
 def _searches(study: Study) -> Content:
-    for command in COMMANDS:
-        yield from _each(study, command, _search)
+    for command, first in (
+        (AUTOENCODERS, autoencoder_curves),
+        (CLASSIFIERS, classifier_curves),
+        (PROBES, limit_blocks),
+    ):
+        yield from _each(study, command, first, _course)
 
 
-def _search(run: Run) -> Iterator[Block]:
-    curves = {AUTOENCODERS: autoencoders.trial_curves, CLASSIFIERS: classifiers.trial_curves}
-    if run.command in curves:
-        yield curves[run.command](run)
-    if run.command == PROBES:
-        yield from latent_probes.limit_blocks(run)
+def _course(run: Run) -> Iterator[Block]:
     chosen = winners(run)
     yield from course_blocks(run, chosen)
     yield from study_blocks(run, chosen)
 
 
-def _learned(study: Study) -> Content:
-    yield from _each(study, AUTOENCODERS, lambda run: learned_blocks(run, winners(run)))
-
-
 def _probes(study: Study) -> Content:
-    yield from _each(study, PROBES, latent_probes.latent_probe_blocks)
+    yield from _each(study, PROBES, latent_probe_blocks)
     if study.autopsy is None:
-        yield "", f"No autopsy was found; this makes one:\n\n```\n{AUTOPSY}\n```"
+        yield from _missing("autopsy", AUTOPSY)
         return
-    name = study.autopsy.name
-    yield name, Heading(f"### Autopsy on {where_of_autopsy(study.autopsy)}: {escape(name)}")
-    for block in autopsy_blocks(study.autopsy):
-        yield name, block
-
-
-def _distances(study: Study) -> Content:
-    yield from _each(study, AUTOENCODERS, lambda run: distances(run, winners(run)))
+    name, data = study.autopsy.name, study.autopsy.data
+    where = data_words(text(data.get("name")) or "unknown data", text(data.get("split")))
+    yield name, f"### Autopsy on {where}: {escape(name)}"
+    yield from _in(name, autopsy_blocks(study.autopsy))
 
 
 def _provenance(study: Study) -> Content:
     for command in COMMANDS:
         for run in study.of(command):
-            yield run.name, Heading(f"### {title(run)}")
-            for block in (*provenance(run), *files(run, BEST[command])):
-                yield run.name, block
+            yield from _in(run.name, _origin(run))
     if study.autopsy:
         name = study.autopsy.name
-        yield name, Heading(f"### Autopsy: {escape(name)}")
-        for paragraph in autopsy_provenance(study.autopsy):
-            yield name, paragraph
-    if others := list(_others(study)):
-        yield "", Heading("### Folders not reported")
-        yield "", "\n".join(others)
+        yield name, f"### Autopsy: {escape(name)}"
+        yield from _in(name, autopsy_provenance(study.autopsy))
+    yield from _in("", render("unreported.md", older=study.older, skipped=study.skipped))
 
 
-def _others(study: Study) -> Iterator[str]:
-    for run in study.older:
-        yield (
-            f"- {escape(run.name)}: an older run of {escape(run.command)} on "
-            f"{where(run)}, started {escape(text(run.info.get('start')))}."
-        )
-    for entry in study.skipped:
-        yield f"- {escape(entry.name)}: skipped, {escape(entry.reason)}."
-
-
-def _compared(study: Study) -> Content:
-    for block in compare_blocks(study.compared):
-        yield "compared", block
-
-
-def _each(study: Study, command: str, write: Callable[[Run], Iterator[Block]]) -> Content:
-    """What is written of each run of a command, below its heading; else how to make one."""
-    runs: Sequence[Run] = study.of(command)
-    if not runs:
-        yield "", Heading(f"### {COMMANDS[command]}")
-        yield "", f"No run of it was found; this makes one:\n\n```\n{FILLED_BY[command]}\n```"
-    for run in runs:
-        yield run.name, Heading(f"### {title(run)}")
-        for caution in cautions(run):
-            yield run.name, caution
-        for block in write(run):
-            yield run.name, block
+def _origin(run: Run) -> Iterator[Block]:
+    """What it takes to repeat a run: data, split, seeds, budget, machine, versions, command."""
+    ids = {state: [*run.trials.loc[run.trials["state"] == state, "id"]] for state in FAILED}
+    yield from render(
+        "provenance.md",
+        run=run,
+        device="CPU" if text(run.info.get("device")) in ("", "cpu") else "GPU",
+        device_seconds=column(run.epochs, "seconds").sum(),
+        counts={state: count for state, count in run.counts.items() if count},
+        failed={state: trials for state, trials in ids.items() if trials},
+        versions=mapping(run.info.get("versions")),
+        command=command_line(run),
+    )

@@ -36,6 +36,8 @@ MODELS = (
     ReportedModel("deeper-sae", "sparse, more blocks", 0.03732, 0.03040),
 )
 
+SIMPLE_DAE, DAE, DEEP_DAE, WEAK_DAE, SAE, DEEP_SAE = (model.preset for model in MODELS)
+
 SAE_MISPRINT = 0.2097
 """The SAE's test loss in one table of the report; a later table and the text say 0.02097."""
 
@@ -57,6 +59,8 @@ CLASSIFIERS = (
     ReportedClassifier("another-naive", 0.2157, 0.60),  # the same model, trained again
     ReportedClassifier("corrected-naive", 0.0941, 0.65),  # with the activation that was missing
 )
+
+NAIVE, ANOTHER, CORRECTED = (model.preset for model in CLASSIFIERS)
 
 TEST_ACCURACY = {"mnist": (0.995, 0.995), "mnist5k": (0.995, 0.995), "omniglot": (0.60, 0.65)}
 """Lowest and highest test accuracy by data set: of MNIST, which mnist5k is a part of (Task 2), and

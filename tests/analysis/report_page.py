@@ -1,13 +1,15 @@
-"""The report of a folder of runs as Markdown, its figures drawn but not written."""
+"""The report of a folder of runs as Markdown; its figures are drawn, their files are not."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
-from analysis.page import document, markdown
+from analysis.page import document
 from analysis.page.parts import parts
 from analysis.report import read_study
 
 
 def report_page(runs: Path) -> str:
-    return markdown.render(document.place(parts(read_study(runs))))
+    with mock.patch.multiple(document, png=lambda figure: b"", svg=lambda figure: b""):
+        return document.written(parts(read_study(runs)))[0]

@@ -2,299 +2,212 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import shlex
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from analysis.figures import answer as answer_figures
-from analysis.figures import style as figures
-from analysis.figures.answer import Dot, Point
+from analysis.figures.answer import answer_figure
+from analysis.measure.best import answer, bests
 from analysis.page.blocks import Picture
-from analysis.page.sections.answer import answer_blocks, answer_table, answers, repeat_command
-from analysis.read.runs import Run, read_run
-from analysis.tables.frames import Table
-from tests.analysis.test_analysis import _change, write_classifiers, write_run
-from tests.analysis.test_latent_probe_report import write_probes
+from analysis.page.sections.answer import answer_blocks
+from analysis.read.commands import repeat_command
+from analysis.read.results import Floor
+from analysis.read.runs import Result, Run, read_run
+from analysis.tables.best import answer_table, best_table
+from search.record.schema import SEARCH_INTERRUPTED
+from tests.analysis.run_folders import (
+    change_json,
+    empty_tables,
+    write_autoencoders,
+    write_classifiers,
+    write_probes,
+)
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> Path:
+def runs(tmp_path_factory) -> dict[str, Run]:
     """Runs of every command, one of them chosen for its codes, one cut short."""
     home = tmp_path_factory.mktemp("runs")
-    write_run(home / "images", trials=20, data="mnist")
-    write_run(home / "young", trials=2, data="omniglot", state="interrupted")
-    by_probe(write_run(home / "codes", trials=20, data="omniglot", seed=3))
-    write_classifiers(home / "digits", data="mnist5k")
-    write_classifiers(home / "drawers", data="omniglot", split="drawers")
-    write_probes(home / "probes")
-    return home
+    small = {"pictures": False, "trials": 12}
+    folders = [
+        write_autoencoders(home / "images", data="mnist", **small),
+        write_autoencoders(
+            home / "young", pictures=False, trials=2, data="omniglot", state=SEARCH_INTERRUPTED
+        ),
+        write_autoencoders(home / "codes", data="omniglot", metric="probe_accuracy", **small),
+        write_classifiers(home / "digits"),
+        write_classifiers(home / "drawers", data="omniglot", trials=6),
+        write_probes(home / "probes"),
+    ]
+    return {folder.name: read_run(folder) for folder in folders}
 
 
-def by_probe(folder: Path) -> Path:
-    """Make it a run that was chosen by the accuracy of a probe."""
-    info = json.loads((folder / "run.json").read_text())
-    info |= {"metric": "probe_accuracy", "mode": "max"}
-    (folder / "run.json").write_text(json.dumps(info))
-
-    def add(final):
-        for winner in final["winners"]:
-            winner["mean"]["test_probe_accuracy"] = 0.5512
-            winner["std"]["test_probe_accuracy"] = 0.0123
-
-    _change(folder, add)
-    return folder
-
-
-def change_info(folder: Path, **changes) -> Run:
-    info = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(info | changes))
-    return read_run(folder)
+def test_an_autoencoder_has_a_row_per_code_size_with_the_numbers_of_final_json(runs):
+    run = runs["images"]
+    rows = answer_table(bests(run)).rows
+    assert [row["latent_size"] for row in rows] == [1024, 128, 32]
+    for row, winner in zip(rows, sorted_winners(run), strict=True):
+        assert (row["test"], row["test_std"]) == (winner.mean["test_mse"], winner.std["test_mse"])
+        assert row["validation"] == winner.mean["validation_mse"]
+        assert row["mean_image_test_mse"] == run.floor("mean_image").value("test_mse")
+        assert json.loads(row["parameters"]) == winner.parameters
+    pca = run.floor("pca", "128").value("test_mse")
+    assert rows[1]["test_over_pca"] == pytest.approx(rows[1]["test"] / pca)
+    assert math.isnan(rows[0]["test_over_pca"])  # PCA with 784 components is exact
+    assert rows[0]["seed_report_lowest"] == 0.02097
+    assert best_table(bests(run)).frame.equals(answer_table(bests(run)).frame)
 
 
-def read(home: Path, *names: str) -> list[Run]:
-    return [read_run(home / name) for name in names]
+def sorted_winners(run: Run) -> list[Result]:
+    return sorted(run.final.winners, key=lambda winner: -winner.group)
 
 
-def lines(runs: list[Run]) -> list[list[str]]:
-    """Cells of the Markdown table, a list per row, without its head."""
-    table = next(block for block in answer_blocks(runs) if isinstance(block, Table))
-    return [line.strip("| ").split(" | ") for line in table.markdown().splitlines()[2:]]
+def test_classifiers_stand_beside_the_report_and_the_nearest_neighbour(runs):
+    digits, drawers = answer([runs["drawers"], runs["digits"]]).classifiers
+    assert (digits.theirs, drawers.theirs) == ((0.995, 0.995), (0.60, 0.65))
+    assert digits.nearest == 0.8965 and digits.size is None
+    assert digits.value == runs["digits"].final.winners[0].mean["test_accuracy"]
 
 
-def words(runs: list[Run]) -> str:
-    """All paragraphs."""
-    return "\n".join(block for block in answer_blocks(runs) if isinstance(block, str))
+def test_of_probes_the_best_on_validation_has_the_row_though_another_tests_higher(runs):
+    run = runs["probes"]
+    winners = [
+        replace(winner, mean={**winner.mean, "test_accuracy": 0.9})
+        if str(winner.group).startswith("knn")
+        else winner
+        for winner in run.final.winners
+    ]
+    found = bests(replace(run, final=replace(run.final, winners=tuple(winners))))
+    assert [best.size for best in found] == [1024, 128, 32]
+    for best in found:
+        of_size = [each for each in winners if str(each.group).endswith(f"-{best.size}")]
+        assert best.winner == max(of_size, key=lambda each: each.own("validation_accuracy"))
+        assert best.value < 0.9 and best.theirs == (0.45, 0.45) and best.nearest == 0.4344
 
 
-def test_an_autoencoder_has_a_row_per_code_size_with_the_numbers_of_final_json(folders):
-    rows = {row[2]: row for row in lines(read(folders, "images"))}
-    final = json.loads((folders / "images/final.json").read_text())
-    assert list(rows) == ["1024", "128", "32"]
-    for winner in final["winners"]:
-        row, mean = rows[str(winner["latent_size"])], winner["mean"]["test_mse"]
-        assert row[:2] == ["autoencoder", "mnist"]
-        assert row[3].startswith(f"{mean:.5f} ± ") and "(3 seeds)" in row[3]
-        pca = final["floors"]["pca"][str(winner["latent_size"])]["test_mse"]
-        ratio = f"{mean / pca:.3g}" if pca else "-"
-        assert row[6] == ratio
-    assert rows["1024"][4:6] == ["0.02097", "PCA 0 (exact), mean image 0.06680"]
-    assert rows["128"][4:6] == ["-", "PCA 0.00462, mean image 0.06680"]
-
-
-def test_classifiers_have_a_row_each_beside_the_report_and_the_neighbour(folders):
-    digits, drawers = lines(read(folders, "drawers", "digits"))
-    assert digits[:3] == ["classifier", "mnist5k", "-"]
-    assert drawers[1] == "omniglot, drawers"
-    assert [digits[4], drawers[4]] == ["0.995", "0.60-0.65"]
-    assert digits[3].startswith("0.9732 ± 0.0019 (3 seeds)") and digits[5] == "1-NN 0.8965"
-
-
-def test_of_probes_the_best_on_validation_has_the_row_though_another_tests_higher(tmp_path):
-    folder = write_probes(tmp_path / "run", (128, 32), ("mlp", "knn"))
-
-    def raise_knn(final):
-        for winner in final["winners"]:
-            if winner["probe"] == "knn":
-                winner["mean"]["test_accuracy"] = 0.9
-
-    _change(folder, raise_knn)
-    rows = lines([read_run(folder)])
-    assert [row[2] for row in rows] == ["128", "32"]
-    assert all(row[7].startswith("mlp, `mlp-default-") and "0.9000" not in row[3] for row in rows)
-    assert all(row[4:6] == ["0.45", "1-NN 0.4344"] for row in rows)
-
-
-def test_rows_are_in_the_order_of_tasks_and_codes_come_after_reconstructions(folders):
-    found = lines(read(folders, "digits", "codes", "images"))
-    tasks = list(dict.fromkeys(row[0] for row in found))
+def test_rows_are_in_the_order_of_tasks_and_codes_come_after_reconstructions(runs):
+    found = answer([runs["digits"], runs["codes"], runs["images"]])
+    assert [run.name for run in found.runs] == ["images", "codes", "digits"]
+    tasks = list(dict.fromkeys(row["task"] for row in answer_table(found.found).rows))
     assert tasks == ["autoencoder", "autoencoder, by probe accuracy", "classifier"]
-    chosen = next(row for row in found if row[0].endswith("by probe accuracy"))
-    assert "probe 0.5512 ± 0.0123" in chosen[3]
 
 
-def test_what_was_not_tested_not_finished_or_not_trained_to_the_end_is_marked(folders, tmp_path):
-    run = read_run(folders / "young")
-    rows = {row[2]: row for row in lines([run])}
-    assert rows["128"][3].endswith("(search) ‡") and rows["128"][6] == "-"
-    assert [rows["32"][place] for place in (3, 7)] == ["-", "-"]
-    told = words([run])
-    assert "the search is not finished" in told and "2 of 2 trials begun" in told
-    assert "Autoencoder on omniglot, code 32: nothing has been measured yet." in told
-    folder = write_run(tmp_path / "short", trials=12)
-    _change(folder, lambda final: final["winners"][0].update(state="pruned", epochs=3))
-    size = json.loads((folder / "final.json").read_text())["winners"][0]["latent_size"]
-    row = next(row for row in lines([read_run(folder)]) if row[2] == str(size))
-    assert row[3].endswith("†")
-    assert f"† Autoencoder on mnist5k, code {size}: the chosen trial" in words([read_run(folder)])
+def test_an_autoencoder_for_codes_has_a_row_only_until_its_codes_are_classified(runs):
+    alone = [runs["images"], runs["codes"]]
+    assert any(best.by_probe for best in answer(alone).found)
+    assert not any(best.by_probe for best in answer([*alone, runs["probes"]]).found)
 
 
-def test_a_stand_in_data_set_is_named(tmp_path):
-    note = "mnist could not be had, mnist5k is used instead"
-    run = read_run(write_run(tmp_path / "run", note=note))
-    assert lines([run])[0][1] == "mnist5k (a stand-in)"
-    assert f"**Autoencoder on mnist5k: {note}.**" in words([run])
-
-
-def test_the_answer_in_words_has_the_numbers_and_only_of_runs_that_exist(folders):
-    def answered(*names):
-        return next(iter(answer_blocks(read(folders, *names))))
-
-    final = json.loads((folders / "images/final.json").read_text())
-    best = next(w for w in final["winners"] if w["latent_size"] == 1024)["mean"]["test_mse"]
-    alone = answered("images")
-    assert f"{best:.5f} at code 1024" in alone and f"({0.02097 / best:.1f} times" in alone
-    assert "lassifier" not in alone and "codes alone" not in alone
-    both = answered("digits", "probes")
-    assert "0.9732 on mnist5k (seed report 0.995, 1-NN on pixels 0.8965)" in both
-    assert "omniglot, drawers at code 128 (seed report 0.45" in both and "Autoencoder" not in both
-    assert answered("codes", "images") == alone  # chosen for their codes: the table alone says
-
-
-def test_the_reports_number_from_codes_is_not_compared_with_other_data(tmp_path):
-    run = read_run(write_probes(tmp_path / "run", (32,), ("knn",), data="glyphs"))
-    assert "0.45 from codes is of Omniglot, not of glyphs" in words([run])
-
-
-def test_a_command_repeats_what_its_run_left_to_the_machine(tmp_path):
-    folder = write_run(tmp_path / "run", trials=5)
-    argv = ["--num-samples", "5", "--seed=4", "--name", "a run"]
-    typed = "python -m search.autoencoders --num-samples 5 --seed=4 --name 'a run'"
-    run = change_info(folder, argv=argv)
-    assert repeat_command(run) == f"{typed} --dataset mnist5k --budget quick"
-    said = [*argv, "--budget", "full", "--dataset=mnist5k"]
-    assert repeat_command(change_info(folder, argv=said)).endswith(
-        "--budget full --dataset=mnist5k"
+def test_the_answer_speaks_of_what_is_measured(runs):
+    found = answer([runs["codes"], runs["images"], runs["probes"]])
+    assert [best.run.name for best in found.errors[0]] == ["images"] * 3 and len(found.errors) == 1
+    assert found.beside_report.size == 1024 and found.beside_report.run.name == "images"
+    (code,) = found.codes
+    assert code.winner.own("validation_accuracy") == max(
+        best.winner.own("validation_accuracy") for best in bests(runs["probes"])
     )
-    settings = {"num_samples": 8, "final_seeds": 3, "resume": True}
-    grown = repeat_command(change_info(folder, argv=argv, settings=settings))
-    assert grown.startswith(typed.replace("--num-samples 5", "--num-samples 8"))
-    parsed = _parsed(shlex.split(grown)[3:])
-    assert (parsed.num_samples, parsed.final_seeds, parsed.dataset) == (8, 3, "mnist5k")
-    assert repeat_command(change_info(folder, argv=None)) == ""
-    assert "Its command is not recorded." in words([read_run(folder)])
+    assert answer([runs["codes"]]).errors  # where there are no others
 
 
-def _parsed(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    for flag in ("--name", "--dataset", "--budget"):
-        parser.add_argument(flag)
-    for flag in ("--num-samples", "--final-seeds", "--seed"):
-        parser.add_argument(flag, type=int)
-    return parser.parse_args(argv)
+def test_what_was_not_tested_or_not_trained_to_the_end_is_marked(runs):
+    found = {best.size: best for best in bests(runs["young"])}
+    rows = {row["latent_size"]: row for row in answer_table(found.values()).rows}
+    assert not found[1024].tested and not rows[1024]["ended"] and rows[1024]["seeds"] == 0
+    assert not found[32].measured and rows[32]["configuration"] == ""
+    cells = [line.split(" | ")[3] for line in answer_table(found.values()).markdown().split("\n")]
+    assert cells[2].endswith("(search) ‡") and cells[4] == "-"
+    cut = replace(found[1024], winner=replace(found[1024].winner, state="pruned"))
+    assert cut.short_of_budget and not found[32].short_of_budget
 
 
-def test_probes_name_the_run_that_made_their_codes(tmp_path):
-    folder = write_probes(tmp_path / "run", (32,), ("knn",))
-    run = change_info(folder, settings={"autoencoders": "/elsewhere/runs/ae-run"})
-    assert "--autoencoders ae-run" in repeat_command(run)
+def test_a_command_repeats_what_its_run_left_to_the_machine(runs):
+    def repeated(argv, **settings) -> list[str]:
+        info = {**runs["images"].info, "argv": argv, "budget": "quick", "settings": settings}
+        return shlex.split(repeat_command(replace(runs["images"], info=info)))[3:]
+
+    argv = ["--num-samples", "5", "--seed=4", "--name", "a run"]
+    assert repeated(argv) == [*argv, "--dataset", "mnist", "--budget", "quick"]
+    given = [*argv, "--budget", "full", "--dataset=mnist5k"]
+    assert repeated(given) == given
+    grown = repeated(argv, num_samples=8, final_seeds=3, resume=True)
+    assert grown[:4] == ["--num-samples", "8", "--seed=4", "--name"]
+    assert grown[-2:] == ["--final-seeds", "3"]
+    assert repeated(argv, autoencoders="/elsewhere/runs/ae")[-2:] == ["--autoencoders", "ae"]
+    assert repeated(None) == []
 
 
-def test_each_run_has_its_command_in_a_fence_with_time_and_device(folders):
-    runs = read(folders, "images", "digits", "probes")
-    fenced = [block for block in answer_blocks(runs) if isinstance(block, str) and "```" in block]
-    assert len(fenced) == 3
-    for run, block in zip(runs, fenced, strict=True):
-        assert f"\n```\n{repeat_command(run)}\n```" in block
-        assert "8 min 32 s on cpu" in block
+@pytest.mark.parametrize("names", [["images", "codes", "digits", "drawers", "probes"], ["young"]])
+def test_each_run_has_its_command_and_the_table_and_the_picture_come_once(runs, names):
+    blocks = list(answer_blocks([runs[name] for name in names]))
+    assert sum(isinstance(block, str) and block.startswith("```") for block in blocks) == len(names)
+    assert sum(isinstance(block, Picture) for block in blocks) == 1
 
 
-@pytest.mark.parametrize(
-    "final",
-    [
-        "{}",
-        '{"winners": [{"latent_size": 32, "runs": [{"seed": 1}], "mean": {"test_mse": NaN}}], '
-        '"floors": {"pca": 3, "mean_image": null}}',
-    ],
-)
-def test_runs_with_holes_are_answered(tmp_path, final):
-    folder = write_run(tmp_path / "holes", trials=3)
-    info = {"command": "autoencoders", "start": "2026-03-01", "data": {"name": "mnist"}}
-    (folder / "run.json").write_text(json.dumps(info))
-    (folder / "trials.csv").write_text("id,state,latent_size\nt0,running,32\nt1,error,\n")
-    (folder / "epochs.csv").write_text("id,epoch\n")
-    (folder / "final.json").write_text(final)
-    run = read_run(folder)
-    assert [row[2] for row in lines([run])] == ["32"]
-    assert "Nothing has been measured yet." in words([run])
-    assert not any(isinstance(block, Picture) for block in answer_blocks([run]))
+def test_runs_without_any_trial_or_with_holes_are_answered(tmp_path, runs):
+    assert list(answer_blocks([]))
+    folder = write_probes(tmp_path / "new", (32,), ("mlp",), trials=1, state=SEARCH_INTERRUPTED)
+    empty_tables(folder)
+    assert [best.measured for best in bests(read_run(folder))] == [False]
+    assert not any(isinstance(b, Picture) for b in answer_blocks([read_run(folder)]))
+    holes = write_autoencoders(tmp_path / "holes", trials=1, pictures=False)
+    change_json(holes / "run.json", lambda info: [info.pop(n) for n in ("seconds", "settings")])
+    winner = '{"latent_size": 32, "runs": [{"seed": 1}], "mean": {"test_mse": NaN}}'
+    (holes / "final.json").write_text(f'{{"winners": [{winner}], "floors": {{"pca": 3}}}}')
+    assert list(answer_blocks([read_run(holes)]))
 
 
-def test_runs_without_any_trial_are_answered(tmp_path):
-    folder = write_probes(tmp_path / "young", (32,), ("mlp",), state="running")
-    for name in ("trials.csv", "epochs.csv"):
-        (folder / name).write_text("")
-    assert "code 32: nothing has been measured yet." in words([read_run(folder)])
-    assert "No search has a run to report yet" in words([])
-
-
-def test_the_csv_holds_the_numbers_in_full(folders):
-    run = read_run(folders / "images")
-    frame = answer_table(answers(run)).frame
-    for winner in json.loads((folders / "images/final.json").read_text())["winners"]:
-        row = frame[frame["latent_size"] == winner["latent_size"]].iloc[0]
-        assert row["value"] == winner["mean"]["test_mse"] and row["metric"] == "test_mse"
-        assert json.loads(row["parameters"]) == winner["parameters"]
-
-
-def test_the_picture_leaves_out_a_side_without_data(folders):
+def test_the_picture_leaves_out_a_side_without_data(runs):
     def panels(*names):
-        blocks = answer_blocks(read(folders, *names))
-        picture = next(block for block in blocks if isinstance(block, Picture))
-        return [axes.get_xlabel() for axes in picture.figure.axes]
+        figure = answer_figure(answer([runs[name] for name in names]).found)
+        return [axes.get_xlabel() for axes in figure.axes]
 
     assert panels("images") == ["code size"]
     assert panels("digits", "probes") == ["accuracy"]
     assert panels("images", "codes", "probes") == ["code size", "accuracy"]
-    assert answer_figures.answer_figure([], []) is None
+    assert answer_figure([]) is None
 
 
-def test_the_picture_shows_errors_floors_and_the_report():
-    points = [
-        Point("mnist", "mnist", 1024, 0.004, 0.001, True, False, math.nan, 0.07, 0.02097),
-        Point("mnist", "mnist", 32, 0.01, math.nan, True, False, 0.018, 0.07, math.nan),
-    ]
-    axes = answer_figures.answer_figure(points, []).axes[0]
+def test_the_picture_shows_errors_floors_and_the_report(runs):
+    found = bests(runs["images"])[:2]
+    axes = answer_figure(found).axes[0]
     dots = [container[0].get_xydata()[0].tolist() for container in axes.containers]
-    assert dots == [[0, 0.004], [1, 0.01]]
+    assert dots == [[place, best.value] for place, best in enumerate(found)]
     ends = [line.get_segments()[0] for line in axes.collections]
     levels = sorted(start[1] for start, end in ends if start[1] == end[1])
-    assert levels == pytest.approx([0.018, 0.07, 0.07])
+    assert levels == pytest.approx([0.00462, 0.0668, 0.0668])
     diamond = next(line for line in axes.lines if line.get_marker() == "D")
     assert diamond.get_xydata().tolist() == [[0, 0.02097]]
     assert axes.get_yscale() == "log"
 
 
-def test_the_picture_of_accuracies_has_a_row_each_under_its_kind():
-    dots = [
-        Dot("mnist", "mnist", 0.99, 0.001, True, (0.995, 0.995), 0.95, False),
-        Dot("omniglot", "omniglot, code 32", 0.6, math.nan, False, (0.45, 0.45), math.nan, True),
-    ]
-    axes = answer_figures.answer_figure([], dots).axes[0]
+def test_the_picture_of_accuracies_has_a_row_each_under_its_kind(runs):
+    found = [bests(runs["digits"])[0], bests(runs["probes"])[2]]
+    untested = replace(found[1], winner=replace(found[1].winner, runs=()))
+    axes = answer_figure([found[0], untested]).axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels == ["of images", "mnist", "of codes", "omniglot, code 32"]
+    assert labels == ["of images", "mnist5k", "of codes", "omniglot, code 32"]
     drawn = [container[0].get_xydata()[0].tolist() for container in axes.containers]
-    assert drawn == [[0.99, 1.0], [0.6, 3.0]]
-    assert [text.get_text() for text in axes.texts] == ["0.990", "0.600"]
+    assert drawn == [[found[0].value, 1.0], [untested.value, 3.0]]
     faces = [container[0].get_markerfacecolor() for container in axes.containers]
     assert faces[0] != "white" and faces[1] == "white"  # hollow: not tested
 
 
-def test_no_labels_overlap_in_the_picture_of_many_runs():
+def test_no_labels_overlap_in_the_picture_of_many_runs(runs):
+    def of_set(best, number):
+        info = {**best.run.info, "data": {**best.run.data, "name": f"set{number}"}}
+        return replace(best, run=replace(best.run, info=info))
+
+    floor = Floor({"test_mse": 0.01}, 32)
     points = [
-        Point(f"set{s}", f"set{s}", size, 0.002 * (s + 1), 0.0, True, False, 0.01, 0.07, math.nan)
-        for s in range(4)
-        for size in (1024, 128, 32)
+        replace(of_set(best, n), pca=floor) for n in range(4) for best in bests(runs["images"])
     ]
-    dots = [
-        Dot(f"set{s}", f"set{s}, drawers {s}", 0.9, 0.0, True, (0.6, 0.65), 0.5, s > 2)
-        for s in range(8)
-    ]
-    figure = answer_figures.answer_figure(points, dots)
+    dots = [of_set(bests(runs["drawers"])[0], n) for n in range(6)]
+    dots += [of_set(best, n) for n in range(2) for best in bests(runs["probes"])]
+    figure = answer_figure([*points, *dots])
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     boxes = [
@@ -314,25 +227,3 @@ def _within(axis) -> list:
     return [
         tick.label1 for tick in ticks if low <= tick.get_loc() <= high and tick.label1.get_text()
     ]
-
-
-def test_same_runs_give_the_same_bytes(folders):
-    def drawn():
-        runs = read(folders, "images", "codes", "digits", "probes")
-        return [
-            figures.png(block.figure) if isinstance(block, Picture) else str(block)
-            for block in answer_blocks(runs)
-            if not isinstance(block, Table)
-        ]
-
-    assert drawn() == drawn()
-
-
-def test_an_autoencoder_for_codes_has_a_row_only_until_its_codes_are_classified(folders):
-    def tasks(runs):
-        (table,) = [one for one in answer_blocks(runs) if isinstance(one, Table)]
-        return {row["task"] for row in table.rows}
-
-    alone = read(folders, "images", "codes")
-    assert tasks(alone) == {"autoencoder", "autoencoder, by probe accuracy"}
-    assert tasks([*alone, *read(folders, "probes")]) == {"autoencoder", "classifier of codes"}

@@ -1,178 +1,147 @@
-"""Runs side by side, on made-up run folders."""
+"""Runs side by side."""
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from analysis.page.blocks import Heading, Picture
-from analysis.page.sections import compare
-from analysis.page.sections.compare import (
-    Progress,
-    best_table,
-    compare_blocks,
-    settings_table,
-    short_names,
+from analysis.figures import style
+from analysis.measure.compare import Comparison, compare
+from analysis.page.blocks import Picture
+from analysis.page.sections.compare import compare_blocks
+from analysis.read.runs import read_run
+from analysis.tables.compare import best_table, settings_table, short_names
+from analysis.tables.table import Table
+from tests.analysis.run_folders import (
+    change_json,
+    empty_tables,
+    write_autoencoders,
+    write_probes,
+    write_search,
 )
-from analysis.read.runs import Run, Skipped, read_run
-from analysis.tables.frames import Table
-from tests.analysis.test_analysis import _change, write_classifiers, write_run
-from tests.analysis.test_latent_probe_report import write_probes
 
 NAMES = ("first", "second")
 
 
 @pytest.fixture
 def folders(tmp_path) -> list[Path]:
-    """Two autoencoder runs that differ in their number of trials."""
-    found = [
-        write_run(tmp_path / name, trials=trials, seed=seed)
+    """Two autoencoder runs that differ in their number of trials and their seed."""
+    return [
+        write_autoencoders(tmp_path / name, trials=trials, epochs=3, seed=seed, pictures=False)
         for name, trials, seed in zip(NAMES, (12, 20), (0, 1), strict=True)
     ]
-    for folder in found:
-        _change(folder, lambda final: [one.update(state="complete") for one in final["winners"]])
-    return found
 
 
-def read(folders: list[Path]) -> list[Run]:
-    return [read_run(folder) for folder in folders]
+def compared(folders: list[Path]) -> Comparison:
+    return compare([read_run(folder) for folder in folders])
 
 
-def change_info(folder: Path, **changes) -> None:
-    info = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(info | changes))
+def best(folders: list[Path]) -> dict:
+    """By code size, what the second run is beside the first."""
+    return {each.group: each for each in compared(folders).best if each.run == NAMES[1]}
 
 
-def rows(table: Table) -> dict[str, list[str]]:
-    """Cells of each Markdown row by its first cell."""
-    found = [line.strip("|").split("|") for line in table.markdown().splitlines()]
-    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in found}
+def change_winner(folder: Path, size: int, **metrics: tuple[float, float | None]) -> None:
+    """Set mean and deviation of test figures of the winner of a code size."""
+
+    def change(final: dict) -> None:
+        winner = next(each for each in final["winners"] if each["latent_size"] == size)
+        for name, (mean, std) in metrics.items():
+            winner["mean"][name], winner["std"][name] = mean, std
+
+    change_json(folder / "final.json", change)
 
 
-def words(groups) -> str:
-    return "\n".join(block for block in compare_blocks(groups) if isinstance(block, str))
+def test_only_settings_that_differ_are_listed(folders):
+    found = compared(folders)
+    assert found.settings == {"num_samples": [12, 20]}
+    assert found.identity["seed"] == [0, 1] and found.identity["budget"] == ["quick", "quick"]
+    assert found.counts["complete"] == [read_run(folder).counts["complete"] for folder in folders]
+    assert found.same_images and not any(found.space) and not found.data
+    frame = settings_table(found).frame.set_index("what")
+    assert list(frame.loc["`--num-samples`"]) == ["12", "20"]
 
 
-def reach(folder: Path, size: int, mean: float, std: float | None) -> None:
-    """Set the test figure of the winner of a code size."""
+def test_another_search_space_and_other_data_are_found(folders):
+    def change(info: dict) -> None:
+        info["space"]["distributions"]["depth"] = "{}"
+        info["data"] |= {"sha256": "cd" * 32, "train": 800}
 
-    def change(final):
-        winner = next(one for one in final["winners"] if one["latent_size"] == size)
-        winner["mean"]["test_mse"], winner["std"]["test_mse"] = mean, std
-
-    _change(folder, change)
-
-
-def test_only_settings_that_differ_are_listed_and_who_a_run_is_always(folders):
-    change_info(folders[1], seed=7, git_commit="f" * 40)
-    table = rows(settings_table(read(folders)))
-    assert table[""] == list(NAMES)
-    assert table["`--num-samples`"] == ["12", "20"]
-    assert "`--max-epochs`" not in table
-    assert table["search seed"] == ["0", "7"] and table["budget"] == ["quick", "quick"]
-    assert table["commit"] == ["0123456789ab", "f" * 12]
-    counts = [run.counts for run in read(folders)]
-    assert table["trials complete"] == [str(one["complete"]) for one in counts]
-    assert "search space" not in table and "data and split, sha256" not in table
-
-
-def test_another_search_space_and_other_data_are_told(folders):
-    change_info(folders[1], space={"distributions": {"depth": "{}"}})
-    info = json.loads((folders[1] / "run.json").read_text())
-    info["data"] |= {"sha256": "cd" * 32, "train": 800}
-    (folders[1] / "run.json").write_text(json.dumps(info))
-    table = rows(settings_table(read(folders)))
-    assert table["search space"] == ["of the first run", "differs in depth"]
-    assert table["train images"] == ["4000", "800"]
-    assert "do not have the same images" in words([read(folders)])
+    change_json(folders[1] / "run.json", change)
+    found = compared(folders)
+    assert found.space == [[], ["depth"]]
+    assert found.data["train"] == [4000, 800] and not found.same_images
 
 
 def test_a_difference_is_beyond_the_deviations_or_within(folders):
-    for size, (mean, std) in {1024: (0.004, 3e-4), 128: (0.004, 3e-4), 32: (0.01, 0.0)}.items():
-        reach(folders[0], size, mean, std)
-    reach(folders[1], 1024, 0.0046, 4e-4)  # 0.0006 is more than 0.0005
-    reach(folders[1], 128, 0.0036, 4e-4)
-    reach(folders[1], 32, 0.02, None)
-    table = rows(best_table(read(folders)))
-    assert table["1024"] == ["0.00400 ± 0.00030", "0.00460 ± 0.00040 (+0.00060, beyond)"]
-    assert table["128"][1] == "0.00360 ± 0.00040 (-0.00040, within)"
-    assert table["32"][1] == "0.02000 (+0.01000)"  # no deviation, no verdict
+    first = {1024: (0.004, 3e-4), 128: (0.004, 3e-4), 32: (0.01, 0.0)}
+    second = {1024: (0.0046, 4e-4), 128: (0.0036, 4e-4), 32: (0.02, None)}
+    for folder, values in zip(folders, (first, second), strict=True):
+        for size, reached in values.items():
+            change_winner(folder, size, test_mse=reached)
+    found = best(folders)
+    assert found[1024].difference == pytest.approx(0.0006)
+    assert found[1024].deviations == pytest.approx(0.0005)
+    assert (found[1024].beyond, found[128].beyond, found[32].beyond) == (True, False, None)
+    assert found[32].difference == pytest.approx(0.01)  # no deviation, no verdict
 
 
 def test_a_figure_of_a_search_is_set_beside_other_figures_of_a_search_only(folders):
     (folders[1] / "final.json").unlink()
-    searched = rows(best_table(read(folders)))["1024"][1]
-    assert searched.endswith("(search)") and "+" not in searched
-    assert "(search) marks" in words([read(folders)])
+    found = best(folders)[1024]
+    assert found.metric == "validation_mse" and math.isnan(found.difference)
+    assert compared(folders).any_searched
     (folders[0] / "final.json").unlink()
-    both = rows(best_table(read(folders)))["1024"]
-    assert "(search)" in both[0] and both[1].startswith(both[1].split()[0] + " (search)")
-    assert "beyond" not in both[1] and ("+" in both[1] or "-" in both[1])
+    found = best(folders)[1024]
+    assert math.isfinite(found.difference) and found.beyond is None
 
 
 def test_the_csv_has_a_row_per_group_and_run(folders):
-    runs = read(folders)
-    frame = best_table(runs).frame
+    frame = best_table(compared(folders)).frame
     assert len(frame) == 6 and set(frame["run"]) == set(NAMES)
-    for run in runs:
+    for run in map(read_run, folders):
         for winner in run.final.winners:
             mine = frame[(frame["run"] == run.name) & (frame["group"] == winner.group)].iloc[0]
             assert mine["value"] == winner.mean["test_mse"] and mine["metric"] == "test_mse"
 
 
-def test_a_winner_short_of_the_budget_is_marked(folders):
-    assert "†" not in str(rows(best_table(read(folders)))["1024"])
-    _change(folders[1], lambda final: final["winners"][0].update(state="pruned"))
-    table = rows(best_table(read(folders)))
-    marked = [size for size, cells in table.items() if "†" in cells[1]]
-    assert str(read(folders)[1].final.winners[0].group) in marked
-    assert "† marks a winner" in words([read(folders)])
+def test_a_winner_short_of_the_budget_is_known(folders):
+    assert not compared(folders).any_short
+    change_json(folders[1] / "final.json", lambda final: final["winners"][0].update(state="pruned"))
+    assert compared(folders).any_short
 
 
-def test_runs_chosen_by_probe_accuracy_are_compared_by_it(folders):
-    for place, folder in enumerate(folders):
-        change_info(folder, metric="probe_accuracy", mode="max")
-
-        def add(final, value=0.5 + place / 10):
-            for winner in final["winners"]:
-                winner["mean"]["test_probe_accuracy"] = value
-                winner["std"]["test_probe_accuracy"] = 0.01
-
-        _change(folder, add)
-    table = rows(best_table(read(folders)))
-    assert table["32"] == ["0.5000 ± 0.0100", "0.6000 ± 0.0100 (+10.00 points, beyond)"]
+def test_runs_chosen_by_probe_accuracy_are_compared_by_it(tmp_path):
+    folders = [
+        write_autoencoders(
+            tmp_path / name, 12, 3, metric="probe_accuracy", seed=seed, pictures=False
+        )
+        for seed, name in enumerate(NAMES)
+    ]
+    for turn, folder in enumerate(folders):
+        change_winner(folder, 32, test_probe_accuracy=(0.5 + turn / 10, 0.01))
+    found = best(folders)[32]
+    assert found.metric == "test_probe_accuracy" and found.beyond
+    assert found.difference == pytest.approx(0.1)
 
 
 def test_of_many_runs_the_newest_are_shown(tmp_path):
-    runs = [
-        read_run(write_run(tmp_path / f"run-{place}", trials=2, seed=place)) for place in range(7)
+    runs = [read_run(write_search(tmp_path / f"run-{n}", 3, epochs=1)) for n in range(7)]
+    found = compare(runs)
+    assert found.found == 7 and list(found.runs) == runs[2:]
+
+
+def test_every_question_with_two_runs_has_its_tables_and_picture(folders, tmp_path):
+    others = [read_run(write_search(tmp_path / n, 6, ("a",), "max")) for n in ("c1", "c2")]
+    runs = [read_run(folder) for folder in folders]
+    found = [
+        block for block in compare_blocks([runs, others, others[:1]]) if hasattr(block, "name")
     ]
-    found = list(compare_blocks([runs]))
-    assert "The 5 newest of 7 runs." in found
-    tables = [block for block in found if isinstance(block, Table)]
-    assert all(list(rows(table).values())[0] == [r.name for r in runs[2:]] for table in tables)
-
-
-def test_a_heading_tables_and_a_picture_for_each_group(folders, tmp_path):
-    others = [read_run(write_classifiers(tmp_path / name)) for name in ("c1", "c2")]
-    found = list(compare_blocks([read(folders), others, others[:1]]))
-    headings = [block.words for block in found if isinstance(block, Heading)]
-    assert headings == [
-        "### Autoencoders on mnist5k (split stratified), by validation MSE",
-        "### Classifiers on mnist5k (split stratified), by validation accuracy",
-    ]
-    kinds = [block.name for block in found if isinstance(block, (Table, Picture))]
-    assert kinds == ["settings", "best", "progress"] * 2
-    assert rows(best_table(others))["classifier"][1].endswith("(+0.00 points, within)")
-
-
-def test_nothing_to_compare_is_said(folders):
-    assert "nothing to compare" in words([])
-    assert "nothing to compare" in words([read(folders)[:1]])
+    assert [block.name for block in found] == ["settings", "best", "progress"] * 2
+    assert all(style.png(block.figure) for block in found if isinstance(block, Picture))
+    assert not any(isinstance(block, Table) for block in compare_blocks([runs[:1]]))
 
 
 def test_long_names_are_shortened_and_stay_distinct():
@@ -180,75 +149,29 @@ def test_long_names_are_shortened_and_stay_distinct():
     short = short_names(["brief", *names, *names[:1]])
     assert short[0] == "brief" and len(set(short)) == len(short)
     assert all(len(name) <= 24 for name in short)
-    assert all(name.startswith("autoenc") and "…" in name for name in short[1:])
 
 
 def test_titles_are_escaped_in_markdown(tmp_path):
-    runs = [read_run(write_run(tmp_path / name, trials=2)) for name in ("a_b|c", "*d*")]
-    head = best_table(runs).markdown().splitlines()[0]
+    folders = [write_search(tmp_path / name, 2, epochs=1) for name in ("a_b|c", "*d*")]
+    head = best_table(compared(folders)).markdown().splitlines()[0]
     assert head == "| code size | a\\_b\\|c | \\*d\\* |"
 
 
-def test_progress_is_the_best_so_far_over_all_epochs_trained(folders):
-    (folders[0] / "trials.csv").write_text(
-        "id,number,state,latent_size,epochs,best_validation_mse\n"
-        "t3,3,complete,32,9,0.02\n"
-        "t0,0,pruned,32,1,0.05\n"
-        "t1,1,diverged,32,2,0.001\n"
-        "t2,2,complete,32,9,0.03\n"
-        "t4,4,complete,32,9,0.04\n"
-        "t5,5,error,32,,\n"
-        "t6,6,complete,128,9,0.01\n"
-    )
-    found = compare.progress(read_run(folders[0]), 32, "run")
-    assert found.epochs.tolist() == [1, 3, 12, 21, 30, 30]
-    assert found.best.tolist() == [0.05, 0.05, 0.03, 0.02, 0.02, 0.02]
-    assert compare.progress(read_run(folders[0]), 1024, "run") is None
-
-
-def test_progress_goes_up_where_more_is_better(tmp_path):
-    run = read_run(write_classifiers(tmp_path / "run", trials=8))
-    best = compare.progress(run, "classifier", "run").best
-    assert (np.diff(best) >= 0).all() and best[-1] == run.trials["best_validation_accuracy"].max()
-
-
-def test_the_picture_has_a_panel_per_group_and_a_line_per_run(folders):
-    found = list(compare_blocks([read(folders)]))
-    figure = next(block for block in found if isinstance(block, Picture)).figure
-    shown = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in shown] == ["code 1024", "code 128", "code 32"]
-    assert all(len(axes.lines) <= 2 for axes in shown)
-    looks = {(line.get_linestyle(), line.get_marker()) for line in shown[0].lines}
-    assert len(looks) == len(shown[0].lines)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(NAMES)
-
-
 def test_of_many_groups_the_best_six_have_a_panel(tmp_path):
-    runs = [read_run(write_probes(tmp_path / name, (128, 32))) for name in NAMES]
-    found = next(block for block in compare_blocks([runs]) if isinstance(block, Picture))
-    titles = [axes.get_title() for axes in found.figure.axes if axes.get_visible()]
-    assert len(titles) == 6 and "mlp, code 128" in titles and "random-forest, code 32" not in titles
-    assert "The 6 that lead in the newest run, of 16." in found.caption
-
-
-def test_one_line_of_one_trial_is_drawn():
-    line = Progress("run", np.array([3.0]), np.array([0.5]))
-    axes = compare.progress_figure({"code 32": [line], "code 1": []}, "validation_mse").axes
-    assert len(axes) == 1 and math.isfinite(sum(axes[0].get_ylim()))
-    assert compare.progress_figure({"code 32": []}, "validation_mse") is None
+    runs = [read_run(write_probes(tmp_path / n, (128, 32), epochs=3)) for n in NAMES]
+    found = compare(runs)
+    assert len(found.drawn) == 6 and len(found.groups) == 16
+    assert "mlp-128" in found.drawn and "random-forest-32" not in found.drawn
 
 
 def test_runs_without_trials_or_numbers_are_compared(folders):
     (folders[0] / "final.json").unlink()
-    for name in ("trials.csv", "epochs.csv"):
-        (folders[0] / name).write_text("")
-    bare = {"command": "autoencoders", "start": "2026-03-01", "data": {"name": "mnist5k"}}
-    (folders[0] / "run.json").write_text(json.dumps(bare))
-    found = list(compare_blocks([read(folders)]))
-    assert any(isinstance(block, Picture) for block in found)  # of the other run
-    assert rows(found[-2])["1024"][0] == "-"
-    assert "**first is not finished** (it is unknown)" in words([read(folders)])
-    for name in ("trials.csv", "epochs.csv"):
-        (folders[1] / name).write_text("")
-    (folders[1] / "final.json").unlink()
-    assert isinstance(list(compare_blocks([read(folders)]))[-1], Skipped)
+    empty_tables(folders[0])
+    keep = ("command", "start", "data")
+    change_json(
+        folders[0] / "run.json",
+        lambda info: [info.pop(key) for key in [*info] if key not in keep],
+    )
+    runs = [read_run(folder) for folder in folders]
+    assert all(math.isnan(each.value) for each in compare(runs).best if each.run == "first")
+    assert any(isinstance(block, Table) for block in compare_blocks([runs]))

@@ -1,4 +1,4 @@
-"""What README says of the study in docs/study is what its run folders say."""
+"""README and the committed report say what the run folders of docs/study say."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.page.sections.answer import answer_table, answers
+from analysis.measure.best import bests
 from analysis.read.runs import find_runs
-from analysis.tables.frames import mse, short
+from analysis.tables.best import answer_table
+from analysis.tables.formats import mse, short
+from tests.analysis.report_page import report_page
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "docs/study/runs"
@@ -25,15 +27,21 @@ def test_every_run_folder_of_the_study_can_be_read():
 def test_the_table_on_the_first_screen_is_of_the_study(data, name):
     runs, _ = find_runs(RUNS)
     (run,) = [one for one in runs if one.question[1::2] == (data, "validation_mse")]
-    rows = answer_table(answers(run)).rows
+    rows = answer_table(bests(run)).rows
     assert [row["latent_size"] for row in rows] == [1024, 128, 32]
     for row in rows:
-        assert row["seeds"] == 3 and row["metric"] == "test_mse"
-        begin = f"| {name} | {row['latent_size']} | {mse(row['value'])} ± {mse(row['std'])} | "
+        assert row["seeds"] == 3 and row["metric"] == "mse"
+        begin = f"| {name} | {row['latent_size']} | {mse(row['test'])} ± {mse(row['test_std'])} | "
         (line,) = [line for line in README.splitlines() if line.startswith(begin)]
         assert f"| {mse(row['mean_image_test_mse'])} |" in line
         if row["latent_size"] < 784:
             assert f"| {mse(row['pca_test_mse'])} | {short(row['test_over_pca'])} |" in line
+
+
+def test_the_committed_report_is_the_one_that_the_command_writes():
+    """The golden page: `python -m analysis.report --runs docs/study/runs --out docs/study/report`
+    makes it anew."""
+    assert report_page(RUNS) == (ROOT / "docs/study/report/report.md").read_text()
 
 
 def test_readme_links_to_nothing_that_is_missing():

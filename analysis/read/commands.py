@@ -1,0 +1,80 @@
+"""The command lines that made a run, go on with it, and repeat it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from analysis.read.runs import Run
+from analysis.read.values import number, text
+
+_CHANGED_BY_RESUME = ("num_samples", "final_seeds")
+
+
+def resume_command(run: Run) -> str:
+    """The command that goes on with an interrupted run."""
+    where = text(run.settings.get("storage_path"))
+    storage = ["--storage-path", where] if where not in ("", "runs") else []
+    return _command(run, ["--name", run.name, *storage, "--resume"])
+
+
+def command_line(run: Run) -> str:
+    """The command that made the run, as a reader would type it."""
+    return _command(run, _typed(run))
+
+
+def repeat_command(run: Run) -> str:
+    """The command that made a run, with flags for what it left to the machine it ran on, and with
+    what a later session changed. Empty if it is not recorded."""
+    if not isinstance(run.info.get("argv"), list):
+        return ""
+    words = _typed(run)
+    settled = {"--dataset": run.data["name"], "--budget": text(run.info.get("budget"))}
+    if source := text(run.settings.get("autoencoders")):
+        settled["--autoencoders"] = PurePath(source).name
+    for flag, value in settled.items():
+        if value and not _given(words, flag):
+            words += [flag, value]
+    if resumed(run):
+        for name in _CHANGED_BY_RESUME:
+            if math.isfinite(value := number(run.settings.get(name))):
+                words = _with_flag(words, f"--{name.replace('_', '-')}", f"{value:.0f}")
+    return _command(run, words)
+
+
+def resumed(run: Run) -> bool:
+    """Whether the run took more than one session."""
+    return run.settings.get("resume") is True
+
+
+def _command(run: Run, words: Sequence[str]) -> str:
+    return shlex.join(["python", "-m", f"search.{run.command}", *words])
+
+
+def _typed(run: Run) -> list[str]:
+    argv = run.info.get("argv")
+    words = [str(word) for word in argv] if isinstance(argv, list) else []
+    return words[1:] if words and words[0].endswith((".py", "-m")) else words
+
+
+def _with_flag(words: Sequence[str], flag: str, value: str) -> list[str]:
+    """A command line in which a flag has a value, in its old place if it had another.
+
+    >>> _with_flag(["--seed", "3", "--name", "a"], "--seed", "4")
+    ['--seed', '4', '--name', 'a']
+    >>> _with_flag(["--seed=3"], "--seed", "4"), _with_flag([], "--seed", "4")
+    (['--seed=4'], ['--seed', '4'])
+    """
+    changed = list(words)
+    for index, word in enumerate(words):
+        if word.startswith(f"{flag}="):
+            changed[index] = f"{flag}={value}"
+        elif word == flag and index + 1 < len(words):
+            changed[index + 1] = value
+    return changed if _given(words, flag) else [*changed, flag, value]
+
+
+def _given(words: Sequence[str], flag: str) -> bool:
+    return any(word == flag or word.startswith(f"{flag}=") for word in words)
