@@ -1,6 +1,6 @@
-"""What a search knows about its trials: a fold over the ledger's events.
+"""The state of a search: its trials, as the events of the ledger make them.
 
-The same `apply` serves a running search and one that is read back, so the two cannot differ.
+The same `apply` serves a running search and a resumed one, so that the two cannot differ.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ class SearchState:
 
     @classmethod
     def from_events(cls, events: list[dict]) -> SearchState:
-        """Fold a whole ledger; its first event is the search's header."""
+        """The state after all events of a ledger; the first is the header of the search."""
         state = cls(events[0])
         for event in events[1:]:
             state.apply(event)
         return state
 
     def apply(self, event: dict) -> None:
-        """Take an event in. Unknown kinds are passed over: a newer version may write more."""
+        """Apply an event. Unknown kinds are passed over: a newer version may write more."""
         handler = getattr(self, f"_apply_{event['event']}", None)
         if handler:
             handler(as_written_now(event))
@@ -99,11 +99,11 @@ class SearchState:
         return {state: found[state] for state in schema.TRIAL_STATES}
 
     def best(self, group: object, metric: str, mode: str) -> TrialRecord | None:
-        """The trial to choose in a group: by its best epoch, among those that had the full
-        budget; only where there is none, among the pruned.
+        """The best trial of a group by its best epoch: of those with the full budget or, if there
+        are none, of the pruned ones.
 
-        What has ended does not change, so each trial is looked at once, however often the best is
-        asked for."""
+        A trial that has ended does not change, so each is looked at once, however often this is
+        called."""
         leader = self._leaders.setdefault((group, metric, mode), _Leader())
         ended = self._rankable.get(group, [])
         for trial in ended[leader.seen :]:
