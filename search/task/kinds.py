@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
+    def integer(text: str) -> int:
         value = int(text)
         if value < least:
-            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+            raise argparse.ArgumentTypeError(f"{text} is not at least {least}")
         return value
 
-    return number
+    return integer
 
 
 positive_int, natural = at_least(1), at_least(0)
