@@ -68,16 +68,16 @@ def best_so_far(run: Run, course: pd.DataFrame, groups: Sequence[Group]) -> Figu
     sampled = course["trial"].isin(run.trials.loc[run.sampled, "id"])
     for axes, (name, unit, label) in zip(grid, axes_of, strict=True):
         end = course[name].max() / unit
-        for place, group in enumerate(groups):
-            mine = course[course["group"] == group]
-            _draw_steps(axes, mine[name] / unit, mine["best"], end, place)
+        for index, group in enumerate(groups):
+            here = course[course["group"] == group]
+            _draw_steps(axes, here[name] / unit, here["best"], end, index)
         _draw_first_sampled(axes, course.loc[sampled, name] / unit)
         axes.set_xlim(0, 1.03 * end)
         axes.set_xlabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=name != "seconds"))
     grid[0].set_ylabel(f"best {scale.label} so far")
     _set_values(grid[0], scale, limits)
-    lines = [_legend_line(place, panel_title(group)) for place, group in enumerate(groups)]
+    lines = [_legend_line(index, panel_title(group)) for index, group in enumerate(groups)]
     if sampled.any() and not run.sampled.all():
         lines.append(Line2D([], [], label="sampling begins", **DOTTED))
     figure.legend(handles=lines, loc="outside lower center", ncols=4)
@@ -100,12 +100,12 @@ def best_so_far_of_runs(
     figure, panels = _panels(len(groups), sharey=False)
     for axes, group in zip(panels, groups, strict=True):
         lines = [
-            course[course["group"] == group].assign(trial=course["trial"] + f" of run {place}")
-            for place, course in enumerate(courses)
+            course[course["group"] == group].assign(trial=course["trial"] + f" of run {index}")
+            for index, course in enumerate(courses)
         ]
-        for place, (line, course) in enumerate(zip(lines, courses, strict=True)):
+        for index, (line, course) in enumerate(zip(lines, courses, strict=True)):
             if len(line):
-                _draw_steps(axes, line["epochs"], line["best"], course["epochs"].max(), place)
+                _draw_steps(axes, line["epochs"], line["best"], course["epochs"].max(), index)
         first, last = (pd.concat(lines)["epochs"].agg(end) for end in ("min", "max"))
         axes.set_xscale("log")  # for most is gained early
         axes.set_xlim(first / 1.25, max(last, 2) * 1.25)
@@ -114,7 +114,7 @@ def best_so_far_of_runs(
         axes.set_xlabel("epochs trained, all trials")
         _set_values(axes, scale, _limits(pd.concat(lines), scale))
     figure.supylabel(f"best {scale.label} so far", fontsize=8.5)
-    handles = [_legend_line(place, run.name) for place, run in enumerate(runs)]
+    handles = [_legend_line(index, run.name) for index, run in enumerate(runs)]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
@@ -135,10 +135,10 @@ def rung_bars(run: Run, found: Mapping[Group, Sequence[Rung]]) -> Figure | None:
             bottoms += heights
         reached = complete_samples(run, group)
         axes.bar([len(rungs)], [reached], 0.68, linewidth=0.8, **_REACHED)
-        for place, total in enumerate([*bottoms, reached]):
+        for index, total in enumerate([*bottoms, reached]):
             axes.annotate(
                 f"{total:.0f}",
-                (place, total),
+                (index, total),
                 xytext=(0, 2),
                 textcoords="offset points",
                 ha="center",
@@ -221,18 +221,18 @@ def _limits(course: pd.DataFrame, scale: Scale) -> tuple[float, float]:
     return min(low, ends.min() - 0.08 * (high - ends.min())), high
 
 
-def _draw_steps(axes: Axes, x: pd.Series, best: pd.Series, end: float, place: int) -> None:
+def _draw_steps(axes: Axes, x: pd.Series, best: pd.Series, end: float, index: int) -> None:
     """The line goes on to the end of the search; its marker is the last improvement."""
-    colour, x, best = COLOURS[place], x.to_numpy(), best.to_numpy()
+    colour, x, best = COLOURS[index], x.to_numpy(), best.to_numpy()
     axes.plot(
         [*x, end],
         [*best, best[-1]],
         drawstyle="steps-post",
         color=colour,
-        linestyle=DASHES[place],
+        linestyle=DASHES[index],
     )
     first = int(np.argmax(best == best[-1]))
-    axes.plot(x[first], best[first], MARKERS[place], color=colour, markeredgecolor="white")
+    axes.plot(x[first], best[first], MARKERS[index], color=colour, markeredgecolor="white")
 
 
 def _draw_first_sampled(axes: Axes, x: pd.Series) -> None:
@@ -240,9 +240,9 @@ def _draw_first_sampled(axes: Axes, x: pd.Series) -> None:
         axes.axvline(x.iloc[0], zorder=1, **DOTTED)
 
 
-def _legend_line(place: int, label: str) -> Line2D:
-    look = {"linestyle": DASHES[place], "marker": MARKERS[place]}
-    return Line2D([], [], color=COLOURS[place], label=label, **look)
+def _legend_line(index: int, label: str) -> Line2D:
+    look = {"linestyle": DASHES[index], "marker": MARKERS[index]}
+    return Line2D([], [], color=COLOURS[index], label=label, **look)
 
 
 def _panels(count: int, sharey: bool) -> tuple[Figure, list[Axes]]:

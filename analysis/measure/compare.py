@@ -42,7 +42,7 @@ class Best:
 
     @property
     def beyond(self) -> bool | None:
-        """Whether the difference is more than the deviations; None where one is not known."""
+        """Whether the difference is more than the deviations; None where either is not known."""
         known = math.isfinite(self.difference) and math.isfinite(self.deviations)
         return abs(self.difference) > self.deviations if known else None
 
@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def any_searched(self) -> bool:
-        """Whether a figure is one of the search, because nothing was retrained."""
+        """Whether a figure is of the search itself, because nothing was retrained."""
         return any(each.winner.trial and not each.winner.seeds for each in self.best)
 
     @property
@@ -110,10 +110,10 @@ def _differing(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _space_beside(run: Run, first: Run) -> list[str]:
-    mine, theirs = (
+    here, there = (
         mapping(mapping(each.info.get("space")).get("distributions")) for each in (run, first)
     )
-    return [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
+    return [name for name in {**here, **there} if here.get(name) != there.get(name)]
 
 
 def _best(runs: Sequence[Run], groups: Sequence[Group]) -> list[Best]:

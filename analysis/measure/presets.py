@@ -31,6 +31,9 @@ class Presets:
         """Trained to the full budget; final.json lists no other preset, and gives no state."""
         return name in self.results and self.results[name].state in ("", "complete")
 
+    def untrained(self, *names: str) -> list[str]:
+        return [name for name in names if not self.trained(name)]
+
     def failed(self, name: str) -> bool:
         return self.get(name).state in FAILED
 

@@ -96,7 +96,7 @@ class GroupStudy:
 
     @property
     def one_line_in(self) -> int:
-        """Of how many trials, in the order of their values, parallel coordinates show one."""
+        """Parallel coordinates show every so many-th trial, in the order of their values."""
         return math.ceil(len(self.numbers) / MOST_LINES)
 
     @property

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
 import pandas as pd
 
-from analysis.measure.claims.claim import NO_PAIR, Claim, decided, judged, missing
+from analysis.measure.claims.claim import (
+    AGREES,
+    NO_PAIR,
+    SEEDS,
+    Claim,
+    decided,
+    judged,
+    missing,
+)
 from analysis.measure.claims.speed import speed
 from analysis.measure.noise import APART, retrained, seed_scatter
 from analysis.measure.presets import Presets
@@ -30,30 +37,18 @@ from analysis.read.seed_report import (
 from analysis.read.values import number
 
 _SETTINGS = (
-    "latent_size",
-    "depth",
-    "decoder_depth",
-    "width",
-    "dropout",
-    "noise",
-    "noise_level",
-    "l2",
-    "affine",
-    "warp",
-    "learning_rate",
-    "activation",
-    "linear_path",
-    "epochs",
-)
+    "latent_size depth decoder_depth width dropout noise noise_level l2 affine warp "
+    "learning_rate activation linear_path epochs"
+).split()
 """What two trials must share to be a pair with and without L1."""
 
 
 def autoencoder_claims(run: Run) -> tuple[Claim, ...]:
     ours, least = Presets.of(run), least_share(run)
     return (
-        _lower("dropout", ours, DAE, WEAK_DAE, least, noise_level=_noise_levels(ours)),
+        _dropout(ours, least),
         _depth_start(ours, least),
-        _higher("depth", ours, DAE, DEEP_DAE, least),
+        _errors("depth", ours, DAE, DEEP_DAE, least, worse=True),
         _overfitting(ours, least),
         _sparse(ours, least),
         _sparse_depth(ours, least),
@@ -108,39 +103,24 @@ def decrease(before: float, after: float) -> float:
     return (before - after) / before if before > 0 else math.nan
 
 
-def _lower(
-    question: str, ours: Presets, base: str, other: str, least: float, **numbers: object
+def _errors(
+    question: str, ours: Presets, base: str, other: str, least: float, worse: bool = False
 ) -> Claim:
-    """The report says that `other` has a lower error than `base`."""
+    """The report says that `other` has a lower error than `base`, or a higher one if `worse`."""
     metric, found = ours.tested((base, other), "mse")
     if not found:
-        return missing(question, *_untrained(ours, base, other))
-    return judged(
-        question,
-        decrease(found[base], found[other]),
-        least,
-        theirs={name: reported(name).test_loss for name in found},
-        ours=found,
-        metric=metric,
-        numbers=numbers,
-    )
+        return missing(question, *ours.untrained(base, other))
+    gain = decrease(found[base], found[other])
+    theirs = {name: reported(name).test_loss for name in found}
+    gain = -gain if worse else gain
+    return judged(question, gain, least, theirs=theirs, ours=found, metric=metric)
 
 
-def _higher(question: str, ours: Presets, base: str, other: str, least: float) -> Claim:
-    """The report says that `other` has a higher error than `base`."""
-    claim = _lower(question, ours, base, other, least)
-    return (
-        claim
-        if not claim.ours
-        else judged(
-            question, -claim.gain, least, theirs=claim.theirs, ours=claim.ours, metric=claim.metric
-        )
-    )
-
-
-def _noise_levels(ours: Presets) -> dict[str, float]:
-    """Of the input, which the preset of less dropout lowers as well."""
-    return {name: ours.setting(name, "noise_level") for name in (DAE, WEAK_DAE)}
+def _dropout(ours: Presets, least: float) -> Claim:
+    """The preset of less dropout has less noise on its input too."""
+    levels = {name: ours.setting(name, "noise_level") for name in (DAE, WEAK_DAE)}
+    claim = _errors("dropout", ours, DAE, WEAK_DAE, least)
+    return replace(claim, numbers={"noise_level": levels})
 
 
 def _depth_start(ours: Presets, least: float) -> Claim:
@@ -148,7 +128,7 @@ def _depth_start(ours: Presets, least: float) -> Claim:
     curves = {name: ours.curve(name, "train_loss") for name in (DAE, DEEP_DAE)}
     joint = pd.DataFrame(curves).dropna()
     if len(joint) < 2:  # one epoch has no start and end
-        return missing("depth_start", *_untrained(ours, DAE, DEEP_DAE))
+        return missing("depth_start", *ours.untrained(DAE, DEEP_DAE))
     early = joint.iloc[: max(1, len(joint) // 10)]
     means = {name: float(early[name].mean()) for name in curves}
     return judged(
@@ -171,7 +151,7 @@ def _overfitting(ours: Presets, least: float) -> Claim:
     metric, test = ours.tested(names, "mse")
     train = {name: ours.own(name, "train_mse") for name in names}
     if not test or not np.isfinite([*train.values()]).all():
-        return missing("over_fitting", *_untrained(ours, *names))
+        return missing("over_fitting", *ours.untrained(*names))
     worse, closer = -decrease(test[DAE], test[DEEP_DAE]), decrease(train[DAE], train[DEEP_DAE])
     return judged(
         "over_fitting",
@@ -189,7 +169,7 @@ def _sparse(ours: Presets, least: float) -> Claim:
     rivals = [name for name in (DAE, DEEP_DAE, WEAK_DAE) if ours.trained(name)]
     metric, found = ours.tested((*rivals, SAE), "mse")
     if not rivals or not found:
-        return missing("sparse", *_untrained(ours, SAE, DAE, DEEP_DAE, WEAK_DAE))
+        return missing("sparse", *ours.untrained(SAE, DAE, DEEP_DAE, WEAK_DAE))
     rival = min(rivals, key=found.__getitem__)
     return judged(
         "sparse",
@@ -207,19 +187,9 @@ def _sparse(ours: Presets, least: float) -> Claim:
 
 def _sparse_depth(ours: Presets, least: float) -> Claim:
     """More blocks in the sparse one are no gain: a tie agrees."""
-    claim = _higher("sparse_depth", ours, SAE, DEEP_SAE, least)
-    if not claim.ours:
-        return claim
-    gained = -claim.gain > (least if math.isfinite(least) else 0.0)
-    return decided(
-        "sparse_depth",
-        not gained,
-        gain=claim.gain,
-        noise=least,
-        theirs=claim.theirs,
-        ours=claim.ours,
-        metric=claim.metric,
-    )
+    claim = _errors("sparse_depth", ours, SAE, DEEP_SAE, least, worse=True)
+    tie = claim.why_unknown == SEEDS
+    return replace(claim, verdict=AGREES, why_unknown="") if tie else claim
 
 
 def _l1(ours: Presets, least: float) -> Claim:
@@ -259,7 +229,7 @@ def _best(ours: Presets, least: float) -> Claim:
     names = [model.preset for model in MODELS if ours.trained(model.preset)]
     metric, found = ours.tested(names, "mse")
     if SAE not in names or len(names) < 3 or not found:
-        return missing("best", *_untrained(ours, *(model.preset for model in MODELS)))
+        return missing("best", *ours.untrained(*(model.preset for model in MODELS)))
     ranking = dict(sorted(found.items(), key=lambda item: item[1]))
     other = next(name for name in ranking if name != SAE)
     return judged(
@@ -284,7 +254,7 @@ def _gap(ours: Presets) -> Claim:
         name: test[name] - loss[name] for name in names if math.isfinite(test[name] - loss[name])
     }
     if not gaps:
-        return missing("gap", *_untrained(ours, *names))
+        return missing("gap", *ours.untrained(*names))
     shown = [name for name, gap in gaps.items() if gap < 0 and math.isfinite(mse[name])]
     numbers: dict[str, object] = {"shown": shown}
     if shown:
@@ -302,7 +272,3 @@ def _gap(ours: Presets) -> Claim:
         metric="test_minus_train",
         numbers=numbers,
     )
-
-
-def _untrained(ours: Presets, *names: str) -> Iterable[str]:
-    return (name for name in names if not ours.trained(name))

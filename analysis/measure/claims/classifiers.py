@@ -43,7 +43,7 @@ def _mnist(ours: Presets) -> Claim:
         if ours.trained(name) and math.isfinite(ours.get(name).value("test_accuracy"))
     }
     if not reached:
-        return missing("mnist", *_untrained(ours, NAIVE, CORRECTED))
+        return missing("mnist", *ours.untrained(NAIVE, CORRECTED))
     best = next(iter(winners(run).values()), Result())
     by_chance = chance(theirs, run)
     return matched(
@@ -65,7 +65,7 @@ def _omniglot(ours: Presets) -> Claim:
     """The same architecture reaches their range, each trained once."""
     metric, found = ours.tested(_NAMES, "accuracy")
     if not found:
-        return missing("omniglot", *_untrained(ours, *_NAMES))
+        return missing("omniglot", *ours.untrained(*_NAMES))
     low, high = (
         end + side
         for end, side in zip(TEST_ACCURACY["omniglot"], (-_ROUNDING, _ROUNDING), strict=True)
@@ -91,7 +91,7 @@ def _activation_loss(ours: Presets) -> Claim:
     """Without the activation between the dense layers the train loss is higher."""
     losses = {name: ours.own(name, "train_loss") for name in _NAMES}
     if not np.isfinite([*losses.values()]).all():
-        return missing("activation_loss", *_untrained(ours, *_NAMES))
+        return missing("activation_loss", *ours.untrained(*_NAMES))
     gain, noise = _beyond_twins({name: -loss for name, loss in losses.items()})
     return judged(
         "activation_loss", gain, noise, theirs=_THEIR_LOSS, ours=losses, metric="train_loss"
@@ -110,7 +110,7 @@ def _activation(ours: Presets) -> Claim:
     elif found:
         (gain, noise), interval = _beyond_twins(found), None
     else:
-        return missing("activation", *_untrained(ours, *_NAMES))
+        return missing("activation", *ours.untrained(*_NAMES))
     epochs = {ours.get(name).epochs for name in (NAIVE, CORRECTED)}
     return judged(
         "activation",
@@ -139,7 +139,3 @@ def _beyond_twins(values: Mapping[str, float]) -> tuple[float, float]:
 def _test_by_seed(result: Result) -> dict[float, float]:
     found = {run.get("seed", math.nan): run.get("test_accuracy", math.nan) for run in result.runs}
     return {seed: value for seed, value in found.items() if math.isfinite(seed + value)}
-
-
-def _untrained(ours: Presets, *names: str) -> list[str]:
-    return [name for name in names if not ours.trained(name)]

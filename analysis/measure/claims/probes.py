@@ -83,7 +83,7 @@ def _blocks(ours: Presets, least: float) -> Claim:
     """Two blocks are best."""
     found = _tested(ours, BLOCKS)
     if len(found) < 2 or 2 not in found:
-        return missing("blocks", *(name for name in BLOCKS if not ours.trained(name)))
+        return missing("blocks", *ours.untrained(*BLOCKS))
     return judged(
         "blocks",
         found[2] - max(value for blocks, value in found.items() if blocks != 2),
@@ -103,7 +103,7 @@ def _l2(ours: Presets, least: float) -> Claim:
     """The stronger the L2 of two blocks, the worse they test: judged by none and the strongest."""
     found, train = _tested(ours, L2), _tested(ours, L2, "train_accuracy")
     if len(found) < 2:
-        return missing("l2", *(name for name in L2 if not ours.trained(name)))
+        return missing("l2", *ours.untrained(*L2))
     values = [*found.values()]
     trained = [train[l2] for l2 in found if l2 in train]
     train_gain = trained[-1] - trained[0] if len(trained) > 1 else math.nan

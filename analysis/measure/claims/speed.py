@@ -32,8 +32,7 @@ def speed(ours: Presets) -> Claim:
     curves = {name: ours.curve(name, "validation_mse") for name in (SAE, DAE, WEAK_DAE)}
     curves = {name: curve for name, curve in curves.items() if len(curve)}
     if SAE not in curves or len(curves) < 2:
-        needs = [name for name in (SAE, DAE, WEAK_DAE) if not ours.trained(name)]
-        return missing("speed", *needs)
+        return missing("speed", *ours.untrained(SAE, DAE, WEAK_DAE))
     reached = {
         bound: {name: _first_below(curve, bound) for name, curve in curves.items()}
         for bound in (SLOW, QUICK)

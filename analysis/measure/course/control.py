@@ -42,10 +42,10 @@ class Spared:
 
 @dataclass(frozen=True)
 class Control:
-    """The control sample. `every`: of so many rounds of trials, one is in it; 0 for none."""
+    """The control sample: one of `every` rounds of trials is in it; 0 for none."""
 
     every: float
-    spared: tuple[Spared, ...]  # the one furthest ahead first
+    spared: tuple[Spared, ...]  # the trial furthest ahead first
 
     @property
     def judged(self) -> list[Spared]:
@@ -82,11 +82,11 @@ def control(run: Run) -> Control:
     trials = run.trials.assign(spared_at=column(run.trials, "spared_at"), best=run.best())
     found: list[Spared] = []
     for group in run.groups:
-        mine = trials[trials[run.group] == group]
-        condemned = np.isfinite(mine["spared_at"])
-        others = run.sign * mine.loc[~condemned & (mine["state"] == COMPLETE), "best"]
+        members = trials[trials[run.group] == group]
+        condemned = np.isfinite(members["spared_at"])
+        others = run.sign * members.loc[~condemned & (members["state"] == COMPLETE), "best"]
         rest = run.sign * others[np.isfinite(others)].min() if len(others) else math.nan
-        for trial in mine[condemned].to_dict("records"):
+        for trial in members[condemned].to_dict("records"):
             epoch, best = int(trial["spared_at"]), trial["best"]
             then, gain = _value(run, trial["id"], epoch), _gain(run, best, rest)
             found.append(Spared(group, trial["id"], trial["state"], epoch, then, best, rest, gain))

@@ -183,8 +183,8 @@ def rungs(run: Run) -> Rungs:
 
 def complete_samples(run: Run, group: Group) -> int:
     """Sampled trials of a group that reached the last epoch."""
-    mine = run.sampled & (run.trials[run.group] == group)
-    return int((mine & (run.trials["state"] == COMPLETE)).sum())
+    members = run.sampled & (run.trials[run.group] == group)
+    return int((members & (run.trials["state"] == COMPLETE)).sum())
 
 
 def rank_correlations(run: Run) -> Correlations:
