@@ -26,8 +26,16 @@ from probes.codes.published import SETTINGS
 from search.autoencoders.task import AutoencoderTask
 from search.classifiers.task import ClassifierTask
 from search.latent_probes.task import ProbeTask
-from search.record.schema import COMPLETE, ENDED, RUNNING, SEARCH_FINISHED
-from search.session.retraining import PRESET_SEEDS, write_finals
+from search.record.decision import Failure
+from search.record.schema import (
+    COMPLETE,
+    ENDED,
+    REASON_EXCEPTION,
+    REASON_MEMORY,
+    RUNNING,
+    SEARCH_FINISHED,
+)
+from search.session.finals import PRESET_SEEDS, write_finals
 from search.session.run_record import RunRecord
 from search.session.tables import TableWriter
 from search.store.folder import RunFolder
@@ -38,7 +46,6 @@ from search.tune.scheduler import GroupedASHA
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # as a search does
 
-REDUCTION_FACTOR = 3
 SIZES = (1024, 128, 32)
 PCA = {1024: 0.0, 128: 0.00462, 32: 0.01751}
 REACHED = {1024: 0.0031, 128: 0.0041, 32: 0.0098}  # validation MSE of a good autoencoder
@@ -105,7 +112,7 @@ class MadeUpTask:
         return self.known_floors
 
     def conclude(self, winners: list, data: Any, around: Any) -> tuple[list[dict], dict]:
-        return [self.of_winner(each.parameters, each.place) for each in winners], {**self.of_all}
+        return [self.of_winner(each.parameters, each.folder) for each in winners], {**self.of_all}
 
 
 def tested(last: Metrics) -> Metrics:
@@ -174,23 +181,24 @@ def write_run(
     }
     Logbook.begin(run, header)
     logbook = Logbook(run, task)
-    scheduler = GroupedASHA(logbook, grace, REDUCTION_FACTOR)
+    scheduler = GroupedASHA(task, grace)
     draws = np.random.default_rng(seed)
     for number in range(trials):
         trial = logbook.new_trial()
-        stand_in = SimpleNamespace(config={"number": number})
-        scheduler.on_trial_add(None, stand_in)
+        scheduler.open(trial)
         curve = task.curve(trial, draws)
         if curve:  # presets, whose weights are tested, come to the end of theirs
             weights = {name: torch.tensor(value) for name, value in curve[-1].items()}
             logbook.store.save(trial.id, {"record": curve[-1]}, weights)
         for epoch, metrics in enumerate(curve, 1):
             record = {"epoch": epoch, "seconds": 0.5, **metrics}
-            scheduler.on_trial_result(None, stand_in, record)
+            logbook.record_epoch(trial, record, scheduler.decide(trial, record))
             if trial.state != RUNNING or number in unfinished:
                 break
         if number in (failures or {}):
-            logbook.failure(trial, failures[number], final=True)
+            text = failures[number]
+            reason = REASON_MEMORY if text == TOO_LARGE else REASON_EXCEPTION
+            logbook.record_failure(trial, Failure(reason, text), final=True)
     tables, record = TableWriter(logbook), RunRecord(logbook, options)
     tables.write()
     if state in ENDED:
@@ -220,7 +228,7 @@ def _retrain(logbook: Logbook, options: Settings, draws: np.random.Generator) ->
             if options.refit_on != "train":
                 metrics = {k: v for k, v in metrics.items() if not k.startswith("validation_")}
             kept = {name: best[name] for name in task.kept}
-            logbook.final(trial, seed, {"epochs": best["epoch"], **kept, **metrics})
+            logbook.record_final(trial, seed, {"epochs": best["epoch"], **kept, **metrics})
 
 
 def _data(data: str | Mapping[str, Any]) -> dict[str, Any]:
