@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path.name} holds no JSON object")
     return content
+
+
+def start_time(info: Mapping[str, Any], file: str) -> datetime:
+    """When a run started; UTC where `info` names no zone. Raises `RunError` without such a time."""
+    try:
+        start = datetime.fromisoformat(text(info.get("start")))
+    except ValueError:
+        raise RunError(f"{file} has no start time") from None
+    return start if start.tzinfo else start.replace(tzinfo=UTC)
 
 
 def number(value: Any) -> float:
