@@ -1,5 +1,4 @@
-"""What the best classifier of a search still mistakes: accuracy by class, and the classes that it
-confuses."""
+"""The errors of the best classifier of a search: accuracy by class, and confused classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs for no reason but chance: seeds and the number of test images."""
+"""How large chance differences are: between seeds, and by the number of test images."""
 
 from __future__ import annotations
 

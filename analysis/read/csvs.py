@@ -1,4 +1,4 @@
-"""`trials.csv` and `epochs.csv` as frames; a column whose values are all numbers has type float."""
+"""`trials.csv` and `epochs.csv` as frames; a column is numeric if all its values are numbers."""
 
 from __future__ import annotations
 

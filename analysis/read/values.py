@@ -1,4 +1,4 @@
-"""Values from files that may hold anything: a hole becomes nan or an empty value."""
+"""Values from files that may hold anything: a missing value becomes nan or an empty value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to try next: the presets, then Optuna's TPE on the true ranking of the trials so far.
+"""What to try next: the presets, then Optuna's TPE on the ranking of the trials within each group.
 
 A suggestion is a function of (history, space, group, seed, number) and of nothing else. A resumed
 search therefore asks for the same trials as an uninterrupted one: there is no sampler state to

@@ -1,9 +1,10 @@
-"""ASHA's rungs: who entered, who was stopped, and what an early rank says of the last one.
+"""ASHA's rungs: which trials entered, which were stopped, and how well an early rank predicts the
+final one.
 
-A rung is an epoch at which a trial is set against those of its group that were there before: the
-search lets it go on if it is no worse than the value that parts the best third of them from the
-rest. Only sampled trials stand on rungs. Presets run to the end outside of them; a control trial
-that a rung would have stopped goes on to the end, but enters no further rung.
+A rung is an epoch at which a trial is compared with the trials of its group that reached it before.
+The search lets the trial go on if it is among the best third. Only sampled trials enter rungs. Presets
+run to the end without them. A control trial that a rung would have stopped goes on to the end, but
+enters no further rung.
 """
 
 from __future__ import annotations
