@@ -1,4 +1,4 @@
-"""The running loss of the sparse autoencoder and the deeper one, as in a plot of the seed report."""
+"""The running loss of the sparse autoencoders, as in a plot of the seed report."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 final one.
 
 A rung is an epoch at which a trial is compared with the trials of its group that reached it before.
-The search lets the trial go on if it is among the best third. Only sampled trials enter rungs. Presets
-run to the end without them. A control trial that a rung would have stopped goes on to the end, but
-enters no further rung.
+The search lets the trial go on if it is among the best third. Only sampled trials enter rungs.
+Presets run to the end without them. A control trial that a rung would have stopped goes on to the
+end, but enters no further rung.
 """
 
 from __future__ import annotations
