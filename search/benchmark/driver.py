@@ -97,7 +97,7 @@ class MadeUpSearch:
 
 
 def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
-    """The cost of each part of a search of `trials` trials, and of opening its folder again."""
+    """The cost of `trials` trials in each part of a search, and of opening its folder again."""
     task = AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
     logbook = Logbook.start(folder, task)
     before, run = _memory(), logbook.folder

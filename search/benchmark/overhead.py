@@ -85,7 +85,7 @@ def ours(trials: int, folder: Path, epochs: int = 1) -> tuple[Outcome, Logbook]:
 
 
 def stock(trials: int, folder: Path, reuse_actors: bool = False) -> Outcome:
-    """The same with Ray's own, as its documentation combines them."""
+    """The same search with Ray's own searcher and scheduler, as its documentation combines them."""
     start, cpu = time.perf_counter(), time.process_time()
     searcher = OptunaSearch(SPACE.all_distributions(), metric="value", mode="min", seed=0)
     search_stock(
