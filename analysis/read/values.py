@@ -41,7 +41,7 @@ def number(value: Any) -> float:
     usable = isinstance(value, (int, float)) and not isinstance(value, bool)
     try:
         return float(value) if usable else math.nan
-    except OverflowError:  # JSON's integers have no end
+    except OverflowError:  # an integer of JSON can be larger than any float
         return math.nan
 
 
