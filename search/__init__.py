@@ -1,4 +1,4 @@
-"""Hyperparameter searches with Ray Tune: the only package that imports ray or optuna."""
+"""Hyperparameter searches with Ray Tune: the only package that imports ray."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""The pictures of autoencoders that no other section has: the overview, and reconstructions."""
+"""Pictures of a search of autoencoders: the overview and reconstructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of what a classifier mistakes: accuracy by class, and the most confused pairs."""
+"""Pictures of a classifier's errors: accuracy by class, and the most confused pairs."""
 
 from __future__ import annotations
 

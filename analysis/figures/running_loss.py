@@ -1,5 +1,4 @@
-"""The one plot of the seed report that no other section draws: the running loss of its sparse
-autoencoder beside that of the deeper one."""
+"""The running loss of the sparse autoencoders, as in a plot of the seed report."""
 
 from __future__ import annotations
 

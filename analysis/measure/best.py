@@ -141,9 +141,20 @@ def bests(run: Run) -> list[Best]:
     """A row per code size, or the classifier of images; of a search of probes the best at each
     code size, as validation says."""
     chosen = winners(run)
-    if run.command == "autoencoders":
-        return [_autoencoder(run, size, chosen.get(size, Result())) for size in run.groups]
     nearest = run.floor("1-nn").value("test_accuracy")
+    if run.command == "autoencoders":
+        return [
+            Best(
+                run,
+                size,
+                chosen.get(size, Result()),
+                (BEST_TEST_LOSS.get(size, math.nan),) * 2,
+                run.floor("pca", str(size)),
+                run.floor("mean_image").value("test_mse"),
+                nearest,
+            )
+            for size in run.groups
+        ]
     if run.command == "classifiers":
         theirs = TEST_ACCURACY.get(run.data["name"], (math.nan, math.nan))
         found = [chosen.get(group, Result()) for group in run.groups or [""]]
@@ -158,18 +169,6 @@ def bests(run: Run) -> list[Best]:
         )
         for size in code_sizes(run)
     ]
-
-
-def _autoencoder(run: Run, size: Group, winner: Result) -> Best:
-    return Best(
-        run,
-        size,
-        winner,
-        (BEST_TEST_LOSS.get(size, math.nan),) * 2,
-        run.floor("pca", str(size)),
-        run.floor("mean_image").value("test_mse"),
-        run.floor("1-nn").value("test_accuracy"),
-    )
 
 
 def _of_size(chosen: Mapping[Group, Result], size: int) -> dict[Group, Result]:

@@ -12,8 +12,8 @@ from probes.codes.published import PUBLISHED
 
 @dataclass(frozen=True)
 class FewShot:
-    """Accuracy of one kind of features with so many classes (ways) and labelled drawings of each
-    (shots); nan if not known."""
+    """Accuracy of one kind of features by the number of classes (ways) and of labelled drawings of
+    each class (shots); nan if not known."""
 
     features: str  # a code size, "pixels", or a published method with its source
     ways: float

@@ -1,4 +1,4 @@
-"""Frechet classifier distances of a run's winners, as final.json has them."""
+"""Frechet classifier distances of a run's winners, read from final.json."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the best classifier of a search still mistakes: accuracy by class, and the classes that it
-confuses."""
+"""The errors of the best classifier of a search: accuracy by class, and confused classes."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from analysis.read.pictures import read_images
 from analysis.read.runs import Result, Run, Skipped
-from analysis.read.values import RunError, entries, mapping, number, text
+from analysis.read.values import RunError, entries, number, numbers, text
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,8 @@ class Mistakes:
 
 
 def mistakes(run: Run, best: Result) -> Mistakes:
-    listed = best.entry.get("confused")
     confused = None
-    if isinstance(listed, list):
+    if isinstance(best.entry.get("confused"), list):
         confused = tuple(
             Confused(
                 text(entry.get("class")),
@@ -57,8 +55,8 @@ def mistakes(run: Run, best: Result) -> Mistakes:
             )
             for entry in entries(best.entry, "confused")
         )
-    known = [(name, number(value)) for name, value in _accuracies(best).items()]
-    known = [(name, value) for name, value in known if math.isfinite(value)]
+    accuracies = numbers(best.entry.get("accuracy_by"))
+    known = [(name, value) for name, value in accuracies.items() if math.isfinite(value)]
     return Mistakes(
         kind_of(run),
         best.value("test_accuracy"),
@@ -71,10 +69,6 @@ def mistakes(run: Run, best: Result) -> Mistakes:
 def kind_of(run: Run) -> str:
     """What accuracy is told apart by: the first part of a class's name."""
     return "alphabet" if run.data["name"] == "omniglot" else "class"
-
-
-def _accuracies(best: Result) -> dict[str, object]:
-    return mapping(best.entry.get("accuracy_by"))
 
 
 def _images(run: Run, best: Result, pairs: int) -> Sequence[np.ndarray] | Skipped:

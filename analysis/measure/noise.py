@@ -1,4 +1,4 @@
-"""What differs for no reason but chance: seeds and the number of test images."""
+"""How large chance differences are: between seeds, and by the number of test images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def retrained(run: Run) -> list[Result]:
 
 def chance(share: float, run: Run) -> float:
     """By how much an accuracy varies with the choice of test images: twice the standard deviation
-    of a binomial share of so many; nan if their number is not known."""
+    of a binomial share of that many images; nan if their number is not known."""
     images = number(run.data.get("test"))
     return 2 * math.sqrt(share * (1 - share) / images) if images > 0 else math.nan
 

@@ -158,7 +158,7 @@ def _probe(
 
 
 def _perceptron(name: str, result: Result) -> Perceptron:
-    """Blocks and L2 are those of the preset's name, so that a hole in a run leaves them be."""
+    """Blocks and L2 follow from the preset's name, so that they are known where a run has holes."""
     first, later = TWO_STAGE_L2 if name == TWO_STAGE else (L2.get(name, 0.0), math.nan)
     return Perceptron(
         preset=name,

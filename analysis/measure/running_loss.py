@@ -47,6 +47,6 @@ def _steps_of_an_epoch(run: Run) -> float:
 def _batch_size(run: Run, preset: str) -> float:
     try:
         config = read_json(run.folder / "best" / preset / "config.json")
-    except RunError:  # a run without it has its curves all the same
+    except RunError:  # the curves are drawn without it, by epoch
         return math.nan
     return number(mapping(config.get("training")).get("batch_size"))

@@ -96,7 +96,7 @@ class GroupStudy:
 
     @property
     def one_line_in(self) -> int:
-        """Parallel coordinates show every so many-th trial, in the order of their values."""
+        """Parallel coordinates show one trial of this many, in the order of their values."""
         return math.ceil(len(self.numbers) / MOST_LINES)
 
     @property

@@ -5,17 +5,24 @@ The file is written as the autopsy goes: what is not measured yet is nan, or is 
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from analysis.read.runs import Skipped
-from analysis.read.values import RunError, entries, mapping, number, one_line, text
+from analysis.read.values import (
+    RunError,
+    entries,
+    mapping,
+    number,
+    read_json,
+    start_time,
+    text,
+)
 
 FILE = "autopsy.json"
 FORESTS, BOOSTING, L2 = "trees", "boosting", "l2"  # its questions
@@ -105,19 +112,12 @@ def without_autopsies(folder: Path, skipped: Iterable[Skipped]) -> list[Skipped]
 
 def read_autopsy(folder: Path) -> Autopsy:
     """Raises `RunError` with one line where the file is broken; a hole in it is no fault."""
-    try:
-        info = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{FILE} cannot be read ({one_line(error)})") from None
-    if not isinstance(info, dict) or not isinstance(info.get("rows"), list):
+    info = read_json(folder / FILE)
+    if not isinstance(info.get("rows"), list):
         raise RunError(f"{FILE} holds no list of rows")
-    try:
-        start = datetime.fromisoformat(text(info.get("start")))
-    except ValueError:
-        raise RunError(f"{FILE} has no start time") from None
+    start = start_time(info, FILE)
     rows = [_measurement(entry) for entry in entries(info, "rows")]
     distinct = {(row.question, row.factor, row.level, row.probe): row for row in rows}
-    start = start if start.tzinfo else start.replace(tzinfo=UTC)
     return Autopsy(folder.name, info, start, tuple(distinct.values()))
 
 

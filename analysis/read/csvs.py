@@ -1,4 +1,4 @@
-"""`trials.csv` and `epochs.csv` as frames: a column is of numbers where all of it are numbers."""
+"""`trials.csv` and `epochs.csv` as frames; a column is numeric if all its values are numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_epochs(path: Path) -> pd.DataFrame:
 def _read_csv(
     path: Path, needed: tuple[str, ...], words: tuple[str, ...], numbers: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Every column of the file, and all of `words` and `numbers` whether there or not."""
+    """Every column of the file; a column of `words` or `numbers` that it lacks is added, empty."""
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:

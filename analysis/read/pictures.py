@@ -29,7 +29,7 @@ _FAULTS = (
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
-)  # what numpy and zipfile raise for files that are not what they seem
+)  # raised by numpy and zipfile for broken files
 
 
 @dataclass(frozen=True)

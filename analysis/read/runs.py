@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from analysis.read.values import (
     number,
     numbers,
     read_json,
+    start_time,
     text,
 )
 from search.record.schema import (
@@ -215,7 +216,7 @@ def read_run(folder: Path) -> Run:
     info = read_json(folder / RUN_JSON)
     if not isinstance(info.get("command"), str) or not text(mapping(info.get("data")).get("name")):
         raise RunError(f"{RUN_JSON} names no command or no data set")
-    path, group, start = folder / FINAL_JSON, _group_name(info), _start(info)
+    path, group, start = folder / FINAL_JSON, _group_name(info), start_time(info, RUN_JSON)
     final = read_final(read_json(path), group) if path.exists() else None
     info = older.complete_info(info, retrained=bool(final and final.winners))
     trials = older.complete_trials(read_trials(folder / TRIALS_CSV, group))
@@ -262,14 +263,6 @@ def ordered(groups: Iterable[Group]) -> list[Group]:
 
 def _group_name(info: Mapping[str, Any]) -> str:
     return text(info.get("group")) or "latent_size"
-
-
-def _start(info: Mapping[str, Any]) -> datetime:
-    try:
-        start = datetime.fromisoformat(text(info.get("start")))
-    except ValueError:
-        raise RunError(f"{RUN_JSON} has no start time") from None
-    return start if start.tzinfo else start.replace(tzinfo=UTC)
 
 
 def _result_of_trial(run: Run, row: Mapping[str, Any]) -> Result:

@@ -1,10 +1,11 @@
-"""Values from files that may hold anything: a hole becomes nan or an empty value."""
+"""Values from files that may hold anything: a missing value becomes nan or an empty value."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,21 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def start_time(info: Mapping[str, Any], file: str) -> datetime:
+    """When a run started; UTC where `info` names no zone. Raises `RunError` without such a time."""
+    try:
+        start = datetime.fromisoformat(text(info.get("start")))
+    except ValueError:
+        raise RunError(f"{file} has no start time") from None
+    return start if start.tzinfo else start.replace(tzinfo=UTC)
+
+
 def number(value: Any) -> float:
     """`value` as a float; nan for anything that is no number."""
     usable = isinstance(value, (int, float)) and not isinstance(value, bool)
     try:
         return float(value) if usable else math.nan
-    except OverflowError:  # JSON's integers have no end
+    except OverflowError:  # an integer of JSON can be larger than any float
         return math.nan
 
 

@@ -1,4 +1,4 @@
-"""How tables, sentences and pictures call the groups of a search."""
+"""How tables, sentences and pictures name the groups of a search."""
 
 from __future__ import annotations
 

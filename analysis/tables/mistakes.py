@@ -1,4 +1,4 @@
-"""Tables of what a classifier mistakes."""
+"""Tables of a classifier's errors."""
 
 from __future__ import annotations
 

@@ -22,6 +22,11 @@ def area_resize(images: torch.Tensor, side: int = 28) -> torch.Tensor:
     return torch.cat([(total / n**2 + 0.5).floor().to(torch.uint8) for total in chunks])
 
 
+def to_floats(images: torch.Tensor) -> torch.Tensor:
+    """uint8 images (N, h, w) as float32 (N, 1, h, w) in [0, 1]."""
+    return images.unsqueeze(1).float().div_(255)
+
+
 def centre_of_mass(images: torch.Tensor) -> torch.Tensor:
     """Row and column of the mean ink of each image: uint8 (N, h, w) to float64 (N, 2), in pixels.
 

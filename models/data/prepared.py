@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from models.data import ImageData
+from models.data.images import to_floats
 
 REFERENCE_IMAGES = 768  # training images for the error without noise
 PROBE_IMAGES = 640  # training images for the probe, or an eighth of all if that is more
@@ -17,11 +18,13 @@ PROBE_IMAGES = 640  # training images for the probe, or an eighth of all if that
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A data set on its device, with the fixed subsets that every record is measured on."""
+    """A data set on its device, with the fixed subsets that every record is measured on.
+
+    Indices point into `images`, except where a comment says otherwise."""
 
     images: Tensor  # uint8 (N, 28, 28)
     labels: Tensor  # int64 (N,)
-    train: Tensor  # int64 indices, as the others
+    train: Tensor  # int64 indices
     validation: Tensor
     reference: Tensor  # of the training split: error without noise, batch-norm statistics
     probe_train: Tensor  # of the training split, whole classes
@@ -33,8 +36,7 @@ class PreparedData:
 
     def batch(self, indices: Tensor) -> Tensor:
         """Images (B, 1, 28, 28) in [0, 1], channels last."""
-        pixels = self.images[indices].unsqueeze(1).float().div_(255)
-        return pixels.contiguous(memory_format=torch.channels_last)
+        return to_floats(self.images[indices]).contiguous(memory_format=torch.channels_last)
 
     def epoch(self, generator: torch.Generator) -> Tensor:
         """Indices of all training images, shuffled."""

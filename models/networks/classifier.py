@@ -1,4 +1,4 @@
-"""The convolutional classifier; the report's and a residual network are settings of it.
+"""The convolutional classifier; the seed report's network and a residual one are settings of it.
 
 Images are (B, 1, 28, 28) in [0, 1]. The blocks work at 14x14, 7x7 and 4x4 as in the autoencoder.
 Two fully connected layers follow, with dropout between them.

@@ -1,4 +1,4 @@
-"""Why do forests and boosting fail on the codes, and why does stronger L2 make it worse?
+"""Why forests and boosting fail on the codes, and why stronger L2 makes the perceptron worse.
 
 `python -m probes.autopsy` changes one factor at a time and measures with several seeds what the
 change costs trees and boosting, and what it costs controls that do not split on single units. It

@@ -1,1 +1,1 @@
-"""Classifiers of codes, an estimator a file."""
+"""Classifiers of codes, one file for each."""

@@ -1,1 +1,2 @@
-"""Codes of a trained autoencoder, and what they are worth without a trained classifier."""
+"""Codes of a trained autoencoder, and how well they tell classes apart without a trained
+classifier."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from models.data import ImageData
 from models.data.cache import weights_digest
+from models.data.images import to_floats
 from models.files import write_atomically
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.training.augmentation import Affine, augment
@@ -33,21 +34,22 @@ VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
 class CodedData(ImageData):
     """A set of images with their codes, one float16 array for each code size.
 
-    The first N rows of `codes[size]` (N + V K, size) are the codes of the N images; then come V
-    times the codes of augmented views of the K images of training and validation split, in the
-    order of `known_images`. Test images are never augmented.
+    `codes[size]` is (N + V K, size). The first N rows are the codes of the N images. Then come V
+    blocks of K rows: codes of augmented views of the K images of the training and the validation
+    split, in the order of `known_images`. Test images are never augmented.
     """
 
     codes: Mapping[int, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def known_images(self) -> np.ndarray:
-        """Sorted indices (K,) of the images of training and validation split."""
+        """Sorted indices (K,) of the images of the training and the validation split."""
         return np.union1d(self.train.numpy(), self.validation.numpy())
 
     def rows(self, indices: np.ndarray, views: int = 1) -> np.ndarray:
-        """Rows (views n,) of a code array that belong to images (n,): first without augmentation,
-        then view by view. Raises ValueError for more views than there are, or test images."""
+        """Rows (views n,) of a code array that belong to the images at `indices` (n,): first
+        without augmentation, then view by view. Raises ValueError for more views than were encoded,
+        and for more than one view of a test image."""
         known, images = self.known_images, len(self.images)
         have = 1 + (len(next(iter(self.codes.values()))) - images) // len(known)
         if views > have:
@@ -66,8 +68,9 @@ def attach_codes(
     cache: Path,
     device: str = "cpu",
 ) -> CodedData:
-    """`data` with the codes of each autoencoder. Images of training and validation split have
-    `views` views, the first being the image itself. Codes in the folder `cache` are read again."""
+    """`data` with the codes of each autoencoder. Images of the training and the validation split
+    have `views` views; the first is the image itself. Codes that the folder `cache` has are read
+    from there, the others are computed and written to it."""
     fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(ImageData)}
     codes = {
         size: cached_codes(autoencoder, data, views, cache, device)
@@ -85,9 +88,8 @@ def cached_codes(
     if not path.exists():
         codes = encode_views(autoencoder, data, views, device)
         write_atomically(path, lambda file: np.save(file, codes))
-    return np.asarray(
-        np.load(path, mmap_mode="r")
-    )  # a plain array is shared between processes without a copy
+    # A plain array is shared between processes without a copy.
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def encode_views(autoencoder: Autoencoder, data: ImageData, views: int, device: str) -> np.ndarray:
@@ -107,12 +109,12 @@ def encode_images(
     device: str = "cpu",
     generator: torch.Generator | None = None,
 ) -> np.ndarray:
-    """Codes (N, size), float16, of uint8 images (N, 28, 28). With a generator, which is on
-    `device`, of a random view of each image."""
+    """Codes (N, size), float16, of uint8 images (N, 28, 28). With a generator, which must be on
+    `device`, each image is first replaced by a random view of itself."""
     autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval()
     affine, codes = Affine.of_strength(VIEW_AFFINE), []
     for part in images.split(EVALUATION_BATCH):
-        batch = part.to(device).unsqueeze(1).float().div_(255)
+        batch = to_floats(part.to(device))
         if generator is not None:
             batch = augment(batch, affine, VIEW_ELASTIC, generator)
         batch = batch.contiguous(memory_format=torch.channels_last)

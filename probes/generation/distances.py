@@ -2,16 +2,14 @@
 
 This is not the Frechet inception distance (FID). Heusel et al. 2017 (arXiv:1706.08500) measure in
 the features of an Inception network trained on ImageNet; here the features are those of a small
-classifier of 28x28 images. The formula is the same, the scale and the meaning are not: numbers
-from here compare neither with a published FID nor with numbers from another classifier.
+classifier of 28x28 images. The formula is the same, but the scale and the meaning differ:
+numbers from here compare neither with a published FID nor with numbers from another classifier.
 
-    features = classifier_features(classifier, images), classifier_features(classifier, others)
-    print(compare(*features).frechet)
     print(autoencoder_distances(autoencoder, reference(classifier, data))["reconstructions"])
 
-Distances are in squared units of a feature. Estimated from N images, the Frechet distance is too
-large by an amount that shrinks like 1 / N and differs from set to set (Chong and Forsyth 2020,
-arXiv:1911.07023): compare at equal N only, and read a value beside the floor, the value that real
+Distances are in squared units of a feature. The estimate of the Frechet distance from N images is
+too large, by an amount that shrinks like 1 / N and differs from set to set (Chong and Forsyth 2020,
+arXiv:1911.07023). So compare values only at equal N, and beside the floor: the value that real
 images reach.
 """
 
@@ -20,22 +18,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from sklearn.mixture import GaussianMixture
 from torch import Generator, Tensor, nn
 
 from models.data import ImageData
+from models.data.images import to_floats
 from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier
 
 BATCH = 512
-MOST_IMAGES = 10_000  # of a set that is compared, and codes that a density is fitted to
+MOST_IMAGES = 10_000  # most images of a compared set, and most codes that a density is fitted to
 KERNEL_SUBSET = 1000
 KERNEL_SUBSETS = 20
 COMPONENTS = 10  # of the mixture of codes
 FULL_COVARIANCE_UNITS = 128
-FULL_COVARIANCE_CODES = 2  # per unit and component; fewer would hardly span a full covariance
+FULL_COVARIANCE_CODES = 2  # for each unit and component; fewer hardly span a full covariance
 MIXTURE_FLOOR = 1e-4  # least variance in a component, relative to the mean variance of a unit
 
 Moments = tuple[Tensor, Tensor]  # mean (D,) and covariance (D, D), float64
@@ -49,10 +49,10 @@ class Distance:
     low: float
     high: float
     kernel: float  # squared maximum mean discrepancy, cubic kernel; unbiased, so it may be below 0
-    kernel_std: float  # over subsets
-    images: int  # N, of the smaller set
-    rank: int  # of the covariance of the features, the smaller of the two sets'
-    dimensions: int  # D
+    kernel_std: float  # standard deviation of `kernel` over subsets of the images
+    images: int  # N of the smaller set
+    rank: int  # rank of the covariance of the features, the smaller rank of the two sets
+    dimensions: int  # number D of features
     warning: str  # empty if the rank is full
 
 
@@ -62,9 +62,9 @@ class Reference:
 
     classifier: Classifier
     test: Tensor  # N test images (N, 1, 28, 28)
-    train: Tensor  # training images, at most 10,000, that densities of codes are fitted to
-    features: Tensor  # of the test images (N, D)
-    floor: Distance  # N training images against them: what a perfect generator would get
+    train: Tensor  # at most 10,000 training images: densities are fitted to their codes
+    features: Tensor  # (N, D), of the test images
+    floor: Distance  # from N training images to the test images: a perfect generator's distance
     resamples: int
     seed: int
 
@@ -76,14 +76,16 @@ def reference(
     resamples: int = 40,
     most_images: int = MOST_IMAGES,
 ) -> Reference:
-    """N = min(test, training, `most_images`) test images and as many training images, all
-    choices drawn with `seed`. Raises ValueError where N < 2 or features are not finite."""
+    """Draw N test images and as many training images with `seed`, and compute their features.
+
+    N is the number of test images, of training images or `most_images`, whichever is least. Raises
+    ValueError where N < 2 or features are not finite."""
     n = min(len(data.test), len(data.train), most_images)
     if n < 2:
         raise ValueError(f"a distance needs 2 test and 2 training images, {data.name} has {n}")
     generator = Generator().manual_seed(seed)
-    test = _images(data, _chosen(data.test, n, generator))
-    train = _images(data, _chosen(data.train, MOST_IMAGES, generator))
+    test = to_floats(data.images[draw_indices(data.test, n, generator)])
+    train = to_floats(data.images[draw_indices(data.train, MOST_IMAGES, generator)])
     features = classifier_features(classifier, test)
     floor = compare(features, classifier_features(classifier, train[:n]), resamples, seed)
     return Reference(classifier, test, train, features, floor, resamples, seed)
@@ -95,46 +97,46 @@ def autoencoder_distances(autoencoder: Autoencoder, to: Reference) -> dict[str, 
     floor: training images;
     reconstructions: the same test images through the autoencoder;
     gaussian: decoded samples of one Gaussian fitted to the codes of training images;
-    gaussian_mixture: the same of a mixture of Gaussians, see `mixture_samples`.
+    gaussian_mixture: the same with a mixture of Gaussians, see `mixture_samples`.
 
-    The process's random states are left alone and both networks are left in evaluation mode.
-    Raises ValueError where something computed is not finite.
+    The random states of the process do not change; both networks are left in evaluation mode.
+    Raises ValueError where codes or features are not finite.
     """
     n = len(to.test)
     codes = in_batches(autoencoder, autoencoder.encode, to.train)
     if not codes.isfinite().all():
         raise ValueError("the codes of the autoencoder are not finite")
     generator = Generator().manual_seed(to.seed)
-    decoded = {
+    decode = partial(in_batches, autoencoder, autoencoder.decode)
+    images = {
         "reconstructions": in_batches(autoencoder, lambda rows: autoencoder(rows)[0], to.test),
-        "gaussian": _decode(autoencoder, _gaussian_samples(codes, n, generator)),
-        "gaussian_mixture": _decode(autoencoder, mixture_samples(codes, n, to.seed)),
+        "gaussian": decode(_gaussian_samples(codes, n, generator)),
+        "gaussian_mixture": decode(mixture_samples(codes, n, to.seed)),
     }
-    return {"floor": to.floor} | {
-        name: compare(
-            to.features, classifier_features(to.classifier, images), to.resamples, to.seed
-        )
-        for name, images in decoded.items()
-    }
+    distances = {"floor": to.floor}
+    for name, others in images.items():
+        features = classifier_features(to.classifier, others)
+        distances[name] = compare(to.features, features, to.resamples, to.seed)
+    return distances
 
 
 def classifier_features(network: Classifier, images: Tensor) -> Tensor:
-    """Features (N, D), float64 on the CPU, of images (N, 1, 28, 28) in [0, 1]: what the last
-    layer of the network sees. The network runs in float32 and is left in evaluation mode."""
+    """Features (N, D), float64 on the CPU, of images (N, 1, 28, 28) in [0, 1]: the inputs of the
+    last layer of the network. The network runs in float32 and is left in evaluation mode."""
     return in_batches(network, network.features, images).double()
 
 
 def compare(real: Tensor, other: Tensor, resamples: int = 40, seed: int = 0) -> Distance:
-    """Both distances between features (N, D) and (M, D), with an interval, ranks and a warning.
+    """Both distances between features (N, D) and (M, D), with an interval, the rank and a warning.
 
-    The interval is of about 95 %, from a bootstrap of the images of both sets. A resampled set
-    holds 63 % of the images, some of them repeatedly, which makes its Frechet distance larger, so
-    that percentiles of the resamples can lie above the value altogether. Only their spread about
-    their own mean is used, mirrored as in the basic bootstrap (Davison and Hinkley 1997, section
-    5.2): low = value - (97.5th percentile - mean), not below 0, and high = value + (mean - 2.5th
-    percentile). It says how far another draw of as many images may move the value, and covers the
-    mean over such draws in 85 (heavy tails) to 100 % (equal distributions) of simulated cases;
-    the excess that comes from N stays in it.
+    The interval of about 95 % comes from a bootstrap of the images of both sets. A resampled set
+    holds 63 % of the images, some of them repeatedly. That makes its Frechet distance larger: even
+    the 2.5th percentile of the resamples can lie above the value. So only the spread of the
+    resamples about their own mean is used, mirrored as in the basic bootstrap (Davison and Hinkley
+    1997, section 5.2): low = value - (97.5th percentile - mean), not below 0, and high = value +
+    (mean - 2.5th percentile). The interval shows how far another draw of as many images may move
+    the value. It covered the mean over such draws in 85 % (heavy tails) to 100 % (equal
+    distributions) of simulated cases. It does not correct the excess that comes from N.
 
     Raises ValueError as `frechet_distance` does, and for fewer than 2 resamples.
     """
@@ -145,16 +147,17 @@ def compare(real: Tensor, other: Tensor, resamples: int = 40, seed: int = 0) -> 
     below, above = _spread(real, other, resamples, seed)
     kernel, kernel_std = kernel_distance(real, other, seed)
     ranks = covariance_rank(real), covariance_rank(other)
+    images, dimensions = min(len(real), len(other)), real.shape[1]
     return Distance(
         frechet=value,
         low=max(0.0, value - below),
         high=value + above,
         kernel=kernel,
         kernel_std=kernel_std,
-        images=min(len(real), len(other)),
+        images=images,
         rank=min(ranks),
-        dimensions=real.shape[1],
-        warning=_warning(ranks, min(len(real), len(other)), real.shape[1]),
+        dimensions=dimensions,
+        warning=_warning(ranks, images, dimensions),
     )
 
 
@@ -163,19 +166,19 @@ def frechet_distance(real: Tensor, other: Tensor) -> float:
     units of a feature: |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) (Heusel et al. 2017,
     arXiv:1706.08500, eq. 6), by torchmetrics in float64. Not below 0.
 
-    Error, as a fraction of tr(C + C') and measured up to D = 256: 1e-12 at full rank; 3e-7, nearly
-    always downward, where a covariance lacks rank or nearly so, because torchmetrics takes square
-    roots of eigenvalues of C C', and one that should be 0 comes out at about 1e-16.
+    The error, measured up to D = 256 as a fraction of tr(C + C'), is 1e-12 at full rank. Where a
+    covariance has less than full rank, or nearly so, it is 3e-7 and nearly always downward:
+    torchmetrics takes square roots of the eigenvalues of C C', and an eigenvalue that should be 0
+    comes out at about 1e-16.
 
     Raises ValueError for different D, fewer than 2 rows or values that are not finite.
     """
-    from torchmetrics.image.fid import (
-        FrechetInceptionDistance,
-    )  # takes seconds, and samples do not need it
+    # Imported here because it takes seconds, and `mixture_samples` does not need it.
+    from torchmetrics.image.fid import FrechetInceptionDistance
 
     real, other = _checked(real, other)
-    # torchmetrics sums squares of uncentred features; an offset common to both sets changes
-    # nothing but would cost it digits.
+    # torchmetrics sums squares of features without centring them, and a large mean costs it
+    # digits. The same shift of both sets does not change the distance.
     centre = real.mean(0)
     metric = FrechetInceptionDistance(_Vectors(real.shape[1])).set_dtype(torch.float64)
     metric.update(real - centre, real=True)
@@ -189,8 +192,8 @@ def kernel_distance(real: Tensor, other: Tensor, seed: int = 0) -> tuple[float, 
     arXiv:1801.01401, section 4), by torchmetrics in float64.
 
     A subset is min(N / 2, M / 2, 1000) rows of each set, drawn with `seed` without replacement:
-    no more than half, so that subsets differ. Unlike the Frechet distance it has no bias at small
-    N. Raises ValueError as that does.
+    at most half of them, so that subsets differ. Unlike the Frechet distance, this distance has no
+    bias at small N. Raises ValueError as `frechet_distance` does.
     """
     from torchmetrics.image.kid import KernelInceptionDistance  # as in `frechet_distance`
 
@@ -213,9 +216,9 @@ def kernel_distance(real: Tensor, other: Tensor, seed: int = 0) -> tuple[float, 
 def covariance_rank(features: Tensor) -> int:
     """Rank of the covariance of features (N, D): at most D and at most N - 1.
 
-    A direction counts if its variance exceeds max(N, D) * 2.2e-16 of the largest direction's;
-    below that lies rounding, of the sums as well as of features that were computed in float32.
-    Raises ValueError for fewer than 2 rows or values that are not finite.
+    A direction counts if its variance exceeds max(N, D) * 2.2e-16 times that of the largest
+    direction; smaller variances come from rounding. Raises ValueError for fewer than 2 rows or
+    values that are not finite.
     """
     features, _ = _checked(features, features)
     _, covariance = _moments(features)
@@ -224,7 +227,7 @@ def covariance_rank(features: Tensor) -> int:
 
 
 class _Vectors(nn.Module):
-    """Lets torchmetrics take features where it expects images."""
+    """A network that returns its input: torchmetrics expects images and a network of features."""
 
     def __init__(self, dimensions: int):
         super().__init__()
@@ -253,20 +256,18 @@ def _checked(real: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 def _spread(real: Tensor, other: Tensor, resamples: int, seed: int) -> tuple[float, float]:
     """How far the interval reaches below and above the value, see `compare`."""
     generator = Generator().manual_seed(seed)
-    values = torch.tensor(
-        [
-            _gaussian_distance(_resampled(real, generator), _resampled(other, generator))
-            for _ in range(resamples)
-        ],
-        dtype=torch.float64,
-    )
-    centred = values - values.mean()
-    ends = torch.quantile(centred, torch.tensor([0.025, 0.975], dtype=torch.float64))
-    return max(0.0, float(ends[1])), max(0.0, -float(ends[0]))
+    found = [
+        _gaussian_distance(_resampled(real, generator), _resampled(other, generator))
+        for _ in range(resamples)
+    ]
+    values = torch.tensor(found, dtype=torch.float64)
+    ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    low, high = torch.quantile(values - values.mean(), ends).tolist()
+    return max(0.0, high), max(0.0, -low)
 
 
 def _resampled(features: Tensor, generator: Generator) -> Moments:
-    """Moments of as many rows of `features`, drawn with replacement."""
+    """Moments of N rows of features (N, D), drawn with replacement."""
     n = len(features)
     counts = torch.randint(n, (n,), generator=generator).bincount(minlength=n)
     drawn = counts.nonzero().flatten()  # 63 % of the rows, and so of the work
@@ -285,8 +286,8 @@ def _moments(features: Tensor, counts: Tensor | None = None) -> Moments:
 
 
 def _gaussian_distance(a: Moments, b: Moments) -> float:
-    """`frechet_distance` of two Gaussians. tr (C C')^(1/2) is that of the symmetric
-    (R C' R)^(1/2) with R = C^(1/2), whose eigenvalues cost less than those of C C'."""
+    """The `frechet_distance` of two Gaussians, in less time: tr (C C')^(1/2) equals
+    tr (R C' R)^(1/2) with R = C^(1/2), and R C' R is symmetric, unlike C C'."""
     (mean, covariance), (other_mean, other_covariance) = a, b
     root = _root(covariance)
     roots = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp_min(0).sqrt()
@@ -315,29 +316,21 @@ def _warning(ranks: tuple[int, int], images: int, dimensions: int) -> str:
 # Images and codes
 
 
-def _chosen(indices: Tensor, n: int, generator: Generator) -> Tensor:
-    return indices[torch.randperm(len(indices), generator=generator)[:n]]
-
-
-def _images(data: ImageData, indices: Tensor) -> Tensor:
-    """Images (N, 1, 28, 28) in [0, 1]."""
-    return data.images[indices].unsqueeze(1).float().div_(255)
+def draw_indices(indices: Tensor, most: int, generator: Generator) -> Tensor:
+    """At most `most` of `indices` (N,), in random order."""
+    return indices[torch.randperm(len(indices), generator=generator)[:most]]
 
 
 @torch.no_grad()
 def in_batches(network: nn.Module, call: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """`call` on the device of the network and in float32, whatever the caller's autocast; the
-    results on the CPU."""
+    """The results of `call` on parts of `rows`, joined on the CPU. `call` runs on the device of the
+    network and in float32, even under the caller's autocast."""
     device = next(network.parameters()).device
     network.eval()
     # cuDNN's default for float32, TF32, multiplies with 10 bits of each number.
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     with exact, torch.autocast(device.type, enabled=False):
         return torch.cat([call(part.float().to(device)).cpu() for part in rows.split(BATCH)])
-
-
-def _decode(autoencoder: Autoencoder, codes: Tensor) -> Tensor:
-    return in_batches(autoencoder, autoencoder.decode, codes)
 
 
 def _gaussian_samples(codes: Tensor, n: int, generator: Generator) -> Tensor:
@@ -350,9 +343,9 @@ def _gaussian_samples(codes: Tensor, n: int, generator: Generator) -> Tensor:
 def mixture_samples(codes: Tensor, n: int, seed: int) -> Tensor:
     """n draws (n, D), float64, of a mixture of 10 Gaussians fitted to codes (N, D).
 
-    Covariances are full up to 128 units and from 2 codes per unit and component on, else
-    diagonal. To each variance 1e-4 of a unit's mean variance is added: 1 % of its deviation,
-    enough for components that few codes fall to, and free of the scale of the codes.
+    Covariances are full with at most 128 units and at least 2 codes for each unit and component,
+    else diagonal. 1e-4 of the mean variance of a unit (1 % of the deviation) is added to each
+    variance: enough for components of few codes, and relative to the scale of the codes.
     """
     codes = codes.double()
     units, components = codes.shape[1], min(COMPONENTS, len(codes))

@@ -1,10 +1,10 @@
-"""Arrays for pictures of what an autoencoder learned, to be drawn without network and data.
+"""Arrays for pictures of an autoencoder's results, which need neither the network nor the data.
 
     arrays = gallery(network, data)
     np.savez_compressed("gallery.npz", **arrays)
 
-Only the training and the validation split are used, and only a part of a large split. It takes
-seconds on two CPU cores.
+Only the training and the validation split are used, and only a part of a large split. The work
+takes seconds on two CPU cores.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from models.data import ImageData
+from models.data.images import to_floats
 from models.networks.autoencoder import Autoencoder
-from probes.generation.distances import in_batches, mixture_samples
+from probes.generation.distances import draw_indices, in_batches, mixture_samples
 
 SAMPLES = 16
 PAIRS = 4  # of drawings, each with the images between them
@@ -28,8 +29,8 @@ STEPS = 9  # from one drawing to the other, both included
 TRAINING_CODES = 2600  # for the mixture: full covariances of 128 units need 2,560
 VALIDATION_CODES = 2000
 MAPPED = 1000
-FEWEST_MAPPED = 30  # a map of fewer shows nothing
-KINDS = 10  # on a map: colours of more cannot be told apart
+FEWEST_MAPPED = 30  # a map of fewer codes shows nothing
+KINDS = 10  # of codes on a map: the eye cannot separate more colours
 NEIGHBOURS = 30  # the perplexity, which must be well below the number of codes
 COMPONENTS = 50  # of codes, before they are mapped
 
@@ -49,12 +50,12 @@ def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, n
     map_kinds: int16 (N,), the kind of each code: a position in `map_names`;
     map_names: str (kinds,), alphabets where class names are "alphabet/character", else classes.
 
-    Arrays that need more drawings, or codes that differ, are left out. For codes that are not
-    finite the gallery is empty.
+    Arrays that need more drawings than there are, or codes that differ, are left out. Where codes
+    are not finite, the gallery is empty.
     """
     generator = torch.Generator().manual_seed(seed)
-    train = _some(data.train, TRAINING_CODES, generator)
-    validation = _some(data.validation, VALIDATION_CODES, generator)
+    train = draw_indices(data.train, TRAINING_CODES, generator)
+    validation = draw_indices(data.validation, VALIDATION_CODES, generator)
     known, codes = _encode(network, data, train), _encode(network, data, validation)
     if not (known.isfinite().all() and codes.isfinite().all()):
         return {}
@@ -69,28 +70,15 @@ def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, n
 def kinds(data: ImageData) -> list[str]:
     """The kind of each class: its alphabet, or the class itself where there are no alphabets."""
     names = data.class_names
-    return [name.split("/")[0] for name in names] if _alphabets(names) else list(names)
-
-
-def _alphabets(names: tuple[str, ...]) -> bool:
-    """Whether all names have a slash: "T-shirt/top" has no alphabet."""
-    return all("/" in name for name in names)
-
-
-def _some(indices: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    return indices[torch.randperm(len(indices), generator=generator)[:most]]
-
-
-def _pixels(data: ImageData, indices: Tensor) -> Tensor:
-    """Images (N, 1, 28, 28) in [0, 1]."""
-    return data.images[indices].unsqueeze(1).float().div_(255)
+    # In "alphabet/character" all names have a slash; "T-shirt/top" among clothes has no alphabet.
+    return [name.split("/")[0] for name in names] if all("/" in n for n in names) else list(names)
 
 
 def _encode(network: Autoencoder, data: ImageData, indices: Tensor) -> Tensor:
     """Codes (N, D), float32, on the CPU."""
     if not len(indices):
         return torch.zeros(0, network.config.latent_size)
-    return in_batches(network, network.encode, _pixels(data, indices)).float()
+    return in_batches(network, network.encode, to_floats(data.images[indices])).float()
 
 
 def _decode(network: Autoencoder, codes: Tensor) -> np.ndarray:
@@ -124,7 +112,8 @@ def _interpolations(
 
 
 def _pairs(labels: list[int]) -> list[tuple[int, int]]:
-    """Positions of the first drawings of different classes, each in a single pair."""
+    """At most PAIRS pairs of positions of drawings with different labels, the first positions
+    first. Each position is in one pair at most."""
     free, pairs = list(range(len(labels))), list[tuple[int, int]]()
     while free and len(pairs) < PAIRS:
         first = free.pop(0)

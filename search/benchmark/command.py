@@ -83,7 +83,7 @@ def _parser() -> OneLineParser:
 def main(argv: list[str] | None = None) -> int:
     """Return the exit status: 0, or 2 for an argument or a file that cannot be used."""
     given = _parser().parse_args(argv)
-    ours = not ray.is_initialized()  # if not, it ends with whoever started it
+    ours = not ray.is_initialized()  # else the process that started Ray ends it
     try:
         with quiet():
             measurements = _prepare(given)

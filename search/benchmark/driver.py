@@ -65,7 +65,7 @@ class MadeUpSearch:
         self.starts, self.epochs = Clock(), Clock()
 
     def run_until(self, trials: int) -> None:
-        """Continue until so many trials have begun."""
+        """Continue until `trials` trials have begun."""
         while len(self._logbook.state.trials) < trials:
             if len(self._running) < self._concurrent:
                 self._running.append(self.starts.time(self._start))
@@ -97,7 +97,7 @@ class MadeUpSearch:
 
 
 def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
-    """What so many trials cost in each part of a search, and what opening its folder again does."""
+    """The cost of `trials` trials in each part of a search, and of opening its folder again."""
     task = AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
     logbook = Logbook.start(folder, task)
     before, run = _memory(), logbook.folder

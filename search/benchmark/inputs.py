@@ -24,7 +24,7 @@ def device() -> str:
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """PyTorch with so many threads."""
+    """PyTorch computes with `number` threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

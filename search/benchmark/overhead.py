@@ -76,7 +76,7 @@ Runs = dict[int, list[Outcome]]  # of each size, in order of repetition
 
 
 def ours(trials: int, folder: Path, epochs: int = 1) -> tuple[Outcome, Logbook]:
-    """A search of so many trivial trials in a new run folder; no trial is stopped early."""
+    """A search of `trials` trivial trials in a new run folder; no trial is stopped early."""
     start, cpu = time.perf_counter(), time.process_time()
     settings = Settings(num_samples=trials, gpus_per_trial=0.0, grace_epochs=epochs)
     logbook = search_ours(TrivialTask(epochs), settings, NoData(), folder)
@@ -85,7 +85,7 @@ def ours(trials: int, folder: Path, epochs: int = 1) -> tuple[Outcome, Logbook]:
 
 
 def stock(trials: int, folder: Path, reuse_actors: bool = False) -> Outcome:
-    """The same with Ray's own, as its documentation combines them."""
+    """The same search with Ray's own searcher and scheduler, as its documentation combines them."""
     start, cpu = time.perf_counter(), time.process_time()
     searcher = OptunaSearch(SPACE.all_distributions(), metric="value", mode="min", seed=0)
     search_stock(

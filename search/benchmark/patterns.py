@@ -34,7 +34,6 @@ LATENT_SIZE = 128
 FEWEST_TRIALS = 4  # that a pattern ends before it is cut
 
 
-@dataclass(frozen=True)
 class TaskWithoutPresets(AutoencoderTask):
     """A search of autoencoders whose trials are all sampled."""
 
@@ -109,10 +108,10 @@ class _Cut(tune.Stopper):
 
 
 def ray_pattern(size: Size, folder: Path, patience: float = math.inf) -> Course:
-    """Random search with early stopping by Ray's own; cut after `patience` seconds."""
+    """Random search with early stopping by Ray's own scheduler; cut after `patience` seconds."""
     listener = _Listener()
     arrays = ray.put(arrays_from_data(size.data))
-    trainable = tune.with_parameters(_train, size_of=(size.max_epochs, size.device), arrays=arrays)
+    trainable = tune.with_parameters(_train, task=size.task, device=size.device, arrays=arrays)
     gpus = 1 if size.device == "cuda" else 0
     search_stock(
         tune.Tuner(
@@ -138,11 +137,9 @@ def ray_pattern(size: Size, folder: Path, patience: float = math.inf) -> Course:
     return listener.course
 
 
-def _train(config: dict, size_of: tuple[int, str], arrays: dict) -> None:
-    max_epochs, device = size_of
-    task = TaskWithoutPresets((LATENT_SIZE,), max_epochs, "quick")
+def _train(config: dict, task: AutoencoderTask, device: str, arrays: dict) -> None:
     network = _tutorial(task, config, data_from_arrays(arrays), device)
-    for _ in range(max_epochs):
+    for _ in range(task.max_epochs):
         network.train_epoch()
         tune.report({"validation_mse": network.validation_mse()})
 

@@ -141,9 +141,3 @@ def as_text(found: dict) -> list[str]:
         f"images of {found['dataset']} on {found['device']}; aim: {found['aim']:g} times Ray's "
         "pattern",
     ]
-
-
-def _goal_text(summary: dict) -> str:
-    if summary["goal_s"] is None:
-        return "never"
-    return f"{spread_text(summary['goal_s'])}, {summary['goal_reached']} times"

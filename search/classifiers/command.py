@@ -14,8 +14,8 @@ def _add_flags(parser: SearchParser) -> None:
 
 
 def _budgets(dataset: str) -> Budgets:
-    """Of Omniglot, 5,000 images would be five of each character, too few to learn from: the quick
-    budget takes all images there, and searches less long because retraining takes longer."""
+    """5,000 images of Omniglot are five of each character, too few to learn from. There the quick
+    budget takes all images, and the search is shorter because retraining takes longer."""
     quick = dict(BUDGETS["quick"])
     if dataset in ("omniglot", "glyphs"):
         quick |= {"train_size": None, "time_budget_s": 450.0}

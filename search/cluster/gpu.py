@@ -18,15 +18,15 @@ from search.tune.device import claim_device
 WARM_UP_S = 5.0  # the training that is measured takes this long, and to the end of its epoch
 SHARES = (8, 4, 2, 1)  # trials on a GPU; powers of two, which divide a GPU's 1 exactly
 RESERVE = 1.25  # a sampled trial may be larger than the largest preset
-UNKNOWN = 4  # the most trials on a GPU if it is not known how busy one keeps it
+UNKNOWN = 4  # the most trials on a GPU if it is not known how busy a trial keeps it
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a trial takes of a GPU."""
+    """How much of a GPU a trial uses."""
 
-    memory: int  # bytes on the device, those of CUDA itself included
-    total: int  # bytes that the device has
+    memory: int  # bytes used on the device, including those of CUDA itself
+    total: int  # bytes of the whole device
     busy: float | None  # part of the time in which a kernel ran; None if that was not measured
 
 
@@ -72,7 +72,7 @@ def _measure(task: Task, arrays: dict, seed: int) -> Need | None:
         return None
     largest = max(runs, key=number_of_weights)
     del runs
-    torch.cuda.empty_cache()  # of the smaller ones
+    torch.cuda.empty_cache()  # frees the memory of the smaller networks
     busy: list[float] = []
     stop = threading.Event()
     sampler = threading.Thread(target=_sample, args=(busy, stop), daemon=True)

@@ -35,13 +35,12 @@ def conclude(session: Session, logbook: Logbook, state: str) -> int:
     if "://" in location:
         runs = f"runs/{session.folder.name}"
         print(f"  python -m search.fetch {shlex.quote(_uri(session))} runs")
-    print(f"  python -m analysis.report --runs {runs} --out report")
+    print(f"  python -m analysis.report --runs {shlex.quote(runs)} --out report")
     if state == SEARCH_OUT_OF_TIME:
         done = len(logbook.state.trials) - len(logbook.state.unfinished())
         print(
-            f"the search ended by its time budget, after {done} of "
-            f"{session.settings.num_samples} trials: its results are complete. To search on all "
-            f"the same:\n  {session.resume_command}"
+            f"the time budget ended the search after {done} of {session.settings.num_samples} "
+            f"trials: its results are complete. To go on:\n  {session.resume_command}"
         )
     return 0 if any(map(logbook.best, logbook.space.groups)) else 1
 

@@ -39,7 +39,7 @@ from search.tune.tuner import build_tuner
 
 def run_command(command: Command, given: dict) -> int:
     """Run a search with the flags `given`; return the exit status that `command.main` describes."""
-    starts_ray = not ray.is_initialized()  # else whoever started Ray ends it
+    starts_ray = not ray.is_initialized()  # else the process that started Ray ends it
     session = None
     try:
         session = prepare(command, given)
@@ -62,7 +62,7 @@ def _after_a_stop(session: Session | None) -> str:
     if session is None:
         return ""
     return (
-        "; nothing that was recorded is lost, and once this is mended this goes on: "
+        "; nothing that was recorded is lost, and when the cause is mended, this goes on: "
         f"{session.resume_command}"
     )
 

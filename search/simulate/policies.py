@@ -56,8 +56,8 @@ def _unpruned(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Sea
 
 
 def _stock(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Search:
-    """Ray's own, as its documentation combines them: the code size is one more categorical
-    parameter, and all trials share one set of rungs."""
+    """Ray's own searcher and scheduler, as its documentation combines them: the code size is one
+    more categorical parameter, and all trials share one set of rungs."""
     searcher = OptunaSearch(curves.space.all_distributions(), metric=METRIC, mode="min", seed=seed)
     scheduler = AsyncHyperBandScheduler(
         time_attr="training_iteration",

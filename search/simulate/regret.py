@@ -1,4 +1,4 @@
-"""Regret: how much worse a search chooses than it could, and how policies compare in it.
+"""Regret: how far the choice of a search is from the best recorded one, and how policies compare.
 
 The configuration that a search would choose for a code size now is looked up at full budget, since
 a winner is retrained at full budget, and divided by the best value recorded for that code size.

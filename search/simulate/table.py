@@ -18,8 +18,8 @@ def as_text(found: dict) -> str:
         "seeds [bootstrap 95 % interval]",
         *_by_epochs(found["epochs"], found["regret_percent"]),
         "",
-        f"Difference from {found['against']}, seed by seed: what is chosen is so many per cent "
-        f"worse than what {found['against']} chooses; then the number of seeds in which it is "
+        f"Difference from {found['against']}, seed by seed: by how many per cent the choice is "
+        f"worse than the choice of {found['against']}; then the number of seeds in which it is "
         "better : worse",
         *_by_epochs(found["epochs"], found["difference_percent"]),
         "",

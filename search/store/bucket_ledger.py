@@ -59,7 +59,7 @@ def read_bucket_ledger(files: BucketFiles) -> tuple[list[dict], int]:
 
 
 def _expected(count: int, joined: set[str]) -> list[str]:
-    """The objects of a ledger of so many events, in their order."""
+    """The objects of a ledger of `count` events, in order."""
     found = []
     for group in range(-(-count // GROUP)):
         if _group(group) in joined:

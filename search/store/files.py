@@ -1,4 +1,4 @@
-"""`Files`: named pieces of bytes in one place, each whole or not there. All that workers use.
+"""`Files`: bytes by name in a folder or a bucket, each whole or absent. Workers use nothing else.
 
 A place is a folder that driver and workers see, or a prefix of a bucket (search/store/bucket.py).
 """

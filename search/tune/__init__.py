@@ -1,1 +1,1 @@
-"""The one Tuner: what is tried, what is stopped, and what is recorded."""
+"""The running search: what is tried, what is stopped, and what is recorded."""

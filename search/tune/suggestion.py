@@ -1,4 +1,4 @@
-"""What to try next: the presets, then Optuna's TPE on the true ranking of the trials so far.
+"""What to try next: the presets, then Optuna's TPE on the ranking of the trials within each group.
 
 A suggestion is a function of (history, space, group, seed, number) and of nothing else. A resumed
 search therefore asks for the same trials as an uninterrupted one: there is no sampler state to
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Iterable
 
 import numpy as np
 import optuna
@@ -60,23 +59,6 @@ def next_trial(
 
 def _trial(number: int, origin: str, group: object, parameters: dict) -> dict:
     return {"number": number, "origin": origin, "group": group, "parameters": parameters}
-
-
-def suggest(
-    history: Iterable[TrialRecord],
-    space: Space,
-    group: object,
-    seed: int,
-    number: int,
-    metric: str,
-    mode: str,
-    sampler: str = "tpe",
-) -> dict:
-    """Values for `space.distributions`, for the trial of that number in `group`."""
-    suggester = Suggester(space, metric, mode, sampler)
-    for trial in history:
-        suggester.update(trial)
-    return suggester.suggest(group, seed, number)
 
 
 class Suggester:

@@ -10,6 +10,6 @@ from analysis.page.parts import parts
 from analysis.report import read_study
 
 
-def report_page(runs: Path) -> str:
+def report_page(runs: Path, compare: bool = False) -> str:
     with mock.patch.multiple(document, png=lambda figure: b"", svg=lambda figure: b""):
-        return document.written(parts(read_study(runs)))[0]
+        return document.written(parts(read_study(runs, compare)))[0]

@@ -136,9 +136,6 @@ def write_run(
     data: str | Mapping[str, Any] = "mnist5k",
     note: str = "",
     start: str = "",
-    seed: int = 0,
-    final_seeds: int = 3,
-    refit_on: str = "train",
     failures: Mapping[int, str] | None = None,
     unfinished: Sequence[int] = (),
     **settings: Any,
@@ -158,11 +155,11 @@ def write_run(
             "num_samples": trials,
             "max_epochs": task.max_epochs,
             "grace_epochs": grace,
-            "seed": seed,
+            "seed": 0,
             "budget": "quick",
             "sampler": "random",
-            "final_seeds": final_seeds,
-            "refit_on": refit_on,
+            "final_seeds": 3,
+            "refit_on": "train",
             **shared,
         },
         options=settings,
@@ -173,7 +170,7 @@ def write_run(
         "version": 1,
         "command": command,
         "settings": options.as_json(),
-        "seed": seed,
+        "seed": options.seed,
         "sampler": options.sampler,
         "space": task.space().as_json(),
         "presets": {preset.name: preset.parameters for preset in task.presets()},
@@ -182,7 +179,7 @@ def write_run(
     Logbook.begin(run, header)
     logbook = Logbook(run, task)
     scheduler = GroupedASHA(task, grace)
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng(options.seed)
     for number in range(trials):
         trial = logbook.new_trial()
         scheduler.open(trial)
@@ -280,7 +277,6 @@ def write_autoencoders(
         **_of(real),
         known_floors=floors,
         pictures=_reconstructions if pictures else lambda parameters, draws: {},
-        of_winner=lambda parameters, place: {},
     )
     return write_run(folder, task, trials, **{"latent_sizes": sizes, "metric": metric, **options})
 

@@ -20,8 +20,6 @@ from analysis.read.runs import Result, Run, read_run
 from analysis.tables.best import answer_table, best_table
 from search.record.schema import SEARCH_INTERRUPTED
 from tests.analysis.run_folders import (
-    change_json,
-    empty_tables,
     write_autoencoders,
     write_classifiers,
     write_probes,
@@ -145,19 +143,6 @@ def test_each_run_has_its_command_and_the_table_and_the_picture_come_once(runs, 
     blocks = list(answer_blocks([runs[name] for name in names]))
     assert sum(isinstance(block, str) and block.startswith("```") for block in blocks) == len(names)
     assert sum(isinstance(block, Picture) for block in blocks) == 1
-
-
-def test_runs_without_any_trial_or_with_holes_are_answered(tmp_path, runs):
-    assert list(answer_blocks([]))
-    folder = write_probes(tmp_path / "new", (32,), ("mlp",), trials=1, state=SEARCH_INTERRUPTED)
-    empty_tables(folder)
-    assert [best.measured for best in bests(read_run(folder))] == [False]
-    assert not any(isinstance(b, Picture) for b in answer_blocks([read_run(folder)]))
-    holes = write_autoencoders(tmp_path / "holes", trials=1, pictures=False)
-    change_json(holes / "run.json", lambda info: [info.pop(n) for n in ("seconds", "settings")])
-    winner = '{"latent_size": 32, "runs": [{"seed": 1}], "mean": {"test_mse": NaN}}'
-    (holes / "final.json").write_text(f'{{"winners": [{winner}], "floors": {{"pca": 3}}}}')
-    assert list(answer_blocks([read_run(holes)]))
 
 
 def test_the_picture_leaves_out_a_side_without_data(runs):

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from analysis import report
 from analysis.figures import autopsy as figures
 from analysis.measure.autopsy import forests as causes
 from analysis.measure.autopsy.boosting import Boosting, boosting, iterations
@@ -23,6 +22,7 @@ from analysis.page.sections.autopsy import autopsy_blocks, autopsy_provenance
 from analysis.read.autopsy import Autopsy, find_autopsies, read_autopsy
 from analysis.read.values import RunError
 from analysis.tables.autopsy import measurements
+from tests.analysis.report_page import report_page
 
 STUDY = Path(__file__).resolve().parents[2] / "docs/study/runs/autopsy"
 PROBES = ("extra-trees", "random-forest", "lda", "logistic", "1-nn")
@@ -495,27 +495,16 @@ def test_a_broken_autopsy_is_skipped_in_one_line(tmp_path, content):
     assert [each.name for each in skipped] == ["broken"]
 
 
-def test_only_a_broken_autopsy_is_status_2(tmp_path, capsys):
-    (write(tmp_path / "runs/broken", []) / "autopsy.json").write_text("{")
-    assert report.main(["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2
-
-
 def test_the_newest_autopsy_comes_first(tmp_path):
     write(tmp_path / "a", [], start="2026-03-02T09:00:00+02:00")
     write(tmp_path / "b", [], start="2026-03-02T08:00:00")  # no zone: UTC
     assert [each.name for each in find_autopsies(tmp_path)[0]] == ["b", "a"]
 
 
-def test_an_autopsy_alone_is_reported_the_same_twice_and_every_file_is_linked(tmp_path, capsys):
+def test_an_autopsy_alone_is_reported(tmp_path):
     folder = write(tmp_path / "runs/autopsy", all_rows())
-    for out, runs in {"a": folder.parent, "b": folder}.items():
-        assert report.main(["--runs", str(runs), "--out", str(tmp_path / out)]) == 0
-    assert not capsys.readouterr().err
-    written = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
-    page = (tmp_path / "a/report.md").read_text()
-    for path in written:
-        assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
-        assert path.parent.name != "autopsy" or f"]({path})" in page
-    stems = {path.stem for path in written if path.parent.name == "autopsy"}
-    assert stems == {"causes", "boosting", "l2", "measurements"}
+    page = report_page(folder)
+    assert page == report_page(folder.parent)
+    assert {*re.findall(r"\]\(autopsy/([\w-]+)\.\w+\)", page)} == {
+        *("causes", "boosting", "l2", "measurements")
+    }

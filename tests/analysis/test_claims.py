@@ -402,10 +402,26 @@ def test_the_number_of_blocks_is_judged(two, four, best, expected):
     assert claim.noise == pytest.approx(2 * math.sqrt(0.7 * 0.3 / 1000))
 
 
-@pytest.mark.parametrize("strongest, expected", [(0.2, AGREES), (0.9, DIFFERS), (0.53, UNKNOWN)])
-def test_stronger_l2_is_judged_by_its_ends(strongest, expected):
-    values = dict.fromkeys(L2, 0.5) | {"mlp-2-blocks": 0.54, "mlp-l2-0.01": strongest}
-    assert probes(values, {"mlp-32": 0.7})["l2"].verdict == expected
+@pytest.mark.parametrize(
+    "test, train, expected, falls, underfits",
+    [
+        ([0.54, 0.53, 0.52, 0.5, 0.3], [0.9, 0.9, 0.8, 0.8, 0.7], AGREES, True, True),
+        ([0.5, 0.55, 0.56, 0.5, 0.4], [0.8] * 5, AGREES, False, False),
+        ([0.5, 0.51, 0.52, 0.53, 0.9], [0.9, 0.8, 0.7, 0.6, 0.5], DIFFERS, False, False),
+        ([0.54, 0.5, 0.5, 0.5, 0.53], [0.5] * 5, UNKNOWN, False, False),
+    ],
+)
+def test_stronger_l2_is_judged_by_its_ends(test, train, expected, falls, underfits):
+    reached = {
+        name: {"test_accuracy": tested, "train_accuracy": trained}
+        for name, tested, trained in zip(L2, test, train, strict=True)
+    }
+    best = [again("best", "test_accuracy", [0.7] * 2, "mlp-32")]
+    claim = judged(made("latent_probes", reached, winners=best, group="model"))["l2"]
+    assert claim.verdict == expected and claim.gain == pytest.approx(test[0] - test[-1])
+    assert claim.numbers["train_gain"] == pytest.approx(train[-1] - train[0])
+    assert claim.numbers["falls_at_every_step"] is falls
+    assert claim.numbers["underfits"] is underfits
 
 
 @pytest.mark.parametrize("share, expected", [(0.6, DIFFERS), (0.4, AGREES)])

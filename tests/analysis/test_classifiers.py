@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -19,8 +18,8 @@ from analysis.read.runs import Result, Run, read_run, winners
 from analysis.tables.classifiers import best_classifier, classifiers_beside_report
 from analysis.tables.mistakes import accuracy_table
 from analysis.tables.table import Table
-from search.record.schema import SEARCH_FINISHED, SEARCH_INTERRUPTED, SEARCH_RUNNING
-from tests.analysis.run_folders import change_json, write_classifiers
+from search.record.schema import SEARCH_INTERRUPTED
+from tests.analysis.run_folders import write_classifiers
 
 
 @pytest.fixture(scope="module")
@@ -81,19 +80,14 @@ def test_characters_are_told_apart_by_their_alphabet(tmp_path):
     }
 
 
-@pytest.mark.parametrize("spoil", ["pickled", "cut", "fewer", "absent"])
-def test_unusable_pictures_of_confusions_are_left_out_and_named(tmp_path, spoil):
+@pytest.mark.parametrize("pairs", [0, 2])
+def test_unusable_pictures_of_confusions_are_left_out_and_named(tmp_path, pairs):
     folder = write_classifiers(tmp_path / "run", trials=4)
     path = folder / "best/classifier/confusions.npz"
-    keys = ("mistaken", "class", "taken_for")
-    if spoil == "pickled":
-        np.savez(path, **dict.fromkeys(keys, np.array([{"a": 1}], dtype=object)))
-    elif spoil == "cut":
-        path.write_bytes(path.read_bytes()[:300])
-    elif spoil == "fewer":
-        np.savez(path, **dict.fromkeys(keys, np.zeros((2, 28, 28), np.uint8)))
-    else:
-        path.unlink()
+    path.unlink()
+    if pairs:  # fewer than final.json has
+        keys = ("mistaken", "class", "taken_for")
+        np.savez(path, **dict.fromkeys(keys, np.zeros((pairs, 28, 28), np.uint8)))
     run = read_run(folder)
     blocks = [*mistake_blocks(run, winner(run))]
     (left_out,) = [block for block in blocks if isinstance(block, Skipped)]
@@ -128,25 +122,6 @@ def test_an_interrupted_search_is_reported_from_its_trials(tmp_path):
     assert found.by_kind == () and found.confused is None
     tables = [block.name for block in classifier_blocks(run) if isinstance(block, Table)]
     assert tables == ["best", "presets"]
-
-
-@pytest.mark.parametrize("state", [SEARCH_RUNNING, SEARCH_FINISHED])
-def test_a_run_with_holes_is_reported(tmp_path, state):
-    folder = write_classifiers(tmp_path / "holes", trials=3, state=state)
-    info = json.loads((folder / "run.json").read_text())
-    bare = {key: info[key] for key in ("command", "start", "state", "group")}
-    (folder / "run.json").write_text(json.dumps({**bare, "data": {"name": "omniglot"}}))
-    (folder / "trials.csv").write_text("id,state,model,epochs\ntrial_00000,running,,many\n")
-    (folder / "epochs.csv").write_text("id,epoch\n")
-    if state == SEARCH_FINISHED:
-        entry = {"model": "classifier", "accuracy_by": {"Greek": None, "Latin": 0.5}}
-        entry["confused"] = [{"class": 5}, "x"]
-        final = {"winners": [entry], "floors": {"1-nn": 3}, "presets": [{"runs": [{}, 1]}]}
-        change_json(folder / "final.json", lambda old: (old.clear(), old.update(final)))
-    tables = [b for b in classifier_blocks(read_run(folder)) if isinstance(b, Table)]
-    assert math.isnan(tables[0].rows[0]["test_accuracy"])
-    by_alphabet = [table.rows for table in tables if table.name == "accuracy"]
-    assert [len(rows) for rows in by_alphabet] == ([1] if state == SEARCH_FINISHED else [])
 
 
 LONG = (

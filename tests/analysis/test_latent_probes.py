@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from analysis.figures import latent_probes as figures
-from analysis.measure.claims.probes import probe_claims
 from analysis.measure.few_shot import few_shot, published
 from analysis.measure.perceptrons import BLOCKS, L2, TWO_STAGE
 from analysis.measure.probes import (
@@ -51,7 +50,7 @@ from search.record.schema import (
     REASON_TIME,
     SEARCH_INTERRUPTED,
 )
-from tests.analysis.run_folders import SIZES, change_csv, change_json, empty_tables, write_probes
+from tests.analysis.run_folders import SIZES, change_csv, change_json, write_probes
 
 STUDY = Path(__file__).resolve().parents[2] / "docs/study/runs/probes-omniglot"
 
@@ -200,28 +199,6 @@ def test_perceptrons_are_those_of_the_presets(run, final):
     assert "| 0.0001, then 5e-05 |" in perceptron_table(found).markdown()
 
 
-@pytest.mark.parametrize(
-    "test, train, falls, underfits",
-    [
-        ([0.54, 0.53, 0.52, 0.5, 0.3], [0.9, 0.9, 0.8, 0.8, 0.7], True, True),
-        ([0.5, 0.55, 0.56, 0.5, 0.4], [0.8] * 5, False, False),
-        ([0.5, 0.51, 0.52, 0.53, 0.54], [0.9, 0.8, 0.7, 0.6, 0.5], False, False),
-        ([0.5] * 5, [0.5] * 5, False, False),
-    ],
-)
-def test_what_l2_does_is_judged_by_test_and_training_accuracy(small, test, train, falls, underfits):
-    def reach(final):
-        known = {preset["preset"]: preset for preset in final["presets"]}
-        for name, tested, trained in zip(L2, test, train, strict=True):
-            known[name].update(test_accuracy=tested, train_accuracy=trained)
-
-    (claim,) = [each for each in probe_claims(small(reach)) if each.question == "l2"]
-    assert claim.gain == pytest.approx(test[0] - test[-1])
-    assert claim.numbers["train_gain"] == pytest.approx(train[-1] - train[0])
-    assert claim.numbers["falls_at_every_step"] is falls
-    assert claim.numbers["underfits"] is underfits
-
-
 # Characters never seen
 
 
@@ -291,39 +268,6 @@ def test_an_interrupted_run_has_validation_figures_alone(cut):
     assert best.group == "mlp-32" and best.validation == pytest.approx(0.66, abs=0.02)
     assert math.isnan(best.test) and l2_sweep(perceptrons(run)) == []
     assert figures.accuracies(run, probes(run)) is None
-    assert not re.search(r"\bnan\b", words(run))
-
-
-@pytest.mark.parametrize(
-    "final",
-    [
-        "{}",
-        '{"winners": [{"model": "lda-32"}], "few_shot": [3, {}, {"code": null}], "presets": [{}], '
-        '"autoencoders": [1], "floors": null}',
-        '{"winners": [{"model": "odd", "runs": [{"seed": 1}], "mean": {"test_accuracy": NaN}}], '
-        '"few_shot": {"a": 1}, "autoencoders": {"x": {"epoch": "y"}, "32": 7}}',
-    ],
-)
-def test_a_run_with_holes_is_reported(cut, tmp_path, final):
-    """Only the columns and keys that a run cannot do without, and oddities."""
-    info = json.loads((cut / "run.json").read_text())
-    bare = {key: info[key] for key in ("command", "start", "state", "group")}
-    (tmp_path / "run.json").write_text(json.dumps({**bare, "data": {"name": "omniglot"}}))
-    (tmp_path / "trials.csv").write_text(
-        "id,state,model\ntrial_00000,running,knn-32\ntrial_1,error,\n"
-    )
-    (tmp_path / "epochs.csv").write_text("id,epoch\n")
-    (tmp_path / "final.json").write_text(final)
-    run = read_run(tmp_path)
-    assert not any(each.best for each in probes(run))
-    assert not re.search(r"\bnan\b", words(run))
-
-
-def test_a_run_without_any_trial_is_reported(tmp_path):
-    folder = write_probes(tmp_path / "run", (32,), ("mlp", "knn"), state=SEARCH_INTERRUPTED)
-    empty_tables(folder)
-    run = read_run(folder)
-    assert [each.measured for each in probes(run)] == [False, False]
     assert not re.search(r"\bnan\b", words(run))
 
 

@@ -12,18 +12,17 @@ import pandas as pd
 import pytest
 
 from analysis.figures import learned as figures
-from analysis.figures import style
 from analysis.measure import learned as measured
 from analysis.measure.learned import BETTER, NEITHER, NO, NOT_SHOWN, UNKNOWN, WORSE, YES
 from analysis.page.blocks import Block, Picture
 from analysis.page.sections.learned import learned_blocks
 from analysis.read import gallery
+from analysis.read.pictures import read_examples
 from analysis.read.runs import Run, Skipped, read_run, winners
 from analysis.read.values import RunError
 from analysis.tables.learned import codes_table, question_table
 from analysis.tables.table import Table
-from search.record.schema import SEARCH_INTERRUPTED
-from tests.analysis.run_folders import empty_tables, write_autoencoders
+from tests.analysis.run_folders import write_autoencoders
 
 PICTURES = ["samples", "interpolations", "code-spread", "code-map", "error-and-accuracy"]
 
@@ -178,27 +177,28 @@ def test_a_validation_split_too_small_for_a_map_is_not_called_old(folder):
 @pytest.mark.parametrize(
     "read, arrays",
     [
-        ("samples", {"samples": np.zeros((16, 28, 27), np.uint8)}),
-        ("samples", {"samples": np.array([{}], dtype=object)}),
-        ("samples", {"samples": np.array(["ink"])}),
-        ("interpolations", {"interpolations": np.zeros((4, 1, 28, 28))}),
-        ("interpolations", {"interpolations": np.float64(1)}),
-        ("interpolations", {"interpolation_ends": np.zeros((3, 2, 28, 28))}),
-        ("spread", {"code_spread": np.array([1, np.nan])}),
-        ("spread", {"code_spread": np.zeros(0)}),
-        ("spread", {"code_spread": np.array([-1.0])}),
-        ("map", {"map": np.full((200, 2), np.inf)}),
-        ("map", {"map": np.zeros((200, 3))}),
-        ("map", {"map_kinds": np.full(200, 10)}),
-        ("map", {"map_kinds": np.zeros(199, int)}),
-        ("map", {"map_names": np.arange(10)}),
-        ("map", {"map_names": np.array(["a"] * 10, dtype=object)}),
+        (read_examples, {"inputs": np.zeros((4, 9))}),
+        (gallery.read_samples, {"samples": np.zeros((16, 28, 27), np.uint8)}),
+        (gallery.read_samples, {"samples": np.array([{}], dtype=object)}),
+        (gallery.read_samples, {"samples": np.array(["ink"])}),
+        (gallery.read_interpolations, {"interpolations": np.zeros((4, 1, 28, 28))}),
+        (gallery.read_interpolations, {"interpolations": np.float64(1)}),
+        (gallery.read_interpolations, {"interpolation_ends": np.zeros((3, 2, 28, 28))}),
+        (gallery.read_spread, {"code_spread": np.array([1, np.nan])}),
+        (gallery.read_spread, {"code_spread": np.zeros(0)}),
+        (gallery.read_spread, {"code_spread": np.array([-1.0])}),
+        (gallery.read_map, {"map": np.full((200, 2), np.inf)}),
+        (gallery.read_map, {"map": np.zeros((200, 3))}),
+        (gallery.read_map, {"map_kinds": np.full(200, 10)}),
+        (gallery.read_map, {"map_kinds": np.zeros(199, int)}),
+        (gallery.read_map, {"map_names": np.arange(10)}),
+        (gallery.read_map, {"map_names": np.array(["a"] * 10, dtype=object)}),
     ],
 )
 def test_unusable_arrays_are_refused(folder, read, arrays):
     spoil(folder, 128, **arrays)
     with pytest.raises(RunError, match=r"best/128/examples\.npz cannot be read"):
-        getattr(gallery, f"read_{read}")(read_run(folder), 128)
+        read(read_run(folder), 128)
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_shown(folder):
@@ -231,21 +231,6 @@ def test_a_broken_file_is_refused(folder, content):
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"best/128/examples\.npz"):
         gallery.read_samples(read_run(folder), 128)
-
-
-@pytest.mark.parametrize("trials, state", [(1, SEARCH_INTERRUPTED), (7, "finished")])
-def test_few_trials_are_enough(tmp_path, trials, state):
-    folder = write_autoencoders(tmp_path / "ae", trials=trials, state=state)
-    if state == "finished":
-        write_gallery(folder)
-    pictures = [block for block in blocks_of(folder) if isinstance(block, Picture)]
-    assert pictures and all(style.png(block.figure) for block in pictures)
-
-
-def test_a_run_without_any_trial_has_no_picture(tmp_path):
-    folder = write_autoencoders(tmp_path / "ae", trials=1, state=SEARCH_INTERRUPTED)
-    empty_tables(folder)
-    assert not names(blocks_of(folder), Picture)
 
 
 def test_missing_columns_are_holes(folder):

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 
 from analysis import report
-from analysis.read.pictures import read_examples
 from analysis.read.runs import find_runs, newest, preset_results, read_run, winners
-from analysis.read.values import RunError
 from analysis.tables.configurations import in_words
 from search.record.schema import COMPLETE, DIVERGED, SEARCH_INTERRUPTED
 from tests.analysis.report_page import report_page
@@ -25,6 +23,8 @@ from tests.analysis.run_folders import (
     empty_tables,
     write_autoencoders,
     write_classifiers,
+    write_probes,
+    write_search,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,30 +44,19 @@ def test_one_run_folder_is_reported_as_it_is(good):
     assert "drawn/best.csv" in report_page(good / "drawn")
 
 
-def test_no_runs_is_status_2_in_one_line(tmp_path, capsys):
-    for runs in (tmp_path, tmp_path / "absent"):
-        assert report.main(["--runs", str(runs), "--out", str(tmp_path / "out")]) == 2
-        line = capsys.readouterr().err
-        assert line.count("\n") == 1 and str(runs) in line
-    assert not (tmp_path / "out").exists()
-
-
-def test_only_broken_runs_is_status_2(tmp_path, capsys):
-    (tmp_path / "runs/foreign").mkdir(parents=True)
-    assert report.main(["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err.startswith("skipped foreign: ")
-
-
-def test_a_wrong_flag_is_status_2():
-    with pytest.raises(SystemExit) as stopped:
-        report.main(["--rums", "x"])
-    assert stopped.value.code == 2
-
-
-def test_an_out_that_is_a_file_is_status_2(good, tmp_path, capsys):
-    (tmp_path / "out").write_text("")
-    assert report.main(["--runs", str(good), "--out", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+@pytest.mark.parametrize("content", [None, "foreign", "broken autopsy", "good"])
+def test_what_cannot_be_reported_or_written_is_status_2(tmp_path, capsys, content):
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    if content == "good":
+        write_autoencoders(runs / "ae", trials=2, pictures=False)
+        out.write_text("")  # a file is no folder
+    elif content:
+        (runs / "it").mkdir(parents=True)
+        (runs / "it" / ("autopsy.json" if "autopsy" in content else "day.txt")).write_text("{")
+    assert report.main(["--runs", str(runs), "--out", str(out)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" it:")[0] for line in lines[:-1]] == ["skipped"] * (len(lines) - 1)
+    assert lines[-1].startswith("analysis.report: ") and not out.is_dir()
 
 
 def test_the_report_imports_neither_ray_nor_torch():
@@ -153,32 +142,46 @@ def test_presets_that_are_not_tested_come_from_the_trials(tmp_path):
 # Holes
 
 
-@pytest.mark.parametrize("finished", [False, True])
-def test_a_run_with_holes_is_reported(tmp_path, finished):
+WRITERS = (write_autoencoders, write_classifiers, write_probes, write_search)
+FINALS = (
+    "",
+    "{}",
+    '{"winners": [{"GROUP": "odd", "latent_size": 32, "runs": [{"seed": 1}], "mean": '
+    '{"test_mse": NaN, "test_accuracy": NaN}, "accuracy_by": {"Greek": null, "Latin": 0.5}, '
+    '"confused": [{"class": 5}, "x"]}], "few_shot": [3, {}, {"code": null}], '
+    '"presets": [{"runs": [{}, 1]}], "autoencoders": [1], "floors": null}',
+    '{"winners": [], "few_shot": {"a": 1}, "autoencoders": {"x": {"epoch": "y"}, "32": 7}, '
+    '"floors": {"pca": 3, "1-nn": 3}}',
+)
+
+
+@pytest.mark.parametrize("final", FINALS)
+@pytest.mark.parametrize("write", WRITERS[:3])
+def test_a_run_with_holes_is_reported(tmp_path, write, final):
     """Only the columns and keys that a run cannot do without; nothing measured."""
-    folder = write_autoencoders(tmp_path / "runs/holes", trials=7)
+    folder = write(tmp_path / "runs/holes", trials=1, state=SEARCH_INTERRUPTED)
     info = json.loads((folder / "run.json").read_text())
-    bare = {key: info[key] for key in ("command", "start", "state")}
-    (folder / "run.json").write_text(json.dumps({**bare, "data": {"name": "mnist"}}))
-    (folder / "trials.csv").write_text("id,state,latent_size\ntrial_00000,running,\n")
+    bare = {key: info[key] for key in ("command", "start", "state", "group")}
+    (folder / "run.json").write_text(json.dumps({**bare, "data": {"name": "omniglot"}}))
+    rows = "trial_00000,running,,many\ntrial_1,error,,\n"
+    (folder / "trials.csv").write_text(f"id,state,{info['group']},epochs\n{rows}")
     (folder / "epochs.csv").write_text("id,epoch\n")
-    (folder / "final.json").unlink()
-    if finished:
-        entry = '{"winners": [{"latent_size": 32, "mean": {"test_mse": NaN}}], "floors": null}'
-        (folder / "final.json").write_text(entry)
+    if final:
+        (folder / "final.json").write_text(final.replace("GROUP", "model"))
     page = report_page(tmp_path / "runs")
     assert "holes" in page and not re.search(r"\bnan\b", page)
 
 
-def test_a_run_without_any_trial_is_reported(tmp_path):
-    folder = write_autoencoders(tmp_path / "runs/young", 7, state=SEARCH_INTERRUPTED)
-    empty_tables(folder)
-    assert winners(read_run(folder)) == {} and "young" in report_page(tmp_path / "runs")
-
-
-def test_two_trials_are_enough(tmp_path):
-    write_autoencoders(tmp_path / "runs/two", trials=2, epochs=1)
-    assert "](two/overview.png)" in report_page(tmp_path / "runs")
+@pytest.mark.parametrize("trials", [0, 1, 3])
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_young_run_is_reported(tmp_path, write, trials):
+    folder = write(tmp_path / "runs/young", trials=max(trials, 1), state=SEARCH_INTERRUPTED)
+    if not trials:
+        empty_tables(folder)
+        assert winners(read_run(folder)) == {}
+    page = report_page(tmp_path / "runs")
+    assert ("](young/best-so-far.png)" in page) == bool(trials)
+    assert not re.search(r"\bnan\b", page)
 
 
 def test_numbers_without_end_are_holes(tmp_path):
@@ -189,23 +192,6 @@ def test_numbers_without_end_are_holes(tmp_path):
     run = read_run(folder)
     assert math.isnan(run.final.presets[0].own("train_loss"))
     assert np.isfinite(run.epochs["epoch"]).all()
-
-
-@pytest.mark.parametrize("spoil", ["pickled", "cut", "shape", "absent"])
-def test_unusable_pictures_are_refused(tmp_path, spoil):
-    folder = write_autoencoders(tmp_path / "run", trials=9)
-    path = folder / "best/128/examples.npz"
-    keys = ("inputs", "noised", "reconstructions")
-    if spoil == "pickled":
-        np.savez(path, **dict.fromkeys(keys, np.array([{"a": 1}], dtype=object)))
-    elif spoil == "cut":
-        path.write_bytes(path.read_bytes()[:300])
-    elif spoil == "shape":
-        np.savez(path, **dict.fromkeys(keys, np.zeros((4, 9))))
-    else:
-        path.unlink()
-    with pytest.raises(RunError, match=r"best/128/examples\.npz"):
-        read_examples(read_run(folder), 128)
 
 
 def test_trials_keep_every_column_of_their_file(tmp_path):

@@ -158,6 +158,15 @@ def test_a_long_table_says_how_many_rows_it_leaves_out():
     assert files["folder/t.csv"].count(b"\n") == 101
 
 
+def test_compare_sets_runs_of_one_question_side_by_side(tmp_path):
+    for name, start in {"first": "2026-03-01T10:00:00", "second": "2026-03-02T10:00:00"}.items():
+        write_autoencoders(tmp_path / name, trials=7, start=start, pictures=False)
+    write_classifiers(tmp_path / "no-other", trials=4)
+    compared = report_page(tmp_path, compare=True).partition("## 8. Runs compared")[2]
+    assert "first" in compared and "second" in compared and "no-other" not in compared
+    assert "8. Runs compared" not in report_page(tmp_path)
+
+
 def test_two_tables_of_one_name_are_two_files():
     tables = [
         Table("t", pd.DataFrame({"a": [n]}), (Column("a", lambda row: str(row["a"])),))
@@ -190,16 +199,3 @@ def test_what_was_not_run_says_which_command_runs_it(tmp_path):
         assert f"```\npython -m {command}\n```" in text
     assert "```\npython -m probes.autopsy\n```" in text
     assert "```\npython -m search.autoencoders --num-samples 50\n```" not in text
-
-
-def test_compare_sets_runs_of_one_question_side_by_side(tmp_path, capsys):
-    for name, start in {"first": "2026-03-01T10:00:00", "second": "2026-03-02T10:00:00"}.items():
-        write_autoencoders(tmp_path / "runs" / name, trials=7, start=start, pictures=False)
-    write_classifiers(tmp_path / "runs/no-other", trials=4)
-    arguments = ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--compare"]
-    assert report.main(arguments) == 0
-    text = (tmp_path / "out/report.md").read_text()
-    compared = text.partition("## 8. Runs compared")[2]
-    assert "first" in compared and "second" in compared and "no-other" not in compared
-    assert "8. Runs compared" not in report_page(tmp_path / "runs")
-    assert list((tmp_path / "out/compared").glob("*.csv"))

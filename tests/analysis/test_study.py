@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,14 +79,6 @@ def names(found: list) -> list[str]:
 def groups_of(folder: Path) -> dict:
     run = read_run(folder)
     return {each.group: each for each in read_groups(run, winners(run))}
-
-
-def contents(folder: Path) -> dict[str, tuple[bytes, float]]:
-    return {
-        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def test_the_parameter_that_sets_the_error_matters_most_in_its_group(good):
@@ -208,17 +196,6 @@ def test_a_torn_last_line_is_left_out(small, tmp_path):
     assert groups_of(small)[128].importances == groups_of(torn)[128].importances
 
 
-def test_reading_leaves_the_run_folder_as_it_was(small):
-    before = contents(small)
-    (small / "study.log").chmod(0o444)
-    small.chmod(0o555)
-    try:
-        assert names(blocks(small))
-    finally:
-        small.chmod(0o755)
-    assert contents(small) == before
-
-
 def test_nothing_is_printed_and_no_setting_of_optuna_stays(small, capfd, recwarn):
     level = optuna.logging.get_verbosity()
     assert names(blocks(small))
@@ -244,26 +221,3 @@ def test_trials_of_one_value_have_no_contour(tmp_path):
     (folder / "study.log").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     found = groups_of(folder)[128]
     assert found.importances and not found.has_contour
-
-
-def digest(folder: Path) -> str:
-    found = hashlib.sha256()
-    for block in blocks(folder):
-        if isinstance(block, Picture):
-            found.update(style.png(block.figure) + style.svg(block.figure))
-        else:
-            found.update((block.csv() if isinstance(block, Table) else repr(block)).encode())
-    return found.hexdigest()
-
-
-def test_same_folder_gives_the_same_bytes_in_any_process(small):
-    script = "import sys, pathlib, tests.analysis.test_study as t\n"
-    other = subprocess.run(
-        [sys.executable, "-c", script + "print(t.digest(pathlib.Path(sys.argv[1])))", str(small)],
-        env={**os.environ, "PYTHONHASHSEED": "1"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert other.stdout.strip() == digest(small)

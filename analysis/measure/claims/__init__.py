@@ -1,4 +1,4 @@
-"""Each question of the seed report, judged once on a run: `claims(run)`."""
+"""Each claim of the seed report, judged once on a run: `claims(run)`."""
 
 from __future__ import annotations
 

@@ -211,8 +211,8 @@ def _l1(ours: Presets, least: float) -> Claim:
 
 
 def _without_l1(ours: Presets) -> dict[str, float]:
-    """Validation MSE of the trials that are the simple denoising one but for an L1 that is none,
-    or a hundredth at most."""
+    """Validation MSE of the trials that differ from the simple denoising one only in L1: theirs is
+    at most a hundredth of its L1."""
     rows = ours.run.trials.to_dict("records")
     simple = next(row for row in rows if row["id"] == ours.results[SIMPLE_DAE].trial)
     values = {

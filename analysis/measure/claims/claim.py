@@ -11,7 +11,7 @@ AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "cannot be told"
 
 # Why a verdict is UNKNOWN.
 SEEDS = "seeds"  # networks of one configuration differ as much from seed to seed
-CHANCE = "chance"  # seeds and so few test images leave as much to chance
+CHANCE = "chance"  # seeds and the few test images differ as much by chance
 TIE = "tie"  # both get there in the same epoch
 NOT_REACHED = "not reached"  # none gets to the error that the report times
 OTHER_DATA = "other data"  # the report's number is of another data set

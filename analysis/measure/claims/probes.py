@@ -52,8 +52,8 @@ def probe_claims(run: Run) -> tuple[Claim, ...]:
 
 
 def _least(run: Run, perceptrons: Iterable[Result]) -> float:
-    """What two perceptrons' test accuracies must differ by to be told apart: by seeds, and by what
-    so many test images leave to chance; nan if neither is known."""
+    """What two perceptrons' test accuracies must differ by to be told apart: by seeds, and by the
+    choice of test images; nan if neither is known."""
     tested = [each for each in perceptrons if each.value("test_accuracy") >= 0]
     best = max((each.value("test_accuracy") for each in tested), default=math.nan)
     by_seeds = APART * seed_scatter([each for each in tested if each.seeds > 1], "test_accuracy")

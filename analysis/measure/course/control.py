@@ -1,4 +1,4 @@
-"""Whether ASHA was wise: what became of the control trials that it would have stopped."""
+"""What early stopping cost: how the control trials ended that ASHA would have stopped."""
 
 from __future__ import annotations
 

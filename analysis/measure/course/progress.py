@@ -23,7 +23,7 @@ class Arrival:
 
     group: Group
     best: float
-    trial: int  # the best is found by the so many-th trial
+    trial: int  # the number of trials begun when the best was found
     share: float  # of all epochs of the search, when it was found
     close: float  # likewise, when it had nearly arrived
 

@@ -1,9 +1,10 @@
-"""ASHA's rungs: who entered, who was stopped, and what an early rank says of the last one.
+"""ASHA's rungs: which trials entered, which were stopped, and how well an early rank predicts the
+final one.
 
-A rung is an epoch at which a trial is set against those of its group that were there before: the
-search lets it go on if it is no worse than the value that parts the best third of them from the
-rest. Only sampled trials stand on rungs. Presets run to the end outside of them; a control trial
-that a rung would have stopped goes on to the end, but enters no further rung.
+A rung is an epoch at which a trial is compared with the trials of its group that reached it before.
+The search lets the trial go on if it is among the best third. Only sampled trials enter rungs.
+Presets run to the end without them. A control trial that a rung would have stopped goes on to the
+end, but enters no further rung.
 """
 
 from __future__ import annotations
@@ -155,29 +156,20 @@ class Correlations:
         return self.trials < _FEW
 
 
-def entries(run: Run) -> pd.DataFrame:
-    """A row per sampled trial and rung that it entered: id, group, state, reason, rung, decision,
-    and whether it was the trial's last. A trial stopped for its time at a rung passed it."""
-    trials = run.trials.assign(
-        group=run.trials[run.group], spared_at=column(run.trials, "spared_at")
-    )
-    trials = trials.loc[run.sampled, ["id", "group", "state", "reason", "spared_at"]]
-    judged = run.epochs["decision"].isin([PROMOTE, STOP, SPARE, TIME_LIMIT])
-    found = run.epochs[judged & run.epochs["epoch"].isin(run.rungs)].merge(trials, on="id")
-    found = found[~(found["epoch"] > found["spared_at"])].rename(columns={"epoch": "rung"})
-    found["last"] = found["rung"] == found.groupby("id")["rung"].transform("max")
-    return found[["id", "group", "state", "reason", "rung", "decision", "last"]]
-
-
 def rungs(run: Run) -> Rungs:
-    found = entries(run)
+    """Read from the decisions of epochs.csv. A trial stopped for its time at a rung passed it."""
+    trials = run.trials.assign(group=run.trials[run.group]).loc[run.sampled]
+    judged = run.epochs["decision"].isin([PROMOTE, STOP, SPARE, TIME_LIMIT])
+    found = run.epochs[judged & run.epochs["epoch"].isin(run.rungs)]
+    found = found[["id", "epoch", "decision"]].merge(trials[["id", "group", "state", "reason"]])
+    found["last"] = found["epoch"] == found.groupby("id")["epoch"].transform("max")
     groups = [group for group in run.groups if (found["group"] == group).any()]
     return Rungs(
         tuple(run.rungs),
         run.grace_epochs,
         run.max_epochs,
         tuple(_rung(found, group, epoch) for group in groups for epoch in run.rungs),
-        int(run.sampled.sum() - found["id"].nunique()),
+        len(trials) - found["id"].nunique(),
     )
 
 
@@ -205,7 +197,7 @@ def rank_correlations(run: Run) -> Correlations:
 
 
 def _rung(found: pd.DataFrame, group: Group, epoch: int) -> Rung:
-    here = found[(found["group"] == group) & (found["rung"] == epoch)]
+    here = found[(found["group"] == group) & (found["epoch"] == epoch)]
     passed = here["decision"].isin([PROMOTE, TIME_LIMIT])
     ended = here[here["last"] & passed]
     return Rung(

@@ -3,17 +3,23 @@ trials that are as good within the deviation over seeds, and budgets that were n
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from optuna.distributions import (
+    BaseDistribution,
+    FloatDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
 
 from analysis.read.runs import Group, Result, Run
-from analysis.read.values import entries, mapping, number, text
+from analysis.read.values import entries, mapping, number
 from search.record.schema import COMPLETE, PRUNED, RUNNING
 
 NEAR = 0.05  # of a range: what lies closer to its end sits on the edge
@@ -31,32 +37,9 @@ _OFF_AT_ZERO = (
 )
 """Settings whose low end, on a log scale too, means that next to nothing is done."""
 
-_FULL = ("max_features",)
-"""Shares of all: their high end cannot be moved."""
 
-
-@dataclass(frozen=True)
-class Range:
-    """The searched range of a numeric parameter."""
-
-    low: float
-    high: float
-    log: bool
-    whole: bool  # integers only
-
-    def end(self, value: float) -> str:
-        """The end that the value sits on, "low" or "high"; empty inside the range."""
-        if not (math.isfinite(value) and self.low < self.high < math.inf):
-            return ""
-        if self.whole:
-            return "low" if value <= self.low else "high" if value >= self.high else ""
-        if self.log and min(value, self.low) <= 0:
-            return ""
-        low, high, here = (
-            math.log(each) if self.log else each for each in (self.low, self.high, value)
-        )
-        share = (here - low) / (high - low)
-        return "low" if share <= NEAR else "high" if share >= 1 - NEAR else ""
+Range = FloatDistribution | IntDistribution
+"""The searched range of a numeric parameter, as Optuna has it: `low`, `high` and whether `log`."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +103,8 @@ class Warnings:
 
     @property
     def none(self) -> bool:
-        """Whether there is nothing to warn of."""
-        return not any(
-            (
-                self.short,
-                self.unmeasured,
-                self.ahead,
-                self.edges,
-                self.no_range,
-                self.tied,
-                self.no_deviation,
-            )
-        )
+        """Whether there is nothing to warn of: a preset as winner is no fault."""
+        return not any(found for name, found in vars(self).items() if name != "presets")
 
     def by_group(self, nearly_off: bool) -> dict[Group, list[Edge]]:
         found: dict[Group, list[Edge]] = {}
@@ -160,10 +133,27 @@ def warnings(run: Run, chosen: Mapping[Group, Result]) -> Warnings:
 def ranges(run: Run, group: Group) -> dict[str, Range]:
     """The searched range of each numeric parameter of a group; empty where run.json has none."""
     space = mapping(run.info.get("space"))
-    families = entries(space, "families")
-    space = next((each for each in families if group in _choices(each, run.group)), space)
-    found = {name: _range(words) for name, words in mapping(space.get("distributions")).items()}
-    return {name: each for name, each in found.items() if each}
+    found = _distributions(space)
+    for family in map(_distributions, entries(space, "families")):
+        if group in getattr(family.get(run.group), "choices", ()):
+            found = family
+            break
+    return {name: each for name, each in found.items() if isinstance(each, Range)}
+
+
+def end_of(searched: Range, value: float) -> str:
+    """The end of a range that a value sits on, "low" or "high"; empty inside the range."""
+    low, high = searched.low, searched.high
+    if not (math.isfinite(value) and low < high < math.inf):
+        return ""
+    if isinstance(searched, IntDistribution):
+        return "low" if value <= low else "high" if value >= high else ""
+    if searched.log:
+        if min(value, low) <= 0:
+            return ""
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    share = (value - low) / (high - low)
+    return "low" if share <= NEAR else "high" if share >= 1 - NEAR else ""
 
 
 def edges(run: Run, chosen: Mapping[Group, Result]) -> list[Edge]:
@@ -178,7 +168,7 @@ def edges(run: Run, chosen: Mapping[Group, Result]) -> list[Edge]:
         if winner.is_sampled
         for name, each in ranges(run, group).items()
         if name in winner.parameters
-        and (end := each.end(number(winner.parameters[name])))
+        and (end := end_of(each, number(winner.parameters[name])))
         and not _as_far_as_it_goes(name, each, end, winner)
     ]
 
@@ -232,34 +222,18 @@ def _ahead(run: Run, winner: Result) -> Ahead | None:
     )
 
 
-def _distribution(words: Any) -> dict[str, Any]:
-    """A distribution as Optuna writes it, JSON inside of JSON: its name and attributes."""
-    try:
-        return mapping(json.loads(words)) if isinstance(words, str) else {}
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _choices(space: Mapping[str, Any], name: str) -> list[Any]:
-    words = mapping(space.get("distributions")).get(name)
-    found = mapping(_distribution(words).get("attributes")).get("choices")
-    return found if isinstance(found, list) else []
-
-
-def _range(words: Any) -> Range | None:
-    """None for choices, which have no edge."""
-    read = _distribution(words)
-    attributes = mapping(read.get("attributes"))
-    low, high = number(attributes.get("low")), number(attributes.get("high"))
-    if not low <= high:
-        return None
-    whole = text(read.get("name")).startswith("Int")
-    return Range(low, high, attributes.get("log") is True, whole)
+def _distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+    """The distributions of a search space by parameter, without those that cannot be read."""
+    found = {}
+    for name, words in mapping(space.get("distributions")).items():
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            found[name] = json_to_distribution(words)
+    return found
 
 
 def _as_far_as_it_goes(name: str, searched: Range, end: str, winner: Result) -> bool:
     if name == "noise_level" and winner.parameters.get("noise") == "none":
         return True
     if end == "high":
-        return name in _FULL and searched.high == 1
-    return searched.low == 0 and (name in _OFF_AT_ZERO or not searched.whole)
+        return name == "max_features" and searched.high == 1  # a share of all
+    return searched.low == 0 and (name in _OFF_AT_ZERO or not isinstance(searched, IntDistribution))

@@ -1,4 +1,4 @@
-"""The report's part on what the best classifier of a search mistakes."""
+"""The part of the report on the errors of the best classifier of a search."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ from search.record.state import SearchState, TrialRecord
 from search.tune import suggestion
 from search.tune.logbook import Logbook
 from search.tune.scheduler import LedgerScheduler
-from search.tune.suggestion import SHOWN_BEST, SHOWN_RECENT, Suggester, suggest
+from search.tune.suggestion import SHOWN_BEST, SHOWN_RECENT, Suggester
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook
-from tests.search.tune.test_suggestion import SPACE
+from tests.search.tune.test_suggestion import SPACE, suggested
 
 STATES = (COMPLETE, PRUNED, DIVERGED, ERROR, RUNNING)
 
@@ -67,7 +67,7 @@ def test_a_suggestion_does_not_depend_on_the_order_in_which_trials_were_shown(tr
         grown.update(history[number])
         grown.update(history[number])
     for group in SPACE.groups:
-        expected = suggest(history, SPACE, group, 0, trials, "mse", "min")
+        expected = suggested(history, SPACE, group, trials)
         assert grown.suggest(group, 0, trials) == expected
         assert grown.suggest(group, 0, trials) == expected  # asking leaves no trace
 

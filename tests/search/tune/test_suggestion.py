@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from search.record.schema import COMPLETE, DIVERGED, PRUNED, RUNNING
 from search.record.state import TrialRecord
 from search.task.space import Space
-from search.tune.suggestion import suggest
+from search.tune.suggestion import Suggester
 
 SPACE = Space(
     {
@@ -31,9 +31,17 @@ def trial(number, group, parameters, values, state=COMPLETE):
     return TrialRecord(number, "sampled", group, {"size": group, **parameters}, records, state)
 
 
+def suggested(history, space, group, number, sampler="tpe"):
+    """What a new suggester that was shown `history` suggests for the trial of that number."""
+    suggester = Suggester(space, "mse", "min", sampler)
+    for each in history:
+        suggester.update(each)
+    return suggester.suggest(group, 0, number)
+
+
 def ask(history, group=1024, number=None, **options):
     number = len(history) if number is None else number
-    return suggest(history, SPACE, group, 0, number, "mse", "min", **options)
+    return suggested(history, SPACE, group, number, **options)
 
 
 def played(rounds, value, **options):
@@ -124,7 +132,7 @@ def family_trial(number, group, parameters, value):
 
 def test_a_group_is_asked_for_what_its_family_has():
     for group, names in (("knn-2", {"k"}), ("trees-1", {"leaf"})):
-        assert set(suggest([], PROBES, group, 0, 0, "mse", "min")) == names
+        assert set(suggested([], PROBES, group, 0)) == names
 
 
 def test_a_family_learns_from_its_own_groups_and_from_no_other():
@@ -133,10 +141,8 @@ def test_a_family_learns_from_its_own_groups_and_from_no_other():
         for n in range(40)
     ]
     trees = [family_trial(40 + n, "trees-1", {"leaf": 1 + n % 4}, float(n)) for n in range(40)]
-    alone = [suggest(knn, PROBES, "knn-1", 0, n, "mse", "min")["k"] for n in range(80, 110)]
-    beside = [
-        suggest(knn + trees, PROBES, "knn-1", 0, n, "mse", "min")["k"] for n in range(80, 110)
-    ]
+    alone = [suggested(knn, PROBES, "knn-1", n)["k"] for n in range(80, 110)]
+    beside = [suggested(knn + trees, PROBES, "knn-1", n)["k"] for n in range(80, 110)]
     assert alone == beside
     assert statistics.fmean(abs(k - 7) <= 2 for k in alone) > 0.6
 
