@@ -63,7 +63,7 @@ def train_extractor(data_dir: str | Path) -> Extractor:
     network.load_state_dict(run.weights())
     return Extractor(
         network.eval(),
-        "a small classifier trained for this, because there is no run of search.classifiers on mnist",
+        "a small classifier trained for this, as there is no run of search.classifiers on mnist",
         data.name,
         last["validation_accuracy"],
     )
