@@ -117,7 +117,7 @@ def test_a_search_that_its_time_budget_ends_is_a_result_and_can_go_on(tmp_path, 
     done = driver.finish("--time-budget-s", "1")  # less than twelve trials take
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr
     assert json.loads((driver.folder / "run.json").read_text())["state"] == SEARCH_OUT_OF_TIME
-    assert "--resume" in done.stdout
+    assert "--resume" in done.stdout and "time budget ended the search" in done.stdout
     ends_as(twin, driver)
     assert json.loads((driver.folder / "run.json").read_text())["state"] == "finished"
 
