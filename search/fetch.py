@@ -1,4 +1,4 @@
-"""`python -m search.fetch s3://bucket/prefix/NAME FOLDER`: a run folder, out of its bucket."""
+"""`python -m search.fetch s3://bucket/prefix/NAME FOLDER`: copies a run folder from a bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from search.task.flags import OneLineParser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Fetch a run; return the exit status: 0, or 2 where it cannot be had."""
+    """Fetch a run; return the exit status: 0, or 2 if the run cannot be fetched."""
     parser = OneLineParser("fetch", __doc__)
     parser.add_argument("run", help="s3://bucket/prefix/NAME, as --storage-path and --name gave it")
     parser.add_argument("folder", type=Path, help="where the run folder NAME is made")

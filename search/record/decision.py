@@ -1,4 +1,4 @@
-"""What is decided about a trial: by the scheduler after an epoch, by the search after a failure."""
+"""What ends a trial or lets it go on: the decision after an epoch, or a failure."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def _decision(event: dict) -> str:
     if event["state"] == schema.PRUNED:
         return schema.TIME_LIMIT if event.get("reason", "").startswith("it took ") else schema.STOP
     ends = {schema.COMPLETE: schema.LAST, schema.DIVERGED: schema.NOT_FINITE}
-    # Of a trial that went on, it was not recorded whether it passed a rung.
+    # Whether a trial that went on had passed a rung was not recorded.
     return ends.get(event["state"], schema.NOT_RECORDED)
 
 

@@ -55,7 +55,7 @@ class TrialRecord:
 
 @dataclass
 class _Leader:
-    """The best trial of a group among the first `seen` that ended there."""
+    """The best of the first `seen` trials that ended in a group."""
 
     seen: int = 0
     trial: TrialRecord | None = None
@@ -85,7 +85,7 @@ class SearchState:
         return state
 
     def apply(self, event: dict) -> None:
-        """Apply an event. Unknown kinds are passed over: a newer version may write more."""
+        """Apply an event. Unknown kinds are ignored: a newer version may write more kinds."""
         handler = getattr(self, f"_apply_{event['event']}", None)
         if handler:
             handler(as_written_now(event))
@@ -94,7 +94,7 @@ class SearchState:
         return [trial for trial in self.trials if trial.state == schema.RUNNING]
 
     def counts(self) -> dict[str, int]:
-        """Trials by state; every state is there."""
+        """The number of trials in each state; every state is a key."""
         found = Counter(trial.state for trial in self.trials)
         return {state: found[state] for state in schema.TRIAL_STATES}
 
@@ -102,8 +102,8 @@ class SearchState:
         """The best trial of a group by its best epoch: of those with the full budget or, if there
         are none, of the pruned ones.
 
-        A trial that has ended does not change, so each is looked at once, however often this is
-        called."""
+        A trial that has ended does not change. Repeated calls therefore look at each trial only
+        once."""
         leader = self._leaders.setdefault((group, metric, mode), _Leader())
         ended = self._rankable.get(group, [])
         for trial in ended[leader.seen :]:

@@ -1,7 +1,7 @@
 """`final.json`: the winners, retrained with seeds that the search has not seen, on the test split.
 
 The test split is read here and nowhere else. A winner was chosen for a low validation error among
-many trials, so that its own figure flatters it. The retrained models were not chosen.
+many trials, so its own validation error is too optimistic. The retrained models were not chosen.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _preset(logbook: Logbook, trial: TrialRecord, data: ImageData, seeds: list[i
 
 
 def _write_examples(logbook: Logbook, trial: TrialRecord, data: ImageData) -> None:
-    """Write them unless an earlier session did for the same trial: a map of codes takes seconds."""
+    """Write the examples of a winner, unless an earlier session wrote them for the same trial."""
     winner = logbook.folder.best / str(trial.group)
     path, made_of = winner / "examples.npz", {"trial": trial.id, "version": EXAMPLES_VERSION}
     if _made_of(path) == made_of:

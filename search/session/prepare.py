@@ -1,4 +1,4 @@
-"""Before a search: every check that needs neither Ray's workers nor a file to be written."""
+"""The start of a session: settings, data and task, and all checks that write no file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEDGER_VERSION = 1
 
 @dataclass(frozen=True)
 class Session:
-    """What a run of a command works with."""
+    """The parts of one run of a command."""
 
     command: Command
     settings: Settings
@@ -35,7 +35,7 @@ class Session:
 
     @property
     def header(self) -> dict:
-        """The ledger's first event: what makes this search this search."""
+        """The first event of the ledger: all that defines this search."""
         return {
             "version": LEDGER_VERSION,
             "command": self.command.name,
@@ -110,14 +110,14 @@ def _folder_to_resume(storage: Storage, name: str | None) -> RunFolder:
         raise UsageError(f"--resume needs --name; searches in {storage.location}: {found}")
     folder = storage.run(name)
     if not folder.exists():
-        raise FolderError(f"{folder.location} does not exist: there is no such search to resume")
+        raise FolderError(f"{folder.location} does not exist: there is no search to resume")
     if not folder.is_search():
         raise FolderError(f"{folder.location} holds no {LEDGER}: it is not a search's folder")
     return folder
 
 
 def _default_budget(given: dict) -> str:
-    """full if the search will have a GPU."""
+    """`full` if the search will have a GPU, else `quick`."""
     if given.get("address"):
         start_ray(given["address"])
         return "full" if ray.cluster_resources().get("GPU", 0) else "quick"
@@ -162,7 +162,7 @@ def _refuse_another_search(session: Session, events: list[dict]) -> None:
     if now["data"]["sha256"] != recorded["data"]["sha256"]:
         raise FolderError(
             f"{session.settings.dataset} in {session.settings.data_dir} is not "
-            "the data that the search began with: give the --data-dir it had"
+            "the data that the search began with: give the --data-dir of that time"
         )
     for part in ("space", "presets"):
         if now[part] != recorded[part]:

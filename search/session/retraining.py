@@ -29,8 +29,8 @@ def retrain(
     limits: Limits,
     refit_on: str,
 ) -> None:
-    """Train each trial's configuration with each of its seeds, in parallel; what the ledger has
-    already is not trained again."""
+    """Train the configuration of each trial with each of its seeds, in parallel. `wanted` holds the
+    seeds by trial number. Results that the ledger holds are not computed again."""
     to_do = [
         (logbook.state.trials[number], seed)
         for number, seeds in wanted.items()
@@ -62,7 +62,7 @@ def _jobs(
     limits: Limits,
     refit_on: str,
 ) -> dict[str, Callable[[], ray.ObjectRef]]:
-    """What begins each training on the cluster, by its name."""
+    """For each training, by name, the call that begins it on the cluster."""
     train = ray.remote(num_cpus=limits.cpus_per_trial, max_retries=0)(on_node_that_sees)
     secret = logbook.folder.begin_session()
     threads = max(1, int(limits.cpus_per_trial))

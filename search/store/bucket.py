@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from search.store.files import FolderError, one_line
 
-AT_ONCE = 16  # requests to a bucket that may be under way together
+AT_ONCE = 16  # the most requests to a bucket at the same time
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class BucketFiles:
         return sorted(name for name, _ in self._list(recursive=False))
 
     def tree(self) -> list[tuple[str, float]]:
-        """Every file here and below as (name relative to here, seconds since 1970), sorted."""
+        """All files in this folder and below: (relative name, seconds since 1970), sorted."""
         return sorted(self._list(recursive=True))
 
     def times(self) -> dict[str, float]:
@@ -151,7 +151,8 @@ def bucket_files(uri: str) -> BucketFiles:
 
 
 def _region(given: str | None, bucket: str, host: str) -> str | None:
-    """The region of the bucket: as given, or as Amazon says. Other servers rarely need one."""
+    """The region of the bucket: the given one, or the one that Amazon names. Other servers rarely
+    need a region."""
     if given or host:
         return given or "us-east-1"
     from pyarrow import fs

@@ -22,8 +22,8 @@ class BucketLedger:
         self._files, self._end, self._may_write = files, end, may_write
 
     def append(self, event: dict) -> None:
-        """Store an event. Raises OSError if that fails. The event may be stored all the same:
-        the next session sees whether it is, and nothing has acted on it."""
+        """Store an event. Raises OSError if that fails. The event may be stored even then: the next
+        session finds out, and nothing has acted on it."""
         line = encode(event)
         self._may_write()
         group, number = divmod(self._end, GROUP)
@@ -42,7 +42,7 @@ class BucketLedger:
 
 
 def read_bucket_ledger(files: BucketFiles) -> tuple[list[dict], int]:
-    """The events that a `BucketLedger` stored, and how many they are.
+    """The events that a `BucketLedger` stored, and their number.
 
     Raises LedgerError if there are none, or one is missing or damaged. Raises OSError."""
     names = [name for name, _ in files.tree()]

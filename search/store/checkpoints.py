@@ -28,7 +28,7 @@ class StorageFailed(Exception):
 
 @dataclass(frozen=True)
 class CheckpointStore:
-    """The checkpoints of one search, in the place `files`. Travels to the workers."""
+    """The checkpoints of one search, kept in `files`. It is sent to the workers."""
 
     files: Files
 
@@ -45,7 +45,8 @@ class CheckpointStore:
         self._save(self.state_name(trial_id), state)
 
     def load(self, trial_id: str) -> dict | None:
-        """The state that `save` wrote, on the CPU; None if there is none. Raises StorageFailed."""
+        """The state that `save` wrote, with tensors on the CPU; None if there is none. Raises
+        StorageFailed."""
         return self._load(self.state_name(trial_id))
 
     def weights(self, trial_id: str) -> bytes | None:

@@ -27,7 +27,7 @@ from search.store.bucket_ledger import BucketLedger, read_bucket_ledger
 from search.store.files import Files, FolderError, FolderFiles, one_line
 from search.store.lock import BucketLock, folder_locked
 
-SESSION = ".session"  # a secret of the running session: a process that reads it sees the folder
+SESSION = ".session"  # holds a secret of the session: a process that reads it sees the folder
 
 
 class RunFolder:
@@ -58,7 +58,7 @@ class RunFolder:
 
     @property
     def finals(self) -> Files:
-        """What each kind of search keeps of the retrained winners."""
+        """Checkpoints of retrainings, and the arrays that `Task.test` returns for them."""
         return self.files.child("finals")
 
     def create(self) -> None:
@@ -90,22 +90,22 @@ class RunFolder:
         return read_ledger(self.ledger)
 
     def open_ledger(self, end: int = 0) -> Ledger:
-        """The ledger, for events after `end`, which `read_events` gave; a torn rest is dropped."""
+        """The ledger, for events after `end` (from `read_events`); the rest is deleted."""
         if self.ledger.exists():
             os.truncate(self.ledger, end)
         return FileLedger(self.ledger)
 
     def begin_session(self) -> str:
-        """Write a new secret and return it. A worker that reads it there sees this very folder."""
+        """Write a new secret and return it. A worker that can read it sees this folder."""
         secret = secrets.token_hex(8)
         self.files.write(SESSION, lambda file: file.write(secret.encode()))
         return secret
 
     def fetch(self) -> None:
-        """Copy the files of earlier sessions to the driver's folder, if they are elsewhere."""
+        """Copy the files of earlier sessions to the driver's folder, if the run is in a bucket."""
 
     def publish(self) -> None:
-        """Copy what was written since the last call to where the run is kept, if elsewhere."""
+        """Copy the files that changed since the last call to the bucket, if the run is in one."""
 
     def taken_error(self) -> FolderError:
         """The error of a new search whose name is taken."""
@@ -115,7 +115,7 @@ class RunFolder:
         )
 
 
-# Not part of the driver's copy of a run in a bucket.
+# The driver's copy of a run in a bucket does not hold these files.
 _ELSEWHERE = ("checkpoints/*", "finals/*", "ledger/*", "lock/*", "ray/*", "ledger.log", SESSION)
 _MADE_ANEW = ("study.log*", "trials.csv", "epochs.csv")
 

@@ -1,8 +1,8 @@
 """A run folder is written by one driver at a time: the lock of a folder, and of a bucket.
 
 In a folder it is a lock of the operating system. In a bucket it is a lease. Every driver that wants
-the run writes a claim and then looks for other claims: of two drivers that come together, at least
-the last one to look sees the other. Ages are measured by the server's clock alone. The holder
+the run writes a claim and then looks for other claims. If two drivers come together, at least the
+last to look sees the other. Ages are measured by the server's clock alone. The holder
 renews its claim every BEAT_S seconds and stops writing after STOP_S without a renewal; another
 driver may take over after EXPIRY_S. So no driver that was cut off or asleep writes beside its
 successor, unless a single request takes longer than EXPIRY_S - STOP_S.
@@ -47,7 +47,7 @@ def in_use(run: str) -> FolderError:
 
 
 class BucketLock:
-    """The lease on a run in a bucket, as the module's text describes it. Call `check` before every
+    """The lease on a run in a bucket (see the docstring of this module). Call `check` before every
     write."""
 
     def __init__(self, files: BucketFiles, run: str):
@@ -126,8 +126,8 @@ class BucketLock:
 
 
 def _this_process() -> str:
-    """A name that no process of another machine, container or boot has. It ends in the number of
-    the process."""
+    """A name that no process of another machine, container or boot has. It ends in the process
+    id."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     space = Path("/proc/self/ns/pid")
     here = f"{boot.read_text().strip()[:8]}-{space.stat().st_ino}" if space.exists() else "0-0"
@@ -135,7 +135,7 @@ def _this_process() -> str:
 
 
 def _is_dead(name: str) -> bool:
-    """Whether a claim is of a process of this machine that has ended."""
+    """Whether a claim belongs to a process of this machine that has ended."""
     owner = name.rpartition("-")[0]
     machine, _, number = owner.rpartition("-")
     this_machine = _this_process().rpartition("-")[0]

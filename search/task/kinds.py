@@ -1,4 +1,4 @@
-"""What the value of a flag may be: functions that argparse calls with its text."""
+"""The types of flags: functions that turn the text of a flag into its value, for argparse."""
 
 from __future__ import annotations
 

@@ -27,22 +27,22 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Retrained:
-    """A winner of the search after it was trained again, for `Task.conclude`."""
+    """A winner of the search and the results of its retraining, for `Task.conclude`."""
 
     parameters: dict
-    weights: dict  # of the search's own trial
-    details: list[dict[str, np.ndarray]]  # the arrays that `Task.test` gave for each seed
+    weights: dict  # of the trial in the search, not of a retraining
+    details: list[dict[str, np.ndarray]]  # for each seed, the arrays that `Task.test` returned
     folder: Path  # the winner's folder under best/
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a conclusion finds what is not in its own run folder."""
+    """Where `Task.conclude` finds other runs and other data sets."""
 
     runs: Path  # the folder of run folders
-    data_dir: str
+    data_dir: str  # the folder of data sets
     fetch: Callable[[str], None] = lambda pattern: None
-    """Copies the files that match a pattern to `runs`, if the runs are kept in a bucket."""
+    """Copies the files that match a pattern (as "*/best/*") to `runs`, if runs are in a bucket."""
 
 
 class Task(Protocol):
@@ -84,12 +84,13 @@ class Task(Protocol):
     def conclude(
         self, winners: list[Retrained], data: ImageData, sources: Sources
     ) -> tuple[list[dict], dict]:
-        """What final.json says of each winner besides its metrics, and of the whole search."""
+        """What final.json says about each winner besides its metrics, in the order of `winners`,
+        and what it says about the whole search."""
 
 
 def uses_gpu(task: Task, parameters: dict) -> bool:
-    """Whether a trial of those parameters should hold a GPU if the cluster has one. A task whose
-    trials differ in this has a method of this name."""
+    """Whether a trial with these parameters uses a GPU if the cluster has one. The answer is yes,
+    unless the task has a method `uses_gpu` that says otherwise."""
     chosen = getattr(task, "uses_gpu", None)
     return True if chosen is None else chosen(parameters)
 

@@ -156,7 +156,7 @@ def resolve(
 
 
 def refuse_changes(given: dict, recorded: dict) -> None:
-    """Raise UsageError for the first given flag that would make it another search."""
+    """Raise UsageError for the first given flag that a resumed search may not change."""
     for key, value in given.items():
         value = list(value) if isinstance(value, tuple) else value
         before = recorded.get(key, getattr(Settings, key, None))  # an older version lacks some
@@ -180,9 +180,9 @@ def _checked(settings: Settings, given: dict) -> Settings:
         settings = replace(settings, grace_epochs=settings.max_epochs)
     for name, value in settings.options.items():
         if isinstance(value, tuple) and len(set(value)) < len(value):
-            raise UsageError(f"{as_flag(name)} {as_typed(value)} names one twice")
+            raise UsageError(f"{as_flag(name)} {as_typed(value)} names a value twice")
     if settings.split and settings.dataset is None:
-        raise UsageError("--split needs --dataset: say which set is to be split")
+        raise UsageError("--split needs --dataset: name the data set to split")
     cores = os.cpu_count()
     if settings.address is None and settings.cpus_per_trial > cores:
         raise UsageError(
@@ -199,7 +199,7 @@ def as_flag(name: str) -> str:
 
 
 def as_typed(value: object) -> str:
-    """A value as one would type it after its flag."""
+    """A value as a user types it after its flag."""
     if isinstance(value, (tuple, list)):
         return " ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

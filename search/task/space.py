@@ -18,7 +18,7 @@ from optuna.distributions import (
 
 @dataclass(frozen=True)
 class Preset:
-    """A named configuration, which is trained to the end and never stopped for its rank."""
+    """A named configuration. It is trained to the end, whatever its rank."""
 
     name: str
     parameters: dict
@@ -77,7 +77,7 @@ class Space:
 
 
 def pick(config: type, values: dict):
-    """A `config` of those `values` that it has fields for."""
+    """A `config` made from those `values` that are fields of it."""
     names = {each.name for each in fields(config)}
     return config(**{name: value for name, value in values.items() if name in names})
 

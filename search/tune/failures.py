@@ -21,7 +21,7 @@ from search.tune.logbook import Logbook
 from search.tune.lost_workers import WorkerUnreachable, is_node_loss, is_unreachable
 from search.tune.searcher import LedgerGenerator, LedgerSearch
 
-LOSSES = 5  # of a trial's node in a row, without a new epoch, before the trial is held to blame
+LOSSES = 5  # a trial fails if it loses its node this often without a new epoch
 FOLLOW_S = 2.0  # how often the number of trials at a time follows the cluster
 
 
@@ -31,8 +31,8 @@ class TrialKeeper(tune.Callback):
     Ray's own retries are off. They lose a trial whose worker dies while it is handed from one
     trial to the next: Ray 2.60 handles that death twice, and the second time for good.
 
-    A trial that was lost with its node is tried again and not held to blame, until it was lost
-    LOSSES times without a new epoch: then it may be what kills the nodes.
+    The loss of a node is not a failure of its trial, which is tried again. A trial that loses
+    LOSSES nodes without a new epoch fails, because the trial itself may kill them.
 
     `on_progress` is called several times a second.
     """
@@ -98,7 +98,7 @@ class TrialKeeper(tune.Callback):
                 actor, lambda known: self._failed(record, failure_of(known, str(known)))
             )
         else:
-            # The worker was never told to begin the trial, so that it cannot write for it.
+            # The worker never began the trial, so it cannot write its checkpoints.
             text = "its worker could not be reached before the trial began there"
             self._failed(record, failure_of(WorkerUnreachable(text), text))
 
@@ -115,7 +115,7 @@ class TrialKeeper(tune.Callback):
 
 
 def failure_of(error: Exception | None, text: str) -> Failure:
-    """The failure that an error of a trial means; `text` is its traceback."""
+    """The failure behind an error of a trial; `text` is the traceback."""
     if is_node_loss(error):
         return Failure(schema.REASON_NODE, text)
     if isinstance(_cause(error), ProbeTooLarge):

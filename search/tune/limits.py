@@ -1,4 +1,4 @@
-"""What bounds a session of a search, and how it stops before its end."""
+"""The limits of a session of a search, and the exception that stops it early."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds a session; may differ from one session of a search to the next."""
+    """The limits of a session. They may differ between the sessions of a search."""
 
     num_samples: int
     grace_epochs: int
@@ -19,7 +19,7 @@ class Limits:
     trial_timeout_s: float
     time_budget_s: float | None
     slots: Callable[[], int] | None = None
-    """How many trials the cluster holds now, where `max_concurrent` is to follow it."""
+    """Returns how many trials fit into the cluster now. Without it, `max_concurrent` is fixed."""
 
 
 class SearchStopped(Exception):

@@ -25,7 +25,7 @@ from ray.exceptions import (
     RayTaskError,
 )
 
-LONGEST_S = 120.0  # a worker that cannot be reached for so long has died with its node
+LONGEST_S = 120.0  # a worker that is unreachable for longer counts as lost with its node
 PERIOD_S = 2.0
 
 # Ray has no attribute for this. The text counts only as a whole line: the traceback of an actor
@@ -34,7 +34,7 @@ _NODE_DIED = re.compile(r"^The actor died because its node has died", re.MULTILI
 
 
 class WorkerUnreachable(Exception):
-    """A worker that was given up without an answer. Not the fault of its trial."""
+    """A worker that never answered. Its trial is not to blame."""
 
 
 def is_node_loss(error: Exception | None) -> bool:
@@ -59,7 +59,7 @@ class _Case:
 
 
 class UnreachableWorkers:
-    """Workers that do not answer, until it is known why."""
+    """Workers that do not answer; finds out why."""
 
     def __init__(self):
         self._cases: list[_Case] = []
@@ -73,7 +73,7 @@ class UnreachableWorkers:
         self._cases.append(_Case(actor, report, now, now))
 
     def settle(self) -> None:
-        """Report every case that is clear now. Never waits for an answer."""
+        """Report each worker whose fate is known now. Never waits for an answer."""
         cases, self._cases = self._cases, []
         for case in cases:
             error = self._ask(case)

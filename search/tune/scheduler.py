@@ -23,8 +23,8 @@ REDUCTION_FACTOR = 3
 def rung_epochs(
     grace_epochs: int, max_epochs: int, reduction_factor: int = REDUCTION_FACTOR
 ) -> list[int]:
-    """The epochs of the rungs: grace, 3 grace, 9 grace, ... below the last epoch, at which nothing
-    is left to stop."""
+    """The epochs of the rungs: grace, 3 grace, 9 grace, ... below the last epoch, after
+    which a trial needs no stop."""
     found, epoch = [], grace_epochs
     while epoch < max_epochs:
         found.append(epoch)
@@ -33,7 +33,7 @@ def rung_epochs(
 
 
 class GroupedASHA:
-    """Ray's AsyncHyperBandScheduler once for each group, because groups are no rivals.
+    """Ray's AsyncHyperBandScheduler once for each group, because groups do not compete.
 
     Ray's rungs come back empty after a restart (ray#30838). Here the rungs of a resumed search are
     filled from the recorded epochs, by the code that fills them in a running search. A value that
@@ -48,7 +48,7 @@ class GroupedASHA:
         reduction_factor: int = REDUCTION_FACTOR,
         state: SearchState | None = None,
     ):
-        """`state`: of a search that is resumed."""
+        """`state`: the state of the search, if it is resumed."""
         self._task = task
         self._rungs = set(rung_epochs(grace_epochs, task.max_epochs, reduction_factor))
         self._asha = {
@@ -88,7 +88,7 @@ class GroupedASHA:
         return decision
 
     def _outcome(self, record: dict) -> Decision | None:
-        """The decision of an epoch that no rival has a say in: it diverged, or it is the last."""
+        """The decision if it needs no comparison: the trial diverged, or the epoch is the last."""
         if not all(math.isfinite(record[name]) for name in ("train_loss", self._task.metric)):
             detail = f"its train_loss or its {self._task.metric} is not a finite number"
             return Decision(schema.NOT_FINITE, detail)

@@ -31,7 +31,7 @@ from search.tune.trainable import EpochTrainable
 def build_tuner(
     logbook: Logbook, limits: Limits, arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]
 ) -> tune.Tuner:
-    """A Tuner for what is left of the search.
+    """A Tuner for the trials that the search still lacks.
 
     `arrays`: from `search.task.protocol.arrays_from_data`, in the object store, where the workers
     read it. `on_progress`: called several times a second."""
@@ -100,7 +100,7 @@ def _quiet_ray() -> None:
 
 
 class LocalTuner:
-    """A Tuner that stays with its driver, where the driver is a Ray Client (`--address ray://…`).
+    """A Tuner that runs in the driver, for a driver that is a Ray Client (`--address ray://…`).
 
     There, `tune.Tuner` moves itself into an actor on the head node, away from the ledger, its lock
     and Ctrl-C. Ray has no setting against it, so this class uses Ray's internals."""

@@ -147,7 +147,7 @@ def test_a_trial_that_takes_too_long_is_stopped_where_it_is(tiny, data_dir, tmp_
     [
         (["--autoencoders", "/nowhere"], "/nowhere is no folder of a run"),
         (["--probes", "svm"], "svm"),
-        (["--probes", "knn", "knn"], "--probes knn knn names one twice"),
+        (["--probes", "knn", "knn"], "--probes knn knn names a value twice"),
         (["--latent-sizes", "0"], "0"),
         (["--seconds-per-trial", "-1"], "-1"),
     ],

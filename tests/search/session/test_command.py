@@ -185,7 +185,7 @@ WRONG = {
         ["--grace-epochs", "5", "--max-epochs", "2"],
         "--grace-epochs 5 is more than --max-epochs 2",
     ),
-    "a size twice": (["--latent-sizes", "32", "32"], "names one twice"),
+    "a size twice": (["--latent-sizes", "32", "32"], "names a value twice"),
     "a path for a name": (["--name", "a/b"], "must be a plain folder name"),
     "a budget of no time": (["--time-budget-s", "-1"], "is not a positive number"),
     "data that is not there": (["--dataset", "omniglot"], "omniglot"),
