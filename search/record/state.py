@@ -59,11 +59,7 @@ class _Leader:
 
     seen: int = 0
     trial: TrialRecord | None = None
-    rank: tuple = ()
-
-    def meet(self, trial: TrialRecord, rank: tuple) -> None:
-        if self.trial is None or rank < self.rank:
-            self.trial, self.rank = trial, rank
+    rank: tuple = (math.inf,)
 
 
 class SearchState:
@@ -110,7 +106,9 @@ class SearchState:
             best = trial.best_record(metric, mode)
             if best is not None:
                 value = best[metric] if mode == "min" else -best[metric]
-                leader.meet(trial, (trial.state != schema.COMPLETE, value, trial.number))
+                rank = (trial.state != schema.COMPLETE, value, trial.number)
+                if rank < leader.rank:
+                    leader.trial, leader.rank = trial, rank
         leader.seen = len(ended)
         return leader.trial
 

@@ -17,9 +17,8 @@ from search.tune.logbook import Logbook
 
 
 class TableWriter:
-    """A follower of the logbook that writes both tables anew from time to time: often while that
-    is cheap, and never for more than about a twentieth of the time, however many trials there
-    are."""
+    """A follower of the logbook that writes both tables anew from time to time. Writing takes at
+    most about a twentieth of the time, for any number of trials."""
 
     def __init__(self, logbook: Logbook):
         self._logbook = logbook

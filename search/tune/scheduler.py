@@ -20,15 +20,13 @@ from search.tune.logbook import Logbook
 REDUCTION_FACTOR = 3
 
 
-def rung_epochs(
-    grace_epochs: int, max_epochs: int, reduction_factor: int = REDUCTION_FACTOR
-) -> list[int]:
+def rung_epochs(grace_epochs: int, max_epochs: int) -> list[int]:
     """The epochs of the rungs: grace, 3 grace, 9 grace, ... below the last epoch, after
     which a trial needs no stop."""
     found, epoch = [], grace_epochs
     while epoch < max_epochs:
         found.append(epoch)
-        epoch *= reduction_factor
+        epoch *= REDUCTION_FACTOR
     return found
 
 
@@ -41,16 +39,10 @@ class GroupedASHA:
     that they do not decide which sampled trials are stopped.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        grace_epochs: int,
-        reduction_factor: int = REDUCTION_FACTOR,
-        state: SearchState | None = None,
-    ):
+    def __init__(self, task: Task, grace_epochs: int, state: SearchState | None = None):
         """`state`: the state of the search, if it is resumed."""
         self._task = task
-        self._rungs = set(rung_epochs(grace_epochs, task.max_epochs, reduction_factor))
+        self._rungs = set(rung_epochs(grace_epochs, task.max_epochs))
         self._asha = {
             group: AsyncHyperBandScheduler(
                 time_attr="epoch",
@@ -58,7 +50,7 @@ class GroupedASHA:
                 mode=task.mode,
                 max_t=task.max_epochs,
                 grace_period=grace_epochs,
-                reduction_factor=reduction_factor,
+                reduction_factor=REDUCTION_FACTOR,
             )
             for group in task.space().groups
         }
@@ -113,12 +105,10 @@ class GroupedASHA:
 class LedgerScheduler(FIFOScheduler):
     """The scheduler that Ray calls: records each epoch with its decision before Ray acts on it."""
 
-    def __init__(
-        self, logbook: Logbook, grace_epochs: int, reduction_factor: int = REDUCTION_FACTOR
-    ):
+    def __init__(self, logbook: Logbook, grace_epochs: int):
         super().__init__()
         self._logbook = logbook
-        self.asha = GroupedASHA(logbook.task, grace_epochs, reduction_factor, logbook.state)
+        self.asha = GroupedASHA(logbook.task, grace_epochs, logbook.state)
 
     def on_trial_add(self, tune_controller, trial) -> None:
         self.asha.open(self._logbook.state.trials[trial.config["number"]])

@@ -10,8 +10,8 @@ TPE is shown the `SHOWN_BEST` best trials of a family, the `SHOWN_RECENT` latest
 all that are running. Optuna counts a tenth of the trials as good, and never more than 25, so the
 best trials shown are the ones that it would count as good among all. From the others it learns
 where not to look: the last 25 count fully, each older trial counts less
-(`optuna.samplers._tpe.sampler`, `default_gamma` and `default_weights`). What is left out is what
-counts least.
+(`optuna.samplers._tpe.sampler`, `default_gamma` and `default_weights`). Only the
+trials that count least are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from search.task.space import Preset, Space
 
 STARTUP_TRIALS = 10  # Optuna's own default: random until that many are finished
 SHOWN_BEST = 25
-SHOWN_RECENT = 225  # with the best 250, from which on Optuna takes 25 for good
+SHOWN_RECENT = 225  # with the best: 250. From 250 on, Optuna counts 25 as good
 
 
 def next_trial(

@@ -1,7 +1,7 @@
 """The only module that builds a Tuner: the same for a new search and a resumed one.
 
 A search is not restored with `Tuner.restore`: that brings ASHA's rungs back empty, cannot grow
-the number of samples, and may start over without a word. A session builds a new Tuner instead.
+the number of samples, and may start over without notice. A session builds a new Tuner instead.
 Its searcher hands out the trials that the ledger says are unfinished before it asks for new ones,
 and its scheduler fills its rungs from the ledger. Ray's own files are never read back.
 """
