@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,8 @@ from models.data import ImageData
 from models.data.cache import weights_digest
 from models.data.images import to_floats
 from models.files import write_atomically
-from models.networks.autoencoder import Autoencoder, AutoencoderConfig
+from models.networks.autoencoder import Autoencoder
+from models.trained import LoadError, load, read_config
 from models.training.augmentation import Affine, augment
 from models.training.loop import EVALUATION_BATCH, autocast
 
@@ -126,10 +126,9 @@ def encode_images(
 def load_autoencoder(folder: Path) -> tuple[Autoencoder, dict]:
     """The autoencoder in a folder that a search wrote (weights.pt, config.json), and its config.
 
-    Raises OSError, ValueError, KeyError or RuntimeError where the files are missing or damaged."""
-    config = json.loads((folder / "config.json").read_text())
-    network = Autoencoder(AutoencoderConfig(**config["model"]))
-    network.load_state_dict(
-        torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
-    )
-    return network.eval(), config
+    Raises LoadError, a ValueError, where the files are missing or damaged, or hold no
+    autoencoder."""
+    network = load(folder)
+    if not hasattr(network, "encode"):
+        raise LoadError(f"{folder} holds a classifier, not an autoencoder")
+    return network, read_config(folder)

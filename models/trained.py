@@ -1,0 +1,143 @@
+"""Trained networks: read from the folder that a search wrote, used on arrays, written as ONNX."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.networks.autoencoder import IMAGE_SIDE, PIXELS, Autoencoder, AutoencoderConfig
+from models.networks.classifier import Classifier, ClassifierConfig
+
+BATCH = 512  # images at a time
+
+
+class LoadError(ValueError):
+    """A folder without a network that can be loaded; the text is one line that says why."""
+
+
+def load(folder: str | Path) -> Autoencoder | Classifier:
+    """The trained network of a folder that a search wrote, such as `runs/NAME/best/128`.
+
+    It is on the CPU and in evaluation mode. An `Autoencoder` maps images (B, 1, 28, 28) in [0, 1]
+    to codes with `encode` and codes to images with `decode`; a `Classifier` maps images to logits.
+
+    Raises LoadError if the folder has no network, or a damaged one.
+    """
+    folder = Path(folder).expanduser()
+    config = read_config(folder)
+    try:
+        network = _build(config["model"])
+        weights = torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
+        network.load_state_dict(weights)
+    except Exception as error:  # whatever torch and the configuration make of damaged files
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise LoadError(f"{folder} holds no network that can be loaded: {reason}") from error
+    return network.eval()
+
+
+def read_config(folder: Path) -> dict:
+    """config.json of a folder with a trained network. Raises LoadError."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text())
+    except FileNotFoundError:
+        inside = sorted(found.parent.name for found in folder.glob("*/config.json"))
+        hint = f"; it has {', '.join(inside)}" if inside else ""
+        raise LoadError(f"{folder} holds no config.json and no trained network{hint}") from None
+    except (OSError, ValueError) as error:
+        raise LoadError(f"{path} cannot be read: {error}") from error
+    if "model" not in config:
+        raise LoadError(f"{folder} holds no network: a probe is a classifier of codes")
+    return config
+
+
+def _build(model: dict) -> Autoencoder | Classifier:
+    if "latent_size" in model:
+        return Autoencoder(AutoencoderConfig(**model))
+    return Classifier(ClassifierConfig(**model))
+
+
+def as_batch(images: np.ndarray | Tensor) -> Tensor:
+    """Images as float32 (N, 1, 28, 28) in [0, 1].
+
+    images: (N, 28, 28), (N, 1, 28, 28) or (N, 784); integers from 0 to 255, or floats from 0 to 1.
+
+    Raises ValueError for another shape or range.
+    """
+    tensor = torch.as_tensor(images)
+    if tensor.dim() < 2 or tensor[0:1].numel() not in (0, PIXELS):
+        raise ValueError(
+            f"images must be (N, {IMAGE_SIDE}, {IMAGE_SIDE}) or (N, {PIXELS}), got "
+            f"{tuple(tensor.shape)}"
+        )
+    tensor = tensor.reshape(-1, 1, IMAGE_SIDE, IMAGE_SIDE)
+    if not tensor.is_floating_point():
+        tensor = tensor.float() / 255
+    tensor = tensor.float()
+    if tensor.numel() and not (0 <= float(tensor.min()) and float(tensor.max()) <= 1):
+        raise ValueError(
+            f"images must be integers from 0 to 255 or floats from 0 to 1, got values from "
+            f"{float(tensor.min()):g} to {float(tensor.max()):g}"
+        )
+    return tensor
+
+
+@torch.no_grad()
+def encode(network: Autoencoder, images: np.ndarray | Tensor) -> np.ndarray:
+    """Codes (N, D), float32, of images as `as_batch` takes them, on the network's device."""
+    return _in_batches(network, network.encode, as_batch(images))
+
+
+@torch.no_grad()
+def reconstruct(network: Autoencoder, images: np.ndarray | Tensor) -> np.ndarray:
+    """The network's output (N, 28, 28), float32 in [0, 1], for images as `as_batch` takes them."""
+    outputs = _in_batches(
+        network, lambda batch: network.decode(network.encode(batch)), as_batch(images)
+    )
+    return outputs.squeeze(1)
+
+
+@torch.no_grad()
+def logits(network: Classifier, images: np.ndarray | Tensor) -> np.ndarray:
+    """Logits (N, classes), float32, for images as `as_batch` takes them."""
+    return _in_batches(network, network, as_batch(images))
+
+
+def _in_batches(network: nn.Module, function, batch: Tensor) -> np.ndarray:
+    network.eval()
+    device = next(network.parameters()).device
+    parts = [function(part.to(device)).float().cpu() for part in batch.split(BATCH)]
+    return torch.cat(parts).numpy()
+
+
+def export_onnx(network: Autoencoder | Classifier, path: str | Path) -> Path:
+    """Write a network as an ONNX file, for any number of images.
+
+    Input: `images` (B, 1, 28, 28), float32 in [0, 1]. Outputs: `reconstructions` (B, 1, 28, 28) and
+    `codes` (B, D) of an autoencoder, `logits` (B, classes) of a classifier.
+
+    Raises ImportError if the extra `onnx` is not installed.
+    """
+    try:
+        import onnxscript  # noqa: F401  # torch's exporter is built on it
+    except ImportError as error:
+        raise ImportError("the export needs an extra: pip install '.[onnx]'") from error
+    path = Path(path).expanduser()
+    outputs = ["logits"] if isinstance(network, Classifier) else ["reconstructions", "codes"]
+    device = next(network.parameters()).device
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(2, 1, IMAGE_SIDE, IMAGE_SIDE, device=device),),
+        path,
+        input_names=["images"],
+        output_names=outputs,
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        external_data=False,
+        dynamo=True,
+        verbose=False,
+    )
+    return path
