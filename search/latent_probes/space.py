@@ -75,4 +75,4 @@ def _family(probe: str, latent_sizes: tuple[int, ...], most_views: int) -> Space
     distributions = {**steps, **_SAMPLED[probe]}
     constants = {k: v for k, v in DEFAULTS[probe].items() if k not in distributions}
     groups = tuple(group(probe, size) for size in latent_sizes)
-    return Space(distributions, "model", groups, constants)
+    return Space(distributions, "model", groups, constants, name=probe)
