@@ -78,6 +78,9 @@ class AutoencoderTask:
     def presets(self) -> tuple[Preset, ...]:
         return self.own.presets(self.default_presets(), self.default_space())
 
+    def check(self, parameters: dict) -> None:
+        self.configs(parameters, 0)
+
     def prepare(self, data: ImageData, device: str) -> PreparedData:
         limit = QUICK_VALIDATION_IMAGES if self.budget == "quick" else None
         return prepare(data, device, validation_limit=limit)

@@ -62,6 +62,9 @@ class ClassifierTask:
     def presets(self) -> tuple[Preset, ...]:
         return self.own.presets(self.default_presets(), self.default_space())
 
+    def check(self, parameters: dict) -> None:
+        self.configs(parameters, 0)
+
     def prepare(self, data: ImageData, device: str) -> PreparedData:
         # A fifth of the number of training images ranks trials well, and is cheap beside an epoch.
         limit = max(QUICK_VALIDATION_IMAGES, len(data.train) // 5)

@@ -15,7 +15,7 @@ from probes.codes.floors import pixel_floors
 from search.latent_probes.conclusions import about_autoencoder, class_interval, few_shot
 from search.latent_probes.presets import probe_presets
 from search.latent_probes.source import AUTOENCODERS
-from search.latent_probes.space import probe_space
+from search.latent_probes.space import check_parameters, probe_space
 from search.session.mistakes import conclude_mistakes
 from search.task.own import OwnSpace
 from search.task.protocol import Retrained, Sources
@@ -68,6 +68,9 @@ class ProbeTask:
 
     def presets(self) -> tuple[Preset, ...]:
         return self.own.presets(self.default_presets(), self.default_space())
+
+    def check(self, parameters: dict) -> None:
+        check_parameters(parameters, self.most_views)
 
     def uses_gpu(self, parameters: dict) -> bool:
         """Perceptrons only: the other probes are fitted on CPUs, and the GPU would be idle."""
