@@ -23,7 +23,8 @@ def announce(session: Session, logbook: Logbook) -> None:
         f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
         f"{settings.max_epochs} epochs a trial"
     )
-    print(*_about_the_space(session), sep="", end="")
+    for line in _about_the_space(session):
+        print(line)
     if known:
         print(
             f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
@@ -32,14 +33,16 @@ def announce(session: Session, logbook: Logbook) -> None:
 
 
 def _about_the_space(session: Session) -> Iterator[str]:
-    """What the user changed in the space, and what became of the presets and of `--start-from`;
-    nothing if nothing was changed."""
-    for each in changes(session.task):
-        yield f"{each['name']}: {each['searched']} is searched (default {each['default']})\n"
-    for name, outside in session.left_out.items():
-        yield f"the preset {name} is left out, because it lies outside: {', '.join(outside)}\n"
+    """Lines about what the user changed in the space, and what became of the presets and of
+    `--start-from`; none if nothing was changed."""
+    ranges = [f"{c['name']} {c['searched']} (not {c['default']})" for c in changes(session.task)]
+    left_out = [f"{name} ({', '.join(names)})" for name, names in session.left_out.items()]
+    if ranges:
+        yield f"own ranges: {', '.join(ranges)}"
+    if left_out:
+        yield f"presets left out, because they lie outside: {', '.join(left_out)}"
     for start in session.starts:
-        yield f"the winner of {start.run} at {start.group} {_as_a_start(start)}\n"
+        yield f"the winner of {start.run} at {start.group} {_as_a_start(start)}"
 
 
 def _as_a_start(start: Start) -> str:
