@@ -25,7 +25,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.training.augmentation import Affine, augment
-from models.training.noise import NoiseName
+from models.training.noise import NOISES, NoiseName
 from models.training.replay import Replay, seeded_default
 
 EVALUATION_BATCH = 512
@@ -60,6 +60,8 @@ class TrainingConfig:
         strengths = (self.l1, self.l2, self.noise_level, self.affine, self.elastic, self.warp)
         if self.learning_rate <= 0 or min(strengths) < 0:
             raise ValueError("learning_rate must be positive; penalties, noise, warps not negative")
+        if self.noise not in NOISES:
+            raise ValueError(f"noise must be one of {', '.join(NOISES)}, got {self.noise!r}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 

@@ -23,7 +23,7 @@ from search.record.ledger import LedgerError
 from search.session.command import Command
 from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
-from search.session.prepare import Session, prepare
+from search.session.prepare import Session, prepare, space_as_toml
 from search.session.progress import StatusBlock
 from search.session.run_record import RunRecord
 from search.session.tables import TableWriter
@@ -42,6 +42,9 @@ def run_command(command: Command, given: dict) -> int:
     starts_ray = not ray.is_initialized()  # else the process that started Ray ends it
     session = None
     try:
+        if given.pop("print_space", False):
+            print(space_as_toml(command, given))
+            return 0
         session = prepare(command, given)
         return _run(session, resumed="resume" in given)
     except (UsageError, DataError, FolderError, LedgerError) as error:
