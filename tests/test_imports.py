@@ -27,7 +27,7 @@ FLOORS = {
     "models": ["files", "data", "networks", "training"],
     "probes": ["codes", ("classifiers", "generation"), "autopsy"],
     "search": [
-        *("record", "task", "store", "tune", "cluster", "session"),
+        *("record", "task", "store", "tune", "cluster", "dashboards", "session"),
         *("autoencoders", "classifiers", "latent_probes"),
         *("simulate", "benchmark"),
     ],

@@ -57,7 +57,8 @@ def main(command: Command, argv: list[str] | None = None) -> int:
     0 if the search has a best trial, 1 if it has none or had to stop, 2 for an argument, a data
     set or a folder that cannot be used, 130 after Ctrl-C.
     """
-    given = vars(command.parser().parse_args(sys.argv[1:] if argv is None else argv))
+    argv = sys.argv[1:] if argv is None else argv
+    given = vars(command.parser().parse_args(argv))
     from search.session.run import run_command
 
-    return run_command(command, given)
+    return run_command(command, given, argv)

@@ -60,8 +60,8 @@ def _move(name: str, before: object, after: object) -> str:
     )
 
 
-def conclude(session: Session, logbook: Logbook, state: str) -> int:
-    """Print what was found and where it is; return the exit status: 0 if there is a best trial."""
+def conclude(session: Session, logbook: Logbook, state: str) -> None:
+    """Print what was found and where it is."""
     print(best_table(logbook))
     location, runs = session.folder.location, str(session.folder.path)
     print(f"everything is in {location}; for tables and pictures:")
@@ -73,9 +73,8 @@ def conclude(session: Session, logbook: Logbook, state: str) -> int:
         done = len(logbook.state.trials) - len(logbook.state.unfinished())
         print(
             f"the time budget ended the search after {done} of {session.settings.num_samples} "
-            f"trials: its results are complete. To go on:\n  {session.resume_command}"
+            f"trials: its results are complete. To go on:\n  {session.as_command()}"
         )
-    return 0 if any(map(logbook.best, logbook.space.groups)) else 1
 
 
 def _uri(session: Session) -> str:

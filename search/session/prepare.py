@@ -64,8 +64,7 @@ class Session:
         task = self.task
         return task.own.left_out(task.default_presets(), task.default_space())
 
-    @property
-    def resume_command(self) -> str:
+    def as_command(self) -> str:
         """The command line that goes on with this search."""
         return (
             f"python -m search.{self.command.name} --resume --name {self.folder.name} "

@@ -1,14 +1,16 @@
-"""The status of a running search: a short block of text, the same in a terminal and a log."""
+"""The status of a running search: a short block of text, the same in a terminal, in a notebook and
+in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
 
-TERMINAL_PERIOD_S = 5.0  # the block is drawn over the last one
+REDRAWN_PERIOD_S = 5.0  # where a block is drawn over the last one
 LOG_PERIOD_S = 30.0
 
 
@@ -19,21 +21,17 @@ class StatusBlock:
         self._logbook, self._limits = logbook, limits
         self._begin = time.monotonic()
         self._done_before = self._done()
-        self._due = self._begin + TERMINAL_PERIOD_S
-        self._lines = 0
+        self._due = self._begin + REDRAWN_PERIOD_S
+        self._draw = _in_notebook() or _Terminal().draw
 
     def print_if_due(self) -> None:
         if time.monotonic() >= self._due:
             self.print()
 
     def print(self) -> None:
-        terminal = sys.stdout.isatty()
-        self._due = time.monotonic() + (TERMINAL_PERIOD_S if terminal else LOG_PERIOD_S)
-        text = self.text()
-        if terminal and self._lines:
-            print(f"\x1b[{self._lines}F\x1b[J", end="")
-        print(text, flush=True)
-        self._lines = text.count("\n") + 1
+        redrawn = sys.stdout.isatty() or _notebook() is not None
+        self._due = time.monotonic() + (REDRAWN_PERIOD_S if redrawn else LOG_PERIOD_S)
+        self._draw(self.text())
 
     def text(self) -> str:
         counts = self._logbook.state.counts()
@@ -74,3 +72,33 @@ def _clock(seconds: float) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+class _Terminal:
+    """Draws each block over the last one in a terminal, and below it in a log."""
+
+    def __init__(self):
+        self._lines = 0
+
+    def draw(self, text: str) -> None:
+        if sys.stdout.isatty() and self._lines:
+            print(f"\x1b[{self._lines}F\x1b[J", end="")
+        print(text, flush=True)
+        self._lines = text.count("\n") + 1
+
+
+def _notebook():
+    """The shell of the notebook that this process computes for; None if there is none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell if type(shell).__name__ == "ZMQInteractiveShell" else None
+
+
+def _in_notebook() -> Callable[[str], None] | None:
+    """Draws each block in place of the last one, in an output of the running cell."""
+    if _notebook() is None:
+        return None
+    from IPython.display import display
+
+    shown = display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda text: shown.update({"text/plain": text}, raw=True)

@@ -18,6 +18,9 @@ from models.data import DataError
 from search.cluster.capacity import check_room, session_limits
 from search.cluster.connection import start_ray
 from search.cluster.storage_check import check_storage
+from search.dashboards.dashboard import About, open_dashboard, refuse_missing
+from search.dashboards.follower import DashboardFollower
+from search.dashboards.pictures import winner_pictures
 from search.record import schema
 from search.record.ledger import LedgerError
 from search.session.command import Command
@@ -25,6 +28,7 @@ from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
 from search.session.prepare import Session, prepare, space_as_toml
 from search.session.progress import StatusBlock
+from search.session.result import SearchResult
 from search.session.run_record import RunRecord
 from search.session.tables import TableWriter
 from search.store.files import FolderError
@@ -36,46 +40,60 @@ from search.tune.limits import Limits, SearchStopped
 from search.tune.logbook import Logbook
 from search.tune.tuner import build_tuner
 
+USAGE_ERRORS = (UsageError, DataError, FolderError, LedgerError)
 
-def run_command(command: Command, given: dict) -> int:
-    """Run a search with the flags `given`; return the exit status that `command.main` describes."""
-    starts_ray = not ray.is_initialized()  # else the process that started Ray ends it
-    session = None
+
+def run_command(command: Command, given: dict, argv: list[str]) -> int:
+    """Run a search with the flags `given`, which `argv` says as text; return the exit status that
+    `command.main` describes."""
+    name = f"search.{command.name}"
     try:
         if given.pop("print_space", False):
             print(space_as_toml(command, given))
             return 0
-        session = prepare(command, given)
-        return _run(session, resumed="resume" in given)
-    except (UsageError, DataError, FolderError, LedgerError) as error:
-        print(f"search.{command.name}: error: {error}", file=sys.stderr)
+        return 0 if run_search(command, given, argv).groups else 1
+    except USAGE_ERRORS as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
         return 2
-    except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
-        print(f"search.{command.name}: stopped: {error}{_after_a_stop(session)}", file=sys.stderr)
+    except SearchStopped as error:
+        print(f"{name}: stopped: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"search.{command.name}: interrupted{_after_ctrl_c(session)}", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"{name}: {interrupt}", file=sys.stderr)
         return 130
+
+
+def run_search(
+    command: Command,
+    given: dict,
+    argv: list[str],
+    how_to_resume: Callable[[Session], str] = Session.as_command,
+) -> SearchResult:
+    """Run a search with the flags `given`, which `argv` says as text. A Ray that this process had
+    joined stays joined.
+
+    Raises one of USAGE_ERRORS for what cannot be used, SearchStopped if the search cannot go on,
+    KeyboardInterrupt after Ctrl-C; the last two say with `how_to_resume` how to go on."""
+    starts_ray = not ray.is_initialized()  # else the process that started Ray ends it
+    session = None
+    try:
+        session = prepare(command, given)
+        return _run(session, argv, resumed=bool(given.get("resume")))
+    except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
+        kept = "nothing that was recorded is lost, and when the cause is mended, this goes on"
+        after = f"; {kept}: {how_to_resume(session)}" if session else ""
+        raise SearchStopped(f"{error}{after}") from error
+    except KeyboardInterrupt:
+        after = f"; to go on: {how_to_resume(session)}" if session else " before the search began"
+        raise KeyboardInterrupt(f"interrupted{after}") from None
     finally:
         if starts_ray:
             ray.shutdown()
 
 
-def _after_a_stop(session: Session | None) -> str:
-    if session is None:
-        return ""
-    return (
-        "; nothing that was recorded is lost, and when the cause is mended, this goes on: "
-        f"{session.resume_command}"
-    )
-
-
-def _after_ctrl_c(session: Session | None) -> str:
-    return f"; to go on: {session.resume_command}" if session else " before the search began"
-
-
-def _run(session: Session, resumed: bool) -> int:
+def _run(session: Session, argv: list[str], resumed: bool) -> SearchResult:
     settings, folder = session.settings, session.folder
+    refuse_missing(settings.log_to)
     if settings.address:  # a cluster that cannot be used is refused before a file is written
         start_ray(settings.address)
         check_room(settings)
@@ -91,17 +109,20 @@ def _run(session: Session, resumed: bool) -> int:
         start_ray(settings.address)
         if not settings.address:
             check_room(settings)
-        state = _search(session, logbook)
-        return conclude(session, logbook, state)
+        state = _search(session, logbook, argv)
+        conclude(session, logbook, state)
+    return SearchResult(folder.path)
 
 
-def _search(session: Session, logbook: Logbook) -> str:
+def _search(session: Session, logbook: Logbook, argv: list[str]) -> str:
     """Search and retrain the winners; return the state of the search after it.
 
     Raises SearchStopped if the search cannot go on, KeyboardInterrupt after Ctrl-C."""
     settings, task = session.settings, session.task
-    tables, record = TableWriter(logbook), RunRecord(logbook, settings)
-    logbook.follow(tables)
+    tables, record = TableWriter(logbook), RunRecord(logbook, settings, argv)
+    dashboards = _dashboards(session, logbook)
+    for follower in (tables, *dashboards):
+        logbook.follow(follower)
     record.write(schema.SEARCH_RUNNING)
     state = schema.SEARCH_INTERRUPTED
     try:
@@ -115,6 +136,9 @@ def _search(session: Session, logbook: Logbook) -> str:
             raise KeyboardInterrupt  # Ray stops quietly after Ctrl-C
         tables.write()
         write_finals(logbook, data, arrays, limits, settings)
+        for name, picture in winner_pictures(session.folder.best, logbook.space.groups):
+            for dashboard in dashboards:
+                dashboard.show(name, picture)
         state = ended
     except OSError as error:
         raise _stopped(session.folder, error) from error
@@ -122,7 +146,25 @@ def _search(session: Session, logbook: Logbook) -> str:
         with suppress(OSError):  # a full disk has been reported, or is being
             tables.write()
             record.write(state)
+        for dashboard in dashboards:
+            if lacking := dashboard.close():
+                print(lacking, flush=True)
     return state
+
+
+def _dashboards(session: Session, logbook: Logbook) -> list[DashboardFollower]:
+    header, task = logbook.state.header, logbook.task
+    about = About(
+        name=session.folder.name,
+        command=f"search.{session.command.name}",
+        folder=session.folder.path,
+        begun=header["time"],
+        metric=task.metric,
+        metrics=task.metrics,
+        hyperparameters=tuple(logbook.space.all_distributions()),
+    )
+    tools = session.settings.log_to
+    return [DashboardFollower(tool, open_dashboard(tool, about)) for tool in tools]
 
 
 def _tune(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-import sys
 import time
+from collections.abc import Sequence
 
 import torch
 
@@ -26,12 +26,12 @@ OWN_SPACE = ("changes", "left_out", "starts")  # what the user put in place of t
 class RunRecord:
     """`run.json`: what was run, on which data, with which versions, and how far it came."""
 
-    def __init__(self, logbook: Logbook, settings: Settings):
+    def __init__(self, logbook: Logbook, settings: Settings, argv: Sequence[str] = ()):
         self._logbook, self._settings = logbook, settings
         self._begin = time.time()
         earlier = _earlier_record(logbook.folder)
         self._earlier = float(earlier.get("seconds", 0.0))
-        self._argv = earlier.get("argv", sys.argv[1:])  # of the session that began the search
+        self._argv = earlier.get("argv", list(argv))  # of the session that began the search
 
     def write(self, state: str) -> None:
         """Write run.json; `state` is one of schema.SEARCH_STATES."""

@@ -116,6 +116,12 @@ class Settings:
         "where run folders are made: a folder, which on a cluster every node must mount, or "
         "s3://bucket/prefix",
     )
+    log_to: tuple[str, ...] = _flag(
+        (),
+        "show the trials in these tools too, while they run",
+        nargs="+",
+        choices=("tensorboard", "mlflow", "wandb"),
+    )
     resume: bool = _flag(False, "continue the search called --name", bool)
     address: str | None = _flag(
         None,
