@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.networks.autoencoder import IMAGE_SIDE, PIXELS, Autoencoder, AutoencoderConfig
+from models.networks.autoencoder import IMAGE_SIDE, PIXELS, AutoencoderConfig
 from models.networks.classifier import Classifier, ClassifierConfig
+from models.networks.own import OwnConfig, own_config
 
 BATCH = 512  # images at a time
 
@@ -19,18 +21,22 @@ class LoadError(ValueError):
     """A folder without a network that can be loaded; the text is one line that says why."""
 
 
-def load(folder: str | Path) -> Autoencoder | Classifier:
+def load(folder: str | Path) -> Any:
     """The trained network of a folder that a search wrote, such as `runs/NAME/best/128`.
 
     It is on the CPU and in evaluation mode. An `Autoencoder` maps images (B, 1, 28, 28) in [0, 1]
-    to codes with `encode` and codes to images with `decode`; a `Classifier` maps images to logits.
+    to codes with `encode` and codes to images with `decode`, and so does a network of one's own; a
+    `Classifier` maps images to logits.
+
+    config.json holds the program text of a network of one's own, and loading runs it: load such a
+    folder only from whom you trust.
 
     Raises LoadError if the folder has no network, or a damaged one.
     """
     folder = Path(folder).expanduser()
     config = read_config(folder)
     try:
-        network = _build(config["model"])
+        network = _config(config["model"]).build()
         weights = torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
         network.load_state_dict(weights)
     except Exception as error:  # whatever torch and the configuration make of damaged files
@@ -55,10 +61,10 @@ def read_config(folder: Path) -> dict:
     return config
 
 
-def _build(model: dict) -> Autoencoder | Classifier:
-    if "latent_size" in model:
-        return Autoencoder(AutoencoderConfig(**model))
-    return Classifier(ClassifierConfig(**model))
+def _config(model: dict) -> AutoencoderConfig | ClassifierConfig | OwnConfig:
+    if "network" in model:
+        return own_config(model)
+    return AutoencoderConfig(**model) if "latent_size" in model else ClassifierConfig(**model)
 
 
 def as_batch(images: np.ndarray | Tensor) -> Tensor:
@@ -87,13 +93,13 @@ def as_batch(images: np.ndarray | Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def encode(network: Autoencoder, images: np.ndarray | Tensor) -> np.ndarray:
+def encode(network: Any, images: np.ndarray | Tensor) -> np.ndarray:
     """Codes (N, D), float32, of images as `as_batch` takes them, on the network's device."""
     return _in_batches(network, network.encode, as_batch(images))
 
 
 @torch.no_grad()
-def reconstruct(network: Autoencoder, images: np.ndarray | Tensor) -> np.ndarray:
+def reconstruct(network: Any, images: np.ndarray | Tensor) -> np.ndarray:
     """The network's output (N, 28, 28), float32 in [0, 1], for images as `as_batch` takes them."""
     outputs = _in_batches(
         network, lambda batch: network.decode(network.encode(batch)), as_batch(images)
@@ -102,7 +108,7 @@ def reconstruct(network: Autoencoder, images: np.ndarray | Tensor) -> np.ndarray
 
 
 @torch.no_grad()
-def logits(network: Classifier, images: np.ndarray | Tensor) -> np.ndarray:
+def logits(network: nn.Module, images: np.ndarray | Tensor) -> np.ndarray:
     """Logits (N, classes), float32, for images as `as_batch` takes them."""
     return _in_batches(network, network, as_batch(images))
 
@@ -114,7 +120,7 @@ def _in_batches(network: nn.Module, function, batch: Tensor) -> np.ndarray:
     return torch.cat(parts).numpy()
 
 
-def export_onnx(network: Autoencoder | Classifier, path: str | Path) -> Path:
+def export_onnx(network: nn.Module, path: str | Path) -> Path:
     """Write a network as an ONNX file, for any number of images.
 
     Input: `images` (B, 1, 28, 28), float32 in [0, 1]. Outputs: `reconstructions` (B, 1, 28, 28) and

@@ -40,9 +40,9 @@ class CodeFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """Load the network. X: images; y is ignored."""
         images = self._images(X, first=True)
         network, _ = load_autoencoder(Path(self.path).expanduser())
-        encode(network, images[:1])  # refuses images of another size
+        codes = encode(network, images[:1])  # refuses images of another size
         self.network_ = network.to(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._n_features_out = network.config.latent_size
+        self._n_features_out = codes.shape[1]
         return self
 
     def transform(self, X: Any) -> np.ndarray:

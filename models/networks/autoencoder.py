@@ -48,6 +48,10 @@ class AutoencoderConfig:
     def decoder_blocks(self) -> int:
         return self.depth - 1 if self.decoder_depth is None else self.decoder_depth
 
+    def build(self) -> Autoencoder:
+        """A new network."""
+        return Autoencoder(self)
+
 
 class Conv3x3(nn.Conv2d):
     """A 3x3 convolution with padding 1, which can first resize its input (nearest neighbour).

@@ -39,6 +39,10 @@ class ClassifierConfig:
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
 
+    def build(self) -> Classifier:
+        """A new network."""
+        return Classifier(self)
+
 
 class PlainBlock(nn.Sequential):
     """Convolution, batch norm, activation."""

@@ -52,14 +52,18 @@ class Reconstruction:
         self, network: Autoencoder, images: Tensor, labels: Tensor, generator: Generator
     ) -> Tensor:
         training = self.training
-        warped = warp(images, training.warp, generator)
-        noised = corrupt(warped, training.noise, training.noise_level, generator)
+        view = self.view(images, generator)
         with autocast(images.device):
-            outputs, codes = network(noised)
+            outputs, codes = network(view)
         loss = F.mse_loss(outputs, images)
         if training.l1:
             loss = loss + training.l1 * codes.float().abs().mean()
         return loss
+
+    def view(self, images: Tensor, generator: Generator) -> Tensor:
+        """What the network sees of images: warped, and with noise."""
+        warped = warp(images, self.training.warp, generator)
+        return corrupt(warped, self.training.noise, self.training.noise_level, generator)
 
     def measure(self, network: Autoencoder, data: PreparedData) -> dict[str, float | Tensor]:
         train_mse, _ = evaluate(network, data, data.reference)

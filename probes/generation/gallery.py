@@ -77,7 +77,7 @@ def kinds(data: ImageData) -> list[str]:
 def _encode(network: Autoencoder, data: ImageData, indices: Tensor) -> Tensor:
     """Codes (N, D), float32, on the CPU."""
     if not len(indices):
-        return torch.zeros(0, network.config.latent_size)
+        return _encode(network, data, data.train[:1])[:0]
     return in_batches(network, network.encode, to_floats(data.images[indices])).float()
 
 

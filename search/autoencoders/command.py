@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.data import ImageData
+from models.networks.own import NetworkFile
+from search.autoencoders.own_network import checked, network_flag
 from search.autoencoders.task import MODES, AutoencoderTask
 from search.session.command import Command
 from search.task.flags import SearchParser
@@ -12,13 +16,24 @@ from search.task.settings import Settings
 def _add_flags(parser: SearchParser) -> None:
     parser.add_latent_sizes("code sizes, each with its own winner")
     parser.add_metric(MODES)
+    parser.add(
+        "network",
+        "a network of your own in the place of ours: docs/own-network.md says how to write one",
+        type=network_flag,
+        metavar="FILE:CLASS",
+    )
 
 
 def _task(settings: Settings, data: ImageData) -> AutoencoderTask:
     options = settings.options
-    return AutoencoderTask(
+    task = AutoencoderTask(
         options["latent_sizes"], settings.max_epochs, settings.budget, options["metric"]
     )
+    if not options.get("network"):  # a search of an older version has no such option
+        return task
+    network = NetworkFile(**options["network"])
+    shape = (1, *data.images.shape[1:])
+    return replace(task, network=checked(network, shape, task.latent_sizes, task.default_space()))
 
 
 COMMAND = Command(
@@ -29,5 +44,5 @@ COMMAND = Command(
     _task,
     default_dataset="mnist",
     stand_in="mnist5k",
-    options={"latent_sizes": (1024, 128, 32), "metric": "validation_mse"},
+    options={"latent_sizes": (1024, 128, 32), "metric": "validation_mse", "network": None},
 )

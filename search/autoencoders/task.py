@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from models.data import ImageData
 from models.data.prepared import PreparedData, prepare
-from models.networks.autoencoder import Autoencoder, AutoencoderConfig
+from models.networks.autoencoder import AutoencoderConfig
+from models.networks.own import OwnConfig
 from models.training.augmentation import warp
 from models.training.loop import TrainingConfig, TrainingRun
 from models.training.noise import corrupt
+from models.training.own_network import PREFIX, own_run
 from models.training.reconstruction import autoencoder_run, encode, evaluate
 from probes.codes.nearest_mean import nearest_mean_accuracy
 from search.autoencoders.floors import reconstruction_floors
+from search.autoencoders.own_network import OwnNetwork
 from search.autoencoders.presets import autoencoder_presets
 from search.autoencoders.space import autoencoder_space
 from search.task.own import OwnSpace
@@ -45,12 +49,17 @@ class AutoencoderTask:
     max_epochs: int
     budget: str
     metric: str = "validation_mse"
-    metrics: tuple[str, ...] = METRICS
     checkpoints: bool = True
     seconds_per_trial: float | None = None
     kept: tuple[str, ...] = ("train_loss", "train_mse")
     retrained_presets: tuple[str, ...] = ()
     own: OwnSpace = OwnSpace()
+    network: OwnNetwork | None = None  # None: the networks of this project
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        terms = self.network.terms if self.network else ()
+        return (*METRICS, *(f"{PREFIX}{term}" for term in terms))
 
     @property
     def mode(self) -> str:
@@ -67,9 +76,12 @@ class AutoencoderTask:
         return 50 if self.budget == "quick" else 128
 
     def default_space(self) -> Space:
-        return autoencoder_space(self.latent_sizes, self.budget == "full", self.for_probes)
+        usual = autoencoder_space(self.latent_sizes, self.budget == "full", self.for_probes)
+        return self.network.space(usual) if self.network else usual
 
     def default_presets(self) -> tuple[Preset, ...]:
+        if self.network:
+            return self.network.presets(self.latent_sizes)
         return autoencoder_presets(self.latent_sizes, self.for_probes)
 
     def space(self) -> Space:
@@ -87,9 +99,13 @@ class AutoencoderTask:
 
     def start(self, parameters: dict, seed: int, prepared: PreparedData) -> TrainingRun:
         model, training = self.configs(parameters, seed)
+        if isinstance(model, OwnConfig):
+            return own_run(model, training, prepared, probe=nearest_mean_accuracy)
         return autoencoder_run(model, training, prepared, probe=nearest_mean_accuracy)
 
-    def configs(self, parameters: dict, seed: int) -> tuple[AutoencoderConfig, TrainingConfig]:
+    def configs(
+        self, parameters: dict, seed: int
+    ) -> tuple[AutoencoderConfig | OwnConfig, TrainingConfig]:
         """The configurations that `models` takes for a trial's parameters."""
         training = {
             **parameters,
@@ -97,7 +113,8 @@ class AutoencoderTask:
             "seed": seed,
             "batch_size": self.batch_size,
         }
-        return pick(AutoencoderConfig, parameters), pick(TrainingConfig, training)
+        own = self.network.config(parameters) if self.network else None
+        return own or pick(AutoencoderConfig, parameters), pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:
         model, training = self.configs(parameters, seed)
@@ -107,7 +124,7 @@ class AutoencoderTask:
         self, weights: dict, parameters: dict, data: ImageData, device: str
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Error and probe accuracy on all of validation and test; no arrays."""
-        network = _network(weights, parameters, device)
+        network = self._network(weights, parameters, device)
         whole = prepare(data, device)
         train_codes = encode(network, whole, whole.probe_train)
         train_labels = whole.labels[whole.probe_train]
@@ -128,7 +145,7 @@ class AutoencoderTask:
         arrays of `probes.generation.gallery`."""
         from probes.generation.gallery import gallery  # scikit-learn, which workers do not need
 
-        network = _network(weights, parameters, "cpu")
+        network = self._network(weights, parameters, "cpu")
         _, training = self.configs(parameters, 0)
         chosen = np.random.default_rng(0).permutation(len(data.validation))[:EXAMPLES]
         inputs = prepare(data).batch(data.validation[torch.from_numpy(chosen)])
@@ -159,7 +176,7 @@ class AutoencoderTask:
         most = QUICK_DISTANCE_IMAGES if self.budget == "quick" else MOST_IMAGES
         real, concluded = reference(extractor.network, data, most_images=most), []
         for winner in winners:
-            network = _network(winner.weights, winner.parameters, "cpu")
+            network = self._network(winner.weights, winner.parameters, "cpu")
             distances = autoencoder_distances(network, real)
             for name, distance in distances.items():
                 if distance.warning:
@@ -171,8 +188,7 @@ class AutoencoderTask:
             concluded.append({"frechet_classifier_distance": about})
         return concluded, {}
 
-
-def _network(weights: dict, parameters: dict, device: str) -> Autoencoder:
-    network = Autoencoder(pick(AutoencoderConfig, parameters))
-    network.load_state_dict(weights)
-    return network.to(device=device, memory_format=torch.channels_last).eval()
+    def _network(self, weights: dict, parameters: dict, device: str) -> Any:
+        network = self.configs(parameters, 0)[0].build()
+        network.load_state_dict(weights)
+        return network.to(device=device, memory_format=torch.channels_last).eval()

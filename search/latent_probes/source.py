@@ -72,12 +72,13 @@ def _usable_sizes(run: Path, data: ImageData) -> list[int]:
     sizes = []
     for folder in run.glob("best/[0-9]*"):
         try:
-            network, config = load_autoencoder(folder)
+            _, config = load_autoencoder(folder)
+            size = config["model"]["latent_size"]
             same = all(
                 config["data"][name] == getattr(data, name) for name in ("name", "split", "centred")
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             continue
-        if same and folder.name == str(network.config.latent_size):
-            sizes.append(network.config.latent_size)
+        if same and folder.name == str(size):
+            sizes.append(size)
     return sorted(sizes, reverse=True)

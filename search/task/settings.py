@@ -227,6 +227,8 @@ def as_flag(name: str) -> str:
 
 def as_typed(value: object) -> str:
     """A value as a user types it after its flag."""
+    if isinstance(value, Mapping):  # a network of the user's own
+        return f"{value['file']}:{value['name']}"
     if isinstance(value, (tuple, list)):
         return " ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -64,12 +64,12 @@ def test_a_pipeline_learns_from_codes_and_codes_are_the_network_s(folder, coded)
     assert pipeline.score(images[test], labels[test]) > 0.6
 
     codes = clone(pipeline[0]).fit_transform(images[test])
-    assert codes.shape == (90, 32) and codes.dtype == np.float32
+    assert codes.shape == (120, 32) and codes.dtype == np.float32
     floats = torch.from_numpy(images[test] / np.float32(255)).unsqueeze(1)
     with torch.no_grad():
         wanted = models.load(folder).encode(floats).numpy()
     np.testing.assert_allclose(codes, wanted, atol=1e-5)
-    as_rows = pipeline[0].transform(images[test].reshape(90, 784))
+    as_rows = pipeline[0].transform(images[test].reshape(120, 784))
     np.testing.assert_array_equal(codes, as_rows)
     assert list(pipeline[0].get_feature_names_out()[:2]) == ["codefeatures0", "codefeatures1"]
 

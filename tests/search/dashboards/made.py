@@ -40,7 +40,7 @@ def epoch(logbook: Logbook, number: int, epoch: int, kind: str = schema.CONTINUE
 
 def first_session(path) -> Logbook:
     """Trial 0 is complete, trial 1 pruned, trial 2 failed, trial 3 had one epoch of three."""
-    logbook = Logbook.start(path, ToyTask(max_epochs=3))
+    logbook = Logbook.start(path, ToyTask(max_epochs=3, checkpoints=False))
     for _ in range(4):
         logbook.new_trial()
     for number in (1, 2, 3):
@@ -58,7 +58,7 @@ def two_sessions(tool: str, path) -> Logbook:
     follower = follow(tool, logbook)
     assert follower.close() == "" and follower.dropped_points() == 0
 
-    logbook = Logbook(RunFolder(path), ToyTask(max_epochs=3))
+    logbook = Logbook(RunFolder(path), ToyTask(max_epochs=3, checkpoints=False))
     follower = follow(tool, logbook)
     epoch(logbook, 3, 2)
     epoch(logbook, 3, 3, schema.LAST)

@@ -64,7 +64,7 @@ def test_a_killed_driver_s_half_written_event_is_sent_again(tmp_path):
     (events,) = (tmp_path / "run" / "tensorboard" / "trial_00003").glob("events.*")
     events.write_bytes(events.read_bytes()[:-5])  # the last of the three values of epoch 1
 
-    logbook = Logbook(RunFolder(tmp_path / "run"), ToyTask(max_epochs=3))
+    logbook = Logbook(RunFolder(tmp_path / "run"), ToyTask(max_epochs=3, checkpoints=False))
     follower = follow("tensorboard", logbook)
     epoch(logbook, 3, 2)
     assert follower.close() == ""
