@@ -65,7 +65,8 @@ class NetworkFile:
         defaults, ranges = {}, {}
         for field in dataclasses.fields(config):
             if field.default is dataclasses.MISSING:
-                raise NetworkError(f"{self.file}: Config.{field.name} has no default")
+                line = self.at(self.line_of())
+                raise NetworkError(f"{line}: Config.{field.name} has no default")
             defaults[field.name] = field.default
             if said := getattr(hints[field.name], "__metadata__", ()):
                 ranges[field.name] = said[0]
