@@ -65,10 +65,14 @@ def to_floats(images: torch.Tensor) -> torch.Tensor:
     return channels_first.float().div_(255)
 
 
+def as_pictures(images: torch.Tensor) -> torch.Tensor:
+    """Images (N, 1, h, w) as (N, h, w), and images (N, 3, h, w) as (N, h, w, 3)."""
+    return images.squeeze(1) if images.shape[1] == 1 else images.permute(0, 2, 3, 1).contiguous()
+
+
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
     """The inverse of `to_floats`, rounded; values that are not finite become 0 or 1."""
-    pixels = images.nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8)
-    return pixels.squeeze(1) if pixels.shape[1] == 1 else pixels.permute(0, 2, 3, 1).contiguous()
+    return as_pictures(images.nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8))
 
 
 def centre_of_mass(images: torch.Tensor) -> torch.Tensor:

@@ -43,6 +43,8 @@ class ClassifierTask:
     seconds_per_trial: float | None = None
     kept: tuple[str, ...] = ("train_loss", "train_accuracy")
     retrained_presets: tuple[str, ...] = RETRAINED
+    image_side: int = 28  # pixels
+    image_channels: int = 1
 
     @property
     def mode(self) -> str:
@@ -70,7 +72,8 @@ class ClassifierTask:
             "seed": seed + parameters["seed_offset"],
             "batch_size": 64 if self.budget == "quick" else 128,
         }
-        model = {**parameters, "classes": self.classes}
+        size = {"image_side": self.image_side, "image_channels": self.image_channels}
+        model = {**parameters, **size, "classes": self.classes}
         return pick(ClassifierConfig, model), pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:
