@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.networks.autoencoder import IMAGE_SIDE, PIXELS, AutoencoderConfig
+from models.data.images import as_pictures
+from models.networks.autoencoder import AutoencoderConfig
 from models.networks.classifier import Classifier, ClassifierConfig
 from models.networks.own import OwnConfig, own_config
 
@@ -24,8 +26,8 @@ class LoadError(ValueError):
 def load(folder: str | Path) -> Any:
     """The trained network of a folder that a search wrote, such as `runs/NAME/best/128`.
 
-    It is on the CPU and in evaluation mode. An `Autoencoder` maps images (B, 1, 28, 28) in [0, 1]
-    to codes with `encode` and codes to images with `decode`, and so does a network of one's own; a
+    It is on the CPU and in evaluation mode. An `Autoencoder` maps images (B, channels,
+    height, width) in [0, 1] to codes with `encode` and codes to images with `decode`, and so does a network of one's own; a
     `Classifier` maps images to logits.
 
     config.json holds the program text of a network of one's own, and loading runs it: load such a
@@ -67,23 +69,37 @@ def _config(model: dict) -> AutoencoderConfig | ClassifierConfig | OwnConfig:
     return AutoencoderConfig(**model) if "latent_size" in model else ClassifierConfig(**model)
 
 
-def as_batch(images: np.ndarray | Tensor) -> Tensor:
-    """Images as float32 (N, 1, 28, 28) in [0, 1].
+def image_shape(network: Any) -> tuple[int, int, int]:
+    """Channels, height and width of the images that a network takes."""
+    if isinstance(getattr(network, "own_config", None), OwnConfig):
+        return network.own_config.shape
+    config = network.config
+    return config.image_channels, config.image_side, config.image_side
 
-    images: (N, 28, 28), (N, 1, 28, 28) or (N, 784); integers from 0 to 255, or floats from 0 to 1.
+
+def as_batch(images: np.ndarray | Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Images as float32 (N, channels, height, width) in [0, 1], in the `shape` of a network.
+
+    images: (N, height, width), (N, height, width, 3) or (N, channels, height, width), or the same
+    as rows of pixels (N, pixels); integers from 0 to 255, or floats from 0 to 1.
 
     Raises ValueError for another shape or range.
     """
-    tensor = torch.as_tensor(images)
-    if tensor.dim() < 2 or tensor[0:1].numel() not in (0, PIXELS):
+    tensor, (channels, height, width) = torch.as_tensor(images), shape
+    size = tuple(tensor.shape[1:])
+    if size in ((height, width, channels), (height * width * channels,)) or (
+        channels == 1 and size == (height, width)
+    ):
+        tensor = tensor.reshape(-1, height, width, channels).movedim(-1, 1)
+    elif size != shape:
+        picture = (height, width) if channels == 1 else (height, width, channels)
         raise ValueError(
-            f"images must be (N, {IMAGE_SIDE}, {IMAGE_SIDE}) or (N, {PIXELS}), got "
+            f"images must be (N, {', '.join(map(str, picture))}) or (N, {prod(shape)}), got "
             f"{tuple(tensor.shape)}"
         )
-    tensor = tensor.reshape(-1, 1, IMAGE_SIDE, IMAGE_SIDE)
     if not tensor.is_floating_point():
         tensor = tensor.float() / 255
-    tensor = tensor.float()
+    tensor = tensor.float().contiguous()
     if tensor.numel() and not (0 <= float(tensor.min()) and float(tensor.max()) <= 1):
         raise ValueError(
             f"images must be integers from 0 to 255 or floats from 0 to 1, got values from "
@@ -95,22 +111,22 @@ def as_batch(images: np.ndarray | Tensor) -> Tensor:
 @torch.no_grad()
 def encode(network: Any, images: np.ndarray | Tensor) -> np.ndarray:
     """Codes (N, D), float32, of images as `as_batch` takes them, on the network's device."""
-    return _in_batches(network, network.encode, as_batch(images))
+    return _in_batches(network, network.encode, as_batch(images, image_shape(network)))
 
 
 @torch.no_grad()
 def reconstruct(network: Any, images: np.ndarray | Tensor) -> np.ndarray:
-    """The network's output (N, 28, 28), float32 in [0, 1], for images as `as_batch` takes them."""
-    outputs = _in_batches(
-        network, lambda batch: network.decode(network.encode(batch)), as_batch(images)
-    )
-    return outputs.squeeze(1)
+    """The network's output, float32 in [0, 1], for images as `as_batch` takes them: pictures (N,
+    height, width), or (N, height, width, 3) in colour."""
+    batch = as_batch(images, image_shape(network))
+    outputs = _in_batches(network, lambda part: network.decode(network.encode(part)), batch)
+    return as_pictures(torch.from_numpy(outputs)).numpy()
 
 
 @torch.no_grad()
 def logits(network: nn.Module, images: np.ndarray | Tensor) -> np.ndarray:
     """Logits (N, classes), float32, for images as `as_batch` takes them."""
-    return _in_batches(network, network, as_batch(images))
+    return _in_batches(network, network, as_batch(images, image_shape(network)))
 
 
 def _in_batches(network: nn.Module, function, batch: Tensor) -> np.ndarray:
@@ -123,8 +139,9 @@ def _in_batches(network: nn.Module, function, batch: Tensor) -> np.ndarray:
 def export_onnx(network: nn.Module, path: str | Path) -> Path:
     """Write a network as an ONNX file, for any number of images.
 
-    Input: `images` (B, 1, 28, 28), float32 in [0, 1]. Outputs: `reconstructions` (B, 1, 28, 28) and
-    `codes` (B, D) of an autoencoder, `logits` (B, classes) of a classifier.
+    Its input is `images` (B, channels, height, width), float32 in [0, 1]. Its outputs are
+    `reconstructions`, in the same shape, and `codes` (B, D) of an autoencoder; `logits` (B,
+    classes) of a classifier.
 
     Raises ImportError if the extra `onnx` is not installed.
     """
@@ -137,7 +154,7 @@ def export_onnx(network: nn.Module, path: str | Path) -> Path:
     device = next(network.parameters()).device
     torch.onnx.export(
         network.eval(),
-        (torch.zeros(2, 1, IMAGE_SIDE, IMAGE_SIDE, device=device),),
+        (torch.zeros(2, *image_shape(network), device=device),),
         path,
         input_names=["images"],
         output_names=outputs,

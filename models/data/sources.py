@@ -29,6 +29,7 @@ from PIL import Image
 
 from models.data import glyphs
 from models.data.cache import Pack, cached
+from models.data.errors import DataError
 from models.data.images import area_resize
 from models.files import make_folder
 
@@ -43,13 +44,6 @@ OMNIGLOT_DRAWERS, OMNIGLOT_SIDE = 20, 105
 UNSEEN_GLYPHS = 200  # characters that follow those of the set
 STALL_S = 20  # seconds without a byte before a download is given up
 NO_DOWNLOAD = "take --dataset mnist5k or glyphs, which need no download"
-
-
-class DataError(Exception):
-    """A set cannot be loaded. The message is one line: the file, and what to do."""
-
-    def __init__(self, message: str):
-        super().__init__(" ".join(message.split()))
 
 
 def unsound(path: Path | str, why: str) -> DataError:

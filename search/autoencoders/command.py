@@ -10,6 +10,7 @@ from search.autoencoders.own_network import checked, network_flag
 from search.autoencoders.task import MODES, AutoencoderTask
 from search.session.command import Command
 from search.task.flags import SearchParser
+from search.task.labels import require_labels
 from search.task.settings import Settings
 
 
@@ -26,13 +27,21 @@ def _add_flags(parser: SearchParser) -> None:
 
 def _task(settings: Settings, data: ImageData) -> AutoencoderTask:
     options = settings.options
+    if options["metric"] == "probe_accuracy":
+        require_labels(settings, data)
     task = AutoencoderTask(
-        options["latent_sizes"], settings.max_epochs, settings.budget, options["metric"]
+        options["latent_sizes"],
+        settings.max_epochs,
+        settings.budget,
+        options["metric"],
+        labelled=data.labelled,
+        image_side=data.side,
+        image_channels=data.channels,
     )
     if not options.get("network"):  # a search of an older version has no such option
         return task
     network = NetworkFile(**options["network"])
-    shape = (1, *data.images.shape[1:])
+    shape = (data.channels, data.side, data.side)
     return replace(task, network=checked(network, shape, task.latent_sizes, task.default_space()))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from models.data import ImageData
+from models.data.images import as_pictures
 from models.data.prepared import PreparedData, prepare
 from models.networks.autoencoder import AutoencoderConfig
 from models.networks.own import OwnConfig
@@ -55,11 +56,15 @@ class AutoencoderTask:
     retrained_presets: tuple[str, ...] = ()
     own: OwnSpace = OwnSpace()
     network: OwnNetwork | None = None  # None: the networks of this project
+    labelled: bool = True  # whether codes can be probed
+    image_side: int = 28  # pixels
+    image_channels: int = 1
 
     @property
     def metrics(self) -> tuple[str, ...]:
         terms = self.network.terms if self.network else ()
-        return (*METRICS, *(f"{PREFIX}{term}" for term in terms))
+        usual = (name for name in METRICS if self.labelled or name != "probe_accuracy")
+        return (*usual, *(f"{PREFIX}{term}" for term in terms))
 
     @property
     def mode(self) -> str:
@@ -99,9 +104,10 @@ class AutoencoderTask:
 
     def start(self, parameters: dict, seed: int, prepared: PreparedData) -> TrainingRun:
         model, training = self.configs(parameters, seed)
+        probe = nearest_mean_accuracy if self.labelled else None
         if isinstance(model, OwnConfig):
-            return own_run(model, training, prepared, probe=nearest_mean_accuracy)
-        return autoencoder_run(model, training, prepared, probe=nearest_mean_accuracy)
+            return own_run(model, training, prepared, probe=probe)
+        return autoencoder_run(model, training, prepared, probe=probe)
 
     def configs(
         self, parameters: dict, seed: int
@@ -113,8 +119,10 @@ class AutoencoderTask:
             "seed": seed,
             "batch_size": self.batch_size,
         }
-        own = self.network.config(parameters) if self.network else None
-        return own or pick(AutoencoderConfig, parameters), pick(TrainingConfig, training)
+        if self.network:
+            return self.network.config(parameters), pick(TrainingConfig, training)
+        size = {"image_side": self.image_side, "image_channels": self.image_channels}
+        return pick(AutoencoderConfig, {**parameters, **size}), pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:
         model, training = self.configs(parameters, seed)
@@ -123,7 +131,7 @@ class AutoencoderTask:
     def test(
         self, weights: dict, parameters: dict, data: ImageData, device: str
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Error and probe accuracy on all of validation and test; no arrays."""
+        """Error on all of validation and test, probe accuracy if there are labels; no arrays."""
         network = self._network(weights, parameters, device)
         whole = prepare(data, device)
         train_codes = encode(network, whole, whole.probe_train)
@@ -133,6 +141,8 @@ class AutoencoderTask:
             indices = getattr(data, split).to(device)
             error, codes = evaluate(network, whole, indices)
             metrics[f"{split}_mse"] = float(error)
+            if not self.labelled:
+                continue
             labels = whole.labels[indices]
             known = torch.isin(labels, train_labels)
             metrics[f"{split}_probe_accuracy"] = nearest_mean_accuracy(
@@ -141,8 +151,8 @@ class AutoencoderTask:
         return metrics, {}
 
     def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
-        """Validation images, the same with noise and reconstructed, (16, 28, 28) each; and the
-        arrays of `probes.generation.gallery`."""
+        """Validation images, the same with noise and reconstructed, (16, side, side) or (16, side,
+        side, 3) each; and the arrays of `probes.generation.gallery`."""
         from probes.generation.gallery import gallery  # scikit-learn, which workers do not need
 
         network = self._network(weights, parameters, "cpu")
@@ -155,7 +165,7 @@ class AutoencoderTask:
         with torch.no_grad():
             outputs, _ = network(inputs)
         named = {"inputs": inputs, "noised": noised, "reconstructions": outputs}
-        pictures = {name: value.squeeze(1).numpy() for name, value in named.items()}
+        pictures = {name: as_pictures(value).numpy() for name, value in named.items()}
         return {**pictures, **gallery(network, data)}
 
     def floors(self, data: ImageData) -> dict:
@@ -171,7 +181,9 @@ class AutoencoderTask:
         from probes.generation.extractor import find_extractor
 
         sources.fetch("*/best/classifier/*")
-        extractor = find_extractor(sources.runs, sources.data_dir)
+        extractor = find_extractor(sources.runs, sources.data_dir, data)
+        if extractor is None:
+            return [{} for _ in winners], {}
         print(f"Frechet classifier distance in the features of {extractor.source}", flush=True)
         most = QUICK_DISTANCE_IMAGES if self.budget == "quick" else MOST_IMAGES
         real, concluded = reference(extractor.network, data, most_images=most), []

@@ -132,8 +132,8 @@ class BestAutoencoder(_Best):
         return load(self.folder)
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Codes (N, code size), float32, of images (N, 28, 28): integers from 0 to 255 or floats
-        from 0 to 1."""
+        """Codes (N, code size), float32, of images (N, height, width), or (N, height, width, 3) in
+        colour: integers from 0 to 255 or floats from 0 to 1."""
         return encode(self.network, images)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ class BestClassifier(_Best):
         return load(self.folder)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Labels (N,) of images (N, 28, 28)."""
+        """Labels (N,) of images, as in `BestAutoencoder.encode`."""
         return logits(self.network, images).argmax(1)
 
 
@@ -167,11 +167,11 @@ class BestProbe(_Best):
         )
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Codes (N, code size), float32, of images (N, 28, 28)."""
+        """Codes (N, code size), float32, of images, as in `BestAutoencoder.encode`."""
         return encode(self.network, images)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Labels (N,) of images (N, 28, 28)."""
+        """Labels (N,) of images, as in `BestAutoencoder.encode`."""
         import torch
 
         from probes.classifiers.fitting import Scale, restore_probe

@@ -52,13 +52,18 @@ def test_arrays_of_any_usual_layout_give_the_same_outputs():
     for same in (images[:, None], images.reshape(3, 784), images / 255, torch.from_numpy(images)):
         np.testing.assert_allclose(encode(network, same), codes, atol=1e-6)
     assert reconstruct(network, images).shape == (3, 28, 28)
+    colour = Autoencoder(AutoencoderConfig(width=8, image_side=32, image_channels=3))
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    assert reconstruct(colour, pictures).shape == (2, 32, 32, 3)
+    of_rows = encode(colour, pictures.reshape(2, -1))
+    np.testing.assert_allclose(of_rows, encode(colour, np.moveaxis(pictures, -1, 1)), atol=1e-6)
     assert logits(NETWORKS["classifier"](), images).shape == (3, 10)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 27, 27)), np.zeros(784), np.full((1, 784), 2.0)])
 def test_arrays_that_are_no_images_are_refused(wrong):
     with pytest.raises(ValueError, match="images must be"):
-        as_batch(wrong)
+        as_batch(wrong, (1, 28, 28))
 
 
 def test_a_folder_without_a_network_is_refused_in_one_line(trained, tmp_path):

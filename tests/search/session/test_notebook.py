@@ -29,7 +29,8 @@ SEARCH = "result = search.autoencoders.search('mnist5k', data_dir='data', **flag
 RESUME = SEARCH.replace("**flags)", "**flags, resume=True)")
 AFTER = """
 import ray
-print(ray.is_initialized(), result.state, len(result.trials), result.best(32).encode(images[:2]).shape)
+codes = result.best(32).encode(images[:2])
+print(ray.is_initialized(), result.state, len(result.trials), codes.shape)
 """
 
 
