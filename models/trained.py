@@ -26,9 +26,9 @@ class LoadError(ValueError):
 def load(folder: str | Path) -> Any:
     """The trained network of a folder that a search wrote, such as `runs/NAME/best/128`.
 
-    It is on the CPU and in evaluation mode. An `Autoencoder` maps images (B, channels,
-    height, width) in [0, 1] to codes with `encode` and codes to images with `decode`, and so does a network of one's own; a
-    `Classifier` maps images to logits.
+    It is on the CPU and in evaluation mode. An `Autoencoder` maps images (B, channels, height,
+    width) in [0, 1] to codes with `encode` and codes to images with `decode`, and so does a network
+    of one's own; a `Classifier` maps images to logits.
 
     config.json holds the program text of a network of one's own, and loading runs it: load such a
     folder only from whom you trust.

@@ -20,8 +20,9 @@ from probes.codes.encoding import load_autoencoder
 class CodeFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A scikit-learn transformer from images to the codes of a trained autoencoder.
 
-    Images are rows of pixels (N, pixels), or pictures (N, height, width): integers from 0 to 255, or floats from 0 to
-    1. Codes are float32 (N, code size). `fit` learns nothing from the images; it loads the network.
+    Images are rows of pixels (N, pixels), or pictures (N, height, width): integers from 0 to 255,
+    or floats from 0 to 1. Codes are float32 (N, code size). `fit` learns nothing from the images;
+    it loads the network.
 
     path: the folder of a trained autoencoder, such as `runs/NAME/best/128`.
     device: where the network computes, such as "cpu" or "cuda"; None: on a GPU if there is one.

@@ -113,7 +113,7 @@ class OwnConfig:
         kind = self.network.load()
         with _telling(self.network):
             config = kind.Config(**self.values)  # type: ignore[attr-defined]
-            network = _with_defaults(kind, self.network)(config, self.latent_size, self.shape)
+            network: Any = _with_defaults(kind, self.network)(config, self.latent_size, self.shape)
         network.own_config = self
         return network
 

@@ -22,7 +22,7 @@ import ray
 import torch
 
 from models.data import DATASETS, DataError
-from search.benchmark import overhead, quality, step, whole
+from search.benchmark import dashboards, overhead, quality, step, whole
 from search.cluster.connection import start_ray
 from search.simulate.replay import quiet
 from search.store.files import write_json
@@ -49,7 +49,13 @@ class Part(Protocol):
     def as_text(self, found: dict) -> list[str]: ...
 
 
-PARTS: dict[str, Part] = {"overhead": overhead, "step": step, "search": whole, "quality": quality}
+PARTS: dict[str, Part] = {
+    "overhead": overhead,
+    "step": step,
+    "search": whole,
+    "quality": quality,
+    "dashboards": dashboards,
+}
 
 
 def _parser() -> OneLineParser:
