@@ -23,6 +23,7 @@ import torch
 
 from models.data import DATASETS, DataError
 from search.benchmark import dashboards, overhead, quality, step, whole
+from search.benchmark.gpu import part as gpu
 from search.cluster.connection import start_ray
 from search.simulate.replay import quiet
 from search.store.files import write_json
@@ -55,6 +56,7 @@ PARTS: dict[str, Part] = {
     "search": whole,
     "quality": quality,
     "dashboards": dashboards,
+    "gpu": gpu,
 }
 
 
@@ -64,7 +66,13 @@ def _parser() -> OneLineParser:
     )
     add = parser.add_argument
     parts = tuple(PARTS)
-    add("--parts", nargs="+", choices=parts, default=parts, help="what to measure (default: all)")
+    add(
+        "--parts",
+        nargs="+",
+        choices=parts,
+        default=tuple(name for name in PARTS if name != "gpu"),
+        help="what to measure (default: all but gpu)",
+    )
     add("--json", type=Path, default=DEFAULT_JSON, help=f"where to write (default {DEFAULT_JSON})")
     add(
         "--repetitions",
