@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import inspect
 import re
+import textwrap
 from functools import cached_property
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def _entry(name: str) -> str:
     signature = "" if is_error or is_data and not _is_config(found) else _signature(found)
     lines = [f"### `{name}`\n"]
     if signature:
-        lines.append(f"```python\n{last}{signature}\n```\n")
+        lines.append(f"```\n{_wrapped(last + signature)}\n```\n")
     lines.append(_text(found))
     if isinstance(found, type) and not is_error and not _is_config(found):
         lines += [
@@ -78,6 +79,11 @@ def _entry(name: str) -> str:
             for label, member in _members(found)
         ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _wrapped(call: str) -> str:
+    """A call on several lines if it is long."""
+    return textwrap.fill(call, 96, subsequent_indent="    ", break_long_words=False)
 
 
 def _is_config(found: type) -> bool:

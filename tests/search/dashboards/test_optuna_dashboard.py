@@ -26,7 +26,7 @@ def get(app, path):
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
     }
-    body = b"".join(app(environment, lambda status, headers: found.update(status=status)))
+    body = b"".join(app(environment, lambda status, *more: found.update(status=status)))
     assert found["status"].startswith("200"), found
     return json.loads(body)
 
