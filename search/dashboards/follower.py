@@ -38,6 +38,10 @@ class DashboardFollower:
         self._thread = threading.Thread(target=self._run, name=f"log-to-{tool}", daemon=True)
         self._thread.start()
 
+    def __reduce__(self):
+        # Ray pickles what its callbacks hold. No copy is ever used.
+        return object, ()
+
     def update(self, trial: TrialRecord) -> None:
         """Note that a trial changed. May be repeated."""
         with self._lock:

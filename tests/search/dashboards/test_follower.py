@@ -86,6 +86,15 @@ def test_a_server_that_refuses_is_named_with_its_reason(tmp_path):
     assert "5 points" in told and "no route to host" in told
 
 
+def test_ray_can_pickle_a_logbook_that_a_dashboard_follows(tmp_path):
+    from ray import cloudpickle
+
+    follower = DashboardFollower("fake", Fake(), wait_s=0.2)
+    first_session(tmp_path / "run").follow(follower)
+    cloudpickle.dumps(follower)
+    assert follower.close() == ""
+
+
 def test_the_picture_of_a_winner_has_a_column_for_each_image(tmp_path):
     (tmp_path / "32").mkdir()
     images = np.linspace(0, 1, 2 * 4 * 4).reshape(2, 4, 4)
