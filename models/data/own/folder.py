@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from models.data.errors import DataError
 from models.data.own.arrays import number_labels
 from models.data.own.fitting import check_side
 from models.data.own.room import check_room
+from models.files import find_files
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
@@ -83,7 +84,7 @@ def list_images(folder: Path) -> Listing:
     """The images of a folder, in the order of their names. Symbolic links are followed; hidden
     files and `__MACOSX` are not looked at. Raises DataError."""
     found, others = [], []
-    for path in sorted(_walk(folder)):
+    for path in sorted(file.relative_to(folder).as_posix() for file in find_files(folder)):
         (found if path.lower().endswith(SUFFIXES) else others).append(path)
     if not found:
         endings = sorted({Path(path).suffix for path in others})[:5]
@@ -105,21 +106,6 @@ def list_images(folder: Path) -> Listing:
         )
     classes = tuple(place[0] for place in places) if depths == {2} else ()
     return Listing(tuple(found), classes, parts, tuple(others))
-
-
-def _walk(folder: Path) -> Iterator[str]:
-    """Relative paths of all files, without hidden ones. A folder is entered once."""
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        real = os.path.realpath(place)
-        if real in seen:
-            folders[:] = []
-            continue
-        seen.add(real)
-        for name in files:
-            if not name.startswith("."):
-                yield (Path(place) / name).relative_to(folder).as_posix()
 
 
 def _build(folder: Path, listing: Listing, image_size: int | None, grey: bool) -> Pack:
