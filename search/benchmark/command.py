@@ -22,7 +22,7 @@ import ray
 import torch
 
 from models.data import DATASETS, DataError
-from search.benchmark import overhead, quality, step, whole
+from search.benchmark import memory, overhead, quality, step, whole
 from search.cluster.connection import start_ray
 from search.simulate.replay import quiet
 from search.store.files import write_json
@@ -49,7 +49,14 @@ class Part(Protocol):
     def as_text(self, found: dict) -> list[str]: ...
 
 
-PARTS: dict[str, Part] = {"overhead": overhead, "step": step, "search": whole, "quality": quality}
+PARTS: dict[str, Part] = {
+    "overhead": overhead,
+    "step": step,
+    "search": whole,
+    "quality": quality,
+    "memory": memory,
+}
+DEFAULT_PARTS = ("overhead", "step", "search", "quality")
 
 
 def _parser() -> OneLineParser:
@@ -58,7 +65,9 @@ def _parser() -> OneLineParser:
     )
     add = parser.add_argument
     parts = tuple(PARTS)
-    add("--parts", nargs="+", choices=parts, default=parts, help="what to measure (default: all)")
+    usual = ", ".join(DEFAULT_PARTS)
+    text = f"what to measure (default: {usual})"
+    add("--parts", nargs="+", choices=parts, default=DEFAULT_PARTS, help=text)
     add("--json", type=Path, default=DEFAULT_JSON, help=f"where to write (default {DEFAULT_JSON})")
     add(
         "--repetitions",
