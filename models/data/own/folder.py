@@ -121,7 +121,7 @@ def _build(folder: Path, listing: Listing, image_size: int | None, grey: bool) -
     _refuse_many(folder, broken, len(listing.files))
     kept = [number for number, file in enumerate(listing.files) if file in pixels]
     images = np.stack([pixels[listing.files[number]] for number in kept])
-    notes = _notes(listing, broken, headers)
+    notes = _notes(listing, broken, headers, grey)
     labels, names = np.zeros(len(kept), np.int64), tuple[str, ...]()
     if listing.classes:
         labels, names = number_labels(np.array(listing.classes)[kept], notes)
@@ -196,7 +196,9 @@ def _common_size(folder: Path, headers: dict[str, Header], image_size: int | Non
     return image_size or next(iter(sizes))[0]
 
 
-def _notes(listing: Listing, broken: dict[str, str], headers: dict[str, Header]) -> list[str]:
+def _notes(
+    listing: Listing, broken: dict[str, str], headers: dict[str, Header], grey: bool
+) -> list[str]:
     """What a person must know who expects every file to be there as it is."""
     notes = []
     if broken:
@@ -207,6 +209,12 @@ def _notes(listing: Listing, broken: dict[str, str], headers: dict[str, Header])
         verb = "is no image and is" if len(listing.others) == 1 else "are no images and are"
         count = "" if len(listing.others) == 1 else f" and {len(listing.others) - 1:,} more"
         notes.append(f"{listing.others[0]}{count} {verb} left out")
+    coloured = [file for file, header in headers.items() if header.coloured]
+    if not grey and 0 < len(coloured) < len(headers):
+        notes.append(
+            f"{len(coloured):,} of {len(headers):,} images are in colour, as {coloured[0]}, so all are "
+            "read in colour; --grey makes them grey"
+        )
     moving = sum(header.frames > 1 for header in headers.values())
     if moving:
         notes.append(f"of {moving:,} animated images the first frame is used")

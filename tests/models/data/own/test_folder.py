@@ -81,7 +81,9 @@ def test_the_channels_of_all_follow_from_the_files(tmp_path):
     assert read(fill(tmp_path / "grey", 3, mode="L")).images.shape == (3, SIDE, SIDE)
     folder = fill(tmp_path / "mixed", 3, mode="L")
     picture().save(folder / "colour.png")
-    assert read(folder).images.shape == (4, SIDE, SIDE, 3)
+    pack = read(folder)
+    assert pack.images.shape == (4, SIDE, SIDE, 3)
+    assert any("1 of 4" in note and "colour.png" in note for note in pack.notes)
     assert read(folder, grey=True).images.shape == (4, SIDE, SIDE)
 
 
