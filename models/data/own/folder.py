@@ -212,8 +212,8 @@ def _notes(
     coloured = [file for file, header in headers.items() if header.coloured]
     if not grey and 0 < len(coloured) < len(headers):
         notes.append(
-            f"{len(coloured):,} of {len(headers):,} images are in colour, as {coloured[0]}, so all are "
-            "read in colour; --grey makes them grey"
+            f"{len(coloured):,} of {len(headers):,} images are in colour, as {coloured[0]}, so all "
+            "are read in colour; --grey makes them grey"
         )
     moving = sum(header.frames > 1 for header in headers.values())
     if moving:
