@@ -97,7 +97,7 @@ def measure(size: Size, repetitions: int = 3, to_the_end: bool = False) -> dict:
 
 
 def _our_searches(size: Size) -> dict[str, Callable[[Size, Path], Course]]:
-    """On a GPU, one for each share of it that a trial may hold."""
+    """Our searches by name. On a GPU there is one for each share of it that a trial may use."""
     if size.device != "cuda":
         return {"ours": ours}
     return {

@@ -88,7 +88,7 @@ def _measure(task: Task, arrays: dict, seed: int) -> Need | None:
 
 
 def number_of_weights(run: Run) -> int:
-    """How many numbers the weights of a run are; 0 if it has none before its first epoch."""
+    """Number of weights of a run, each a scalar; 0 if a run has none before its first epoch."""
     try:
         return sum(value.numel() for value in run.weights().values() if hasattr(value, "numel"))
     except AttributeError:  # a perceptron that has not been fitted yet
