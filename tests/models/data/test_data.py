@@ -210,7 +210,7 @@ def test_unseen_characters_that_cannot_be_had_are_named(tmp_path):
     with pytest.raises(DataError) as error:
         load_unseen("omniglot", tmp_path, download=False)
     assert "images_evaluation.zip" in one_line(error)
-    with pytest.raises(DataError, match="no data set"):
+    with pytest.raises(DataError, match="not a data set"):
         load_unseen("minst", tmp_path)
 
 
@@ -319,7 +319,7 @@ def change(files: dict[str, bytes], **changes: bytes | None) -> dict[str, bytes]
         (change(small_omniglot(), _0002_07=b"no png"), "Made/character02/0002_07.png: "),
         (small_omniglot(2), "2 characters instead of 3"),
         (small_omniglot(4), "4 characters instead of 3"),
-        (small_omniglot() | {f"{BACKGROUND}/stray.png": b""}, "stray.png: .*no place"),
+        (small_omniglot() | {f"{BACKGROUND}/stray.png": b""}, "stray.png: .*unknown folder"),
         ({"another/set.txt": b""}, "0 characters"),
     ],
 )
