@@ -23,6 +23,7 @@ import torch
 
 from models.data import DATASETS, DataError
 from search.benchmark import memory, overhead, quality, step, whole
+from search.benchmark.gpu import part as gpu
 from search.cluster.connection import start_ray
 from search.simulate.replay import quiet
 from search.store.files import write_json
@@ -54,6 +55,7 @@ PARTS: dict[str, Part] = {
     "step": step,
     "search": whole,
     "quality": quality,
+    "gpu": gpu,
     "memory": memory,
 }
 DEFAULT_PARTS = ("overhead", "step", "search", "quality")
@@ -65,9 +67,13 @@ def _parser() -> OneLineParser:
     )
     add = parser.add_argument
     parts = tuple(PARTS)
-    usual = ", ".join(DEFAULT_PARTS)
-    text = f"what to measure (default: {usual})"
-    add("--parts", nargs="+", choices=parts, default=DEFAULT_PARTS, help=text)
+    add(
+        "--parts",
+        nargs="+",
+        choices=parts,
+        default=DEFAULT_PARTS,
+        help="what to measure (default: all but gpu and memory)",
+    )
     add("--json", type=Path, default=DEFAULT_JSON, help=f"where to write (default {DEFAULT_JSON})")
     add(
         "--repetitions",

@@ -106,7 +106,6 @@ def measure_network(
         "peak_flops": spread(peaks),
         "share_of_peak": ratio_spread([each * operations for each in ours], peaks),
         "time_goes_to": time_by_operation(run),
-        **(_compiled(config, training, prepared) if device.type == "cuda" else {}),
     }
 
 
@@ -157,16 +156,6 @@ def time_by_operation(run: TrainingRun) -> dict[str, float]:
     return {name: spent[name] / total for name in largest} | {"python": outside / total}
 
 
-def _compiled(config: AutoencoderConfig, training: TrainingConfig, data: PreparedData) -> dict:
-    """Images a second if torch.compile records the step as CUDA graphs."""
-    run = autoencoder_run(config, training, data)
-    run.network = torch.compile(run.network, mode="reduce-overhead")
-    epochs = run.epochs()
-    next(epochs)
-    found = [next(epochs)["images_per_s"] for _ in range(training.max_epochs - 2)]
-    return {"compiled_images_per_s": spread(found)}
-
-
 def _seconds(call: Callable[[], object], device: torch.device) -> float:
     start = time.perf_counter()
     call()
@@ -177,7 +166,8 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
 
 @contextmanager
 def _silent_profiler() -> Iterator[None]:
-    """Without what the profiler writes to standard error past Python, even of a missing GPU."""
+    """Hide the profiler's messages, such as the one about a missing GPU. It writes them to the file
+    descriptor and not to Python's `sys.stderr`."""
     before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
