@@ -271,8 +271,8 @@ def load_unseen(
 
     Raises DataError, with one line, for a data set without unseen characters, and as `load` does.
     """
-    dataset = DATASETS.get(name)
-    if dataset is None or dataset.unseen is None:
+    dataset = _choose("data set", name, DATASETS)
+    if dataset.unseen is None:
         having = ", ".join(key for key, other in DATASETS.items() if other.unseen)
         raise DataError(f"{name} has no unseen characters; data sets that have some: {having}")
     pack = dataset.unseen(Path(data_dir).expanduser(), download)

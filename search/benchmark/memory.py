@@ -26,7 +26,11 @@ from search.task.settings import UsageError
 NEEDS_RAY = False  # the command starts its own
 PERIOD_S = 1.0
 BLOCK = 8  # pixels of the squares that the images are made of
-OPTIONS = "--num-samples 2 --max-epochs 1 --latent-sizes 128 --final-seeds 1 --budget quick"
+# Few images are trained on: the memory is that of all, and the time that until a trial begins.
+OPTIONS = (
+    "--num-samples 2 --max-epochs 1 --latent-sizes 128 --final-seeds 1 --budget quick "
+    "--train-size 500 --time-budget-s 3600"
+)
 WORKER = b"ray::"  # how Ray calls the processes of trials
 
 
