@@ -78,22 +78,21 @@ class Run:
         return self.info["data"]
 
     @property
-    def task(self) -> tuple[str, ...]:
-        """Command, data set, split, and the size and place of the images: runs that differ here
-        answer different questions."""
+    def task(self) -> tuple[str, str, str]:
+        """Command, data set and split: runs that differ here answer different questions."""
+        return self.command, self.data["name"], text(self.data.get("split"))
+
+    @property
+    def question(self) -> tuple[str, ...]:
+        """The task, the metric, and size and place of the images: of runs that agree here the
+        newest answers best."""
         side, channels = finite(self.data.get("side"), 28), finite(self.data.get("channels"), 1)
-        source = text(self.data.get("source"))
-        split = text(self.data.get("split"))
-        return self.command, self.data["name"], split, f"{side:g} x {channels:g}", source
+        size = f"{side:g} x {channels:g}"
+        return *self.task, self.metric, size, text(self.data.get("source"))
 
     @property
     def labelled(self) -> bool:
         return number(self.data.get("classes")) != 0
-
-    @property
-    def question(self) -> tuple[str, ...]:
-        """The task and the metric: of runs that agree here the newest answers best."""
-        return *self.task, self.metric
 
     @property
     def settings(self) -> Mapping[str, Any]:

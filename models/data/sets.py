@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from models.data.cache import Pack, digest
+from models.data.colour_sets import read_cifar10, read_svhn
 from models.data.errors import DataError
 from models.data.images import centre_ink
 from models.data.own.fitting import fit_images
@@ -44,7 +45,8 @@ KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A set in memory, in three splits. The index arrays are sorted and share no image."""
+    """A data set in memory, divided into training, validation and test images. The three index
+    arrays are sorted and share no image."""
 
     name: str
     images: torch.Tensor  # uint8 (N, side, side), or (N, side, side, 3) in colour
@@ -75,7 +77,7 @@ class ImageData:
         return bool(self.class_names)
 
     def summary(self) -> dict[str, str | int | bool]:
-        """What a run records about its data, as JSON takes it."""
+        """What a run records about its data, in types that JSON has."""
         return {
             "name": self.name,
             "sha256": self.sha256,
@@ -93,7 +95,7 @@ class ImageData:
 
 @dataclass(frozen=True, eq=False)
 class UnseenCharacters:
-    """Drawings of characters that the default split of a set does not have, in memory."""
+    """Drawings, in memory, of characters that are not in the default split of a data set."""
 
     images: torch.Tensor  # uint8 (N, side, side), or (N, side, side, 3) in colour
     labels: torch.Tensor  # int64 (N,), indices into class_names
@@ -101,20 +103,23 @@ class UnseenCharacters:
 
 
 def _published(pack: Pack) -> Parts:
-    """The published test set; 50,000 and 10,000 of the published training set."""
+    """Divides the published training set: of the MNIST family into 50,000 and 10,000, of another
+    data set into nine tenths and a tenth. Keeps the published test set."""
+    if pack.parts is not None:
+        return split_own(pack, "a published data set")[1]
     order = np.random.RandomState(SPLIT_SEED).permutation(60_000)
     return order[:50_000], order[50_000:], np.arange(60_000, 70_000)
 
 
 def _by_drawer(pack: Pack) -> Parts:
-    """Drawers 1-14, 15-16 and 17-20: no test image is by a drawer of a training image."""
+    """Trains on drawers 1-14, validates on 15-16, tests on 17-20: no drawer is in two parts."""
     assert pack.drawers is not None  # only sets with drawers have this split
     first, second = pack.drawers < 15, pack.drawers < 17
     return np.flatnonzero(first), np.flatnonzero(~first & second), np.flatnonzero(~second)
 
 
 def _by_class(train: int, validation: int, pack: Pack) -> Parts:
-    """`train` and `validation` images of each class, drawn at random; the rest to test."""
+    """`train` and `validation` random images of each class; the other images are for the test."""
     stream = np.random.RandomState(SPLIT_SEED)
     classes = [
         np.split(stream.permutation(np.flatnonzero(pack.labels == c)), [train, train + validation])
@@ -134,12 +139,12 @@ SPLITS: dict[str, Callable[[Pack], Parts]] = {
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named set: the reader of each split, the default split first."""
+    """How a data set is loaded: `readers` has a reader for each split, the default split first."""
 
     readers: Mapping[str, Callable[[Path, bool], Pack]]
     centre: bool = False  # whether images are centred by default
     bundled: bool = False  # whether it needs neither files nor a network
-    unseen: Callable[[Path, bool], Pack] | None = None  # characters that the first split lacks
+    unseen: Callable[[Path, bool], Pack] | None = None  # characters not in the default split
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -158,6 +163,8 @@ DATASETS = {
         centre=True,
         unseen=partial(read_omniglot, ("images_evaluation",)),
     ),
+    "cifar10": DataSet({"published": read_cifar10}),
+    "svhn": DataSet({"published": read_svhn}),
     "mnist5k": DataSet({"stratified": read_mnist5k}, bundled=True),
     "glyphs": DataSet(
         {"drawers": read_glyphs}, centre=True, bundled=True, unseen=read_unseen_glyphs
@@ -177,22 +184,22 @@ def load(
     image_size: int | None = None,
     grey: bool = False,
 ) -> ImageData:
-    """Loads a set into memory: a set of DATASETS by its name, or own images by their path.
+    """Loads a data set into memory: a published one by its name, or own images by their path.
 
-    name: a name of DATASETS; or the path of a .npz file (`models.data.own.arrays.read_arrays`) or
+    name: a name in DATASETS; or the path of a .npz file (`models.data.own.arrays.read_arrays`) or
         of a folder of images (`models.data.own.folder.read_folder`).
-    split: one of the set's splits; None for the first of them. Own images have a single split, see
+    split: a split of the data set; None for its first. Own images have a single split, see
         `models.data.own.splits.split_own`.
     centre: whether each image is shifted by whole pixels to put its ink's centre of mass in the
-        middle (no ink is lost, see `centre_ink`); None for the set's default.
-    train_size: keep at most that many of the training images, chosen by `seed`; None for all.
+        middle (no ink is lost, see `centre_ink`); None for the data set's default.
+    train_size: keep at most this many of the training images, chosen by `seed`; None for all.
         Validation and test never change.
     download: whether missing files may be downloaded into `data_dir`, in torchvision's layout.
     image_size: resize images to that many pixels a side, 16 to 128; None keeps their size.
     grey: whether colours become grey.
 
     Raises DataError, with one line that says what to do, for an unknown name or split, a train_size
-    below one, files that are missing, truncated or of another set, a download that fails, and own
+    below one, files that are missing, truncated or of another data set, a failed download, and own
     images that cannot be used.
     """
     name = own_path(name, DATASETS)
@@ -256,18 +263,18 @@ def load_unseen(
     download: bool = True,
     image_size: int | None = None,
 ) -> UnseenCharacters:
-    """Loads characters that the default split of the set `name` does not have.
+    """Loads characters that the default split of the data set `name` does not have.
 
     `omniglot`: the 659 characters of the evaluation alphabets, by 20 drawers each (the split
-    `decathlon` has them). `glyphs`: the 200 characters that follow those of the set, by the same 20
-    drawers. The other arguments are as in `load`.
+    `decathlon` has them). `glyphs`: 200 further characters by the same 20 drawers. The other
+    arguments are as in `load`.
 
-    Raises DataError, with one line, for a set without unseen characters, and as `load` does.
+    Raises DataError, with one line, for a data set without unseen characters, and as `load` does.
     """
-    dataset = DATASETS.get(name)
-    if dataset is None or dataset.unseen is None:
+    dataset = _choose("data set", name, DATASETS)
+    if dataset.unseen is None:
         having = ", ".join(key for key, other in DATASETS.items() if other.unseen)
-        raise DataError(f"{name} has none but its own characters; sets with unseen ones: {having}")
+        raise DataError(f"{name} has no unseen characters; data sets that have some: {having}")
     pack = dataset.unseen(Path(data_dir).expanduser(), download)
     pack = _fitted(pack, image_size, False, name)
     centred = dataset.centre if centre is None else centre
@@ -287,7 +294,7 @@ def _images(pack: Pack, centred: bool) -> torch.Tensor:
 
 def _choose(what: str, name: str, among: Mapping):
     if name not in among:
-        raise DataError(f"{name!r} is no {what}; choose from {', '.join(among)}")
+        raise DataError(f"{name!r} is not a {what}; choose from {', '.join(among)}")
     return among[name]
 
 

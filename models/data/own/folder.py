@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from models.data.errors import DataError
 from models.data.own.arrays import number_labels
 from models.data.own.fitting import check_side
 from models.data.own.room import check_room
+from models.files import find_files
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
@@ -83,7 +84,7 @@ def list_images(folder: Path) -> Listing:
     """The images of a folder, in the order of their names. Symbolic links are followed; hidden
     files and `__MACOSX` are not looked at. Raises DataError."""
     found, others = [], []
-    for path in sorted(_walk(folder)):
+    for path in sorted(file.relative_to(folder).as_posix() for file in find_files(folder)):
         (found if path.lower().endswith(SUFFIXES) else others).append(path)
     if not found:
         endings = sorted({Path(path).suffix for path in others})[:5]
@@ -107,21 +108,6 @@ def list_images(folder: Path) -> Listing:
     return Listing(tuple(found), classes, parts, tuple(others))
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    """Relative paths of all files, without hidden ones. A folder is entered once."""
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        real = os.path.realpath(place)
-        if real in seen:
-            folders[:] = []
-            continue
-        seen.add(real)
-        for name in files:
-            if not name.startswith("."):
-                yield (Path(place) / name).relative_to(folder).as_posix()
-
-
 def _build(folder: Path, listing: Listing, image_size: int | None, grey: bool) -> Pack:
     broken: dict[str, str] = {}
     headers = _for_each(folder, listing.files, _header, broken, "looking at")
@@ -135,7 +121,7 @@ def _build(folder: Path, listing: Listing, image_size: int | None, grey: bool) -
     _refuse_many(folder, broken, len(listing.files))
     kept = [number for number, file in enumerate(listing.files) if file in pixels]
     images = np.stack([pixels[listing.files[number]] for number in kept])
-    notes = _notes(listing, broken, headers)
+    notes = _notes(listing, broken, headers, grey)
     labels, names = np.zeros(len(kept), np.int64), tuple[str, ...]()
     if listing.classes:
         labels, names = number_labels(np.array(listing.classes)[kept], notes)
@@ -210,7 +196,9 @@ def _common_size(folder: Path, headers: dict[str, Header], image_size: int | Non
     return image_size or next(iter(sizes))[0]
 
 
-def _notes(listing: Listing, broken: dict[str, str], headers: dict[str, Header]) -> list[str]:
+def _notes(
+    listing: Listing, broken: dict[str, str], headers: dict[str, Header], grey: bool
+) -> list[str]:
     """What a person must know who expects every file to be there as it is."""
     notes = []
     if broken:
@@ -221,6 +209,12 @@ def _notes(listing: Listing, broken: dict[str, str], headers: dict[str, Header])
         verb = "is no image and is" if len(listing.others) == 1 else "are no images and are"
         count = "" if len(listing.others) == 1 else f" and {len(listing.others) - 1:,} more"
         notes.append(f"{listing.others[0]}{count} {verb} left out")
+    coloured = [file for file, header in headers.items() if header.coloured]
+    if not grey and 0 < len(coloured) < len(headers):
+        notes.append(
+            f"{len(coloured):,} of {len(headers):,} images are in colour, as {coloured[0]}, so all "
+            "are read in colour; --grey makes them grey"
+        )
     moving = sum(header.frames > 1 for header in headers.values())
     if moving:
         notes.append(f"of {moving:,} animated images the first frame is used")

@@ -27,8 +27,11 @@ def own_path(name: str, known: Iterable[str]) -> str:
     if os.sep in name or path.suffix:
         raise DataError(f"{name} does not exist: own images are a .npz file or a folder of images")
     near = difflib.get_close_matches(name, known, 1)
-    hint = f": did you mean {near[0]}?" if near else f"; sets by name: {', '.join(known)}"
-    raise DataError(f"{name} is neither a data set nor a file or folder that exists{hint}")
+    hint = f": did you mean {near[0]}?" if near else ";"
+    raise DataError(
+        f"{name} is neither a data set nor a file or folder that exists{hint} data sets by name: "
+        f"{', '.join(known)}"
+    )
 
 
 def read_own(path: Path, data_dir: Path, image_size: int | None, grey: bool) -> Pack:
