@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -183,6 +184,14 @@ def test_what_is_left_out_is_named_with_its_reason():
     }
     names = [preset.name for preset in task.presets()]
     assert names == [p.name for p in task.default_presets() if p.name not in left_out]
+
+
+def test_the_example_in_docs_is_a_space_of_autoencoders():
+    example = Path(__file__).parents[3] / "docs" / "space.toml"
+    task = replace(AUTOENCODERS, own=OwnSpace(read_space_file(str(example))))
+    refuse_impossible(task)
+    assert task.space().distributions["width"] == IntDistribution(16, 64, step=16)
+    assert task.space().constants["noise"] == "none"
 
 
 @pytest.mark.parametrize(
