@@ -7,8 +7,11 @@ import math
 import pytest
 
 from analysis.measure.course.own_space import Start, own_space
+from analysis.page.sections.autoencoders import autoencoder_blocks
+from analysis.page.sections.claims import claim_blocks
 from analysis.page.sections.course import course_blocks
 from analysis.read.runs import read_run, winners
+from analysis.read.seed_report import MODELS
 from analysis.tables.course import change_table, start_table
 from analysis.tables.table import Table
 from tests.analysis.run_folders import change_json, write_search
@@ -60,6 +63,15 @@ def test_changes_presets_left_out_and_starts_are_shown(folder):
     assert "depth 9 to 4" in printed and "left out" in printed
     words = " ".join(block for block in found if isinstance(block, str))
     assert "deeper-dae (depth, dropout)" in words
+
+
+def test_no_command_is_named_for_presets_that_lie_outside(folder):
+    left_out = {model.preset: ["depth"] for model in MODELS}
+    run = with_info(folder, changes=[], left_out=left_out, starts=[], state="finished")
+    words = " ".join(b for b in autoencoder_blocks(run) if isinstance(b, str))
+    assert "outside the ranges" in words and "--num-samples" not in words
+    words = " ".join(b for b in claim_blocks(run) if isinstance(b, str))
+    assert "outside the ranges" in words and "--num-samples" not in words
 
 
 @pytest.mark.parametrize("value", [None, 3, "x", [3], [{}], {"a": 3}, [{"moved": [[1], 2]}]])
