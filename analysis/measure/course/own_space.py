@@ -26,7 +26,7 @@ class Start:
 
     run: str
     group: str
-    preset: str  # what its trial is called here; empty if it had no place here
+    preset: str  # what the trial of its configuration is called; empty if it had no place here
     moved: tuple[tuple[str, Any, Any], ...]
     value: float  # its best value of the searched metric here; nan before its trial
 

@@ -50,9 +50,12 @@ def test_starts_come_first_and_a_preset_that_is_a_start_comes_once():
     assert sorted(p.name for p in presets) == sorted(p.name for p in MNIST.presets())
 
 
-def test_winners_of_several_runs_follow_each_other_and_equal_ones_come_once():
-    found = starts("autoencoders-mnist", "codes-omniglot", "autoencoders-omniglot")
-    assert [start.run for start in found] == ["autoencoders-mnist"] * 3 + ["codes-omniglot"] * 3
+def test_winners_of_several_runs_follow_each_other_and_equal_ones_are_tried_once():
+    runs = ("autoencoders-mnist", "codes-omniglot", "autoencoders-omniglot")
+    found = starts(*runs)
+    assert [start.run for start in found] == [run for run in runs for _ in range(3)]
+    assert [bool(start.parameters) for start in found] == [True] * 6 + [False] * 3
+    assert [start.name for start in found[6:]] == [start.name for start in found[:3]]
     assert len({start.name for start in found}) == 6
 
 
@@ -72,13 +75,16 @@ def test_what_does_not_fit_is_moved_to_the_nearest_value_and_told():
 
 def test_a_winner_of_another_code_size_goes_to_the_nearest_one():
     task = AutoencoderTask((256, 48, 16), 9, "quick")
-    found = {s.group: s.parameters["latent_size"] for s in starts("codes-omniglot", task=task)}
-    assert found == {1024: 256, 32: 48}  # that of 128 is then the same as that of 1024
+    found = {start.group: start for start in starts("codes-omniglot", task=task)}
+    assert found[1024].parameters["latent_size"] == 256
+    assert found[32].parameters["latent_size"] == 48
+    assert found[128].name == found[1024].name and not found[128].parameters  # the same here
 
 
 def test_a_winning_probe_goes_to_its_own_kind_and_one_of_another_kind_has_no_place():
     found = starts("probes-omniglot", task=PROBES, command="latent_probes")
     used = [start for start in found if start.parameters]
+    assert {bool(start.name) for start in found} == {True, False}
     assert {start.group.rpartition("-")[0] for start in used} == {"knn", "mlp"}
     assert {start.parameters["model"] for start in used} == {"knn-128", "mlp-128"}
     assert all(s.group.rpartition("-")[0] == s.parameters["probe"] for s in used)
