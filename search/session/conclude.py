@@ -46,10 +46,11 @@ def _about_the_space(session: Session) -> Iterator[str]:
 
 
 def _as_a_start(start: Start) -> str:
-    if not start.parameters:
+    if not start.name:
         return "has no place in this search and is left out"
-    moves = [_move(*each) for each in start.moved]
-    return f"is tried first, as {start.name}" + ("; moved: " if moves else "") + ", ".join(moves)
+    tried = f"is tried first, as {start.name}" if start.parameters else f"equals {start.name} here"
+    moves = ", ".join(_move(*each) for each in start.moved)
+    return f"{tried}; moved: {moves}" if moves else tried
 
 
 def _move(name: str, before: object, after: object) -> str:

@@ -23,8 +23,8 @@ class Start:
     """A winner of another run, moved into the space of this search.
 
     `moved` holds, for each hyperparameter that did not fit, its name, its value in that run and its
-    value here; None where one of the two does not have it. `parameters` are empty if the winner
-    has no place here at all."""
+    value here; None where one of the two does not have it. `parameters` are empty if there is no
+    trial of its own for the winner: it equals the start called `name`, or has no place here."""
 
     run: str
     group: Any  # the winner's group in that run
@@ -38,7 +38,7 @@ class Start:
 
 
 def find_starts(names: tuple[str, ...], command: str, task: Task, storage: Storage) -> list[Start]:
-    """The winners of the runs `names`, in their order; of equal ones the first.
+    """The winners of the runs `names`, in their order; of equal ones only the first has a trial.
 
     A winner that is a preset of this search keeps the preset's name. Raises UsageError for a run
     that cannot be read, has no winner, or is of another command."""
@@ -47,8 +47,7 @@ def find_starts(names: tuple[str, ...], command: str, task: Task, storage: Stora
         path = _run_folder(name, storage)
         for group, parameters in _winners(path, name, command, task.space().group):
             start = _start(path.name, group, parameters, task)
-            if not start.parameters or start.parameters not in [s.parameters for s in starts]:
-                starts.append(_named(start, task, {each.name for each in starts}))
+            starts.append(_named(start, task, starts) if start.parameters else start)
     return starts
 
 
@@ -133,12 +132,16 @@ def _differences(parameters: dict, about: dict) -> Iterator[tuple[str, Any, Any]
             yield name, parameters.get(name), value
 
 
-def _named(start: Start, task: Task, taken: set[str]) -> Start:
-    """The start under the name of the preset that it equals, else under a name of its own."""
+def _named(start: Start, task: Task, earlier: list[Start]) -> Start:
+    """The start under the name of the earlier start or the preset that it equals, else under a
+    name of its own."""
+    for other in earlier:
+        if other.parameters == start.parameters:
+            return replace(start, name=other.name, parameters={})
     presets = {preset.name: preset.parameters for preset in task.default_presets()}
-    equal = [name for name, parameters in presets.items() if parameters == start.parameters]
-    if equal:
-        return replace(start, name=equal[0])
-    taken = {*taken, *presets, *map(str, task.space().groups)}
+    for name, parameters in presets.items():
+        if parameters == start.parameters:
+            return replace(start, name=name)
+    taken = {each.name for each in earlier} | {*presets, *map(str, task.space().groups)}
     names = (start.name if n == 1 else f"{start.name}-{n}" for n in count(1))
     return replace(start, name=next(name for name in names if name not in taken))

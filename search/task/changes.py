@@ -192,9 +192,11 @@ def _exact(number: float) -> Decimal:
 def _value(name: str, default: BaseDistribution | Any, value: Value) -> Value:
     """A value as the parameter takes it. Raises UsageError if the parameter cannot take it."""
     kind, told = _kind(default), f"--set {name}: {as_word(value)}"
-    if kind in (int, float):
+    if kind in (int, float, None):
         if not is_number(value):
             raise UsageError(f"{told} is no number")
+        if kind is None:
+            return value
         if kind is int and value != int(value):
             raise UsageError(f"{told} is no whole number")
         return kind(value)
@@ -209,7 +211,7 @@ def _value(name: str, default: BaseDistribution | Any, value: Value) -> Value:
 
 
 def _kind(default: BaseDistribution | Any) -> type | None:
-    """int, float, bool or str; None where the default has no value."""
+    """int, float, bool or str; None where the default has no value, but would be a number."""
     if isinstance(default, CategoricalDistribution):
         kinds = {type(choice) for choice in default.choices}
         return kinds.pop() if len(kinds) == 1 else str

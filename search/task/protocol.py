@@ -59,13 +59,16 @@ class Task(Protocol):
     retrained_presets: tuple[str, ...]  # presets that are retrained with new seeds, as winners are
     own: OwnSpace  # what the user puts in the place of the default space and presets
 
-    def default_space(self) -> Space: ...
+    def default_space(self) -> Space:
+        """What is searched if the user wants nothing else."""
 
     def default_presets(self) -> tuple[Preset, ...]: ...
 
-    def space(self) -> Space: ...
+    def space(self) -> Space:
+        """What is searched: `own.space` of the default."""
 
-    def presets(self) -> tuple[Preset, ...]: ...
+    def presets(self) -> tuple[Preset, ...]:
+        """The first trials: `own.presets` of the default ones."""
 
     def check(self, parameters: dict) -> None:
         """Raise ValueError, with the reason in one line, if no trial can have these parameters."""
