@@ -60,7 +60,9 @@ def _measured(tool: str, epochs: int) -> dict | None:
     except UsageError:
         return None
     with tempfile.TemporaryDirectory(prefix="dashboard-") as folder, _working_in(folder):
-        about = About("run", "search.benchmark", Path(folder), time.time(), METRICS[0], METRICS, ())
+        about = About(
+            "run", "search.benchmark", Path(folder), time.time(), METRICS[0], "min", METRICS, ()
+        )
         dashboard = open_dashboard(tool, about)
         opened = _seconds(dashboard.open)
         found = [_trial(dashboard, number, epochs) for number in range(TRIALS)]

@@ -30,6 +30,7 @@ class About:
     folder: Path  # the run folder, or the driver's copy
     begun: float  # seconds since 1970; with the name it tells a search from all others
     metric: str
+    mode: str  # "min" or "max"
     metrics: tuple[str, ...]
     hyperparameters: tuple[str, ...]
 
@@ -40,6 +41,12 @@ class Known:
 
     epochs: frozenset[int] = field(default_factory=frozenset)
     ended: bool = False
+
+    def best(self, trial: TrialRecord) -> dict[str, float]:
+        """The best value of the metric by its name, such as `best_validation_mse`; empty before
+        any finite value."""
+        found = trial.best_record(self.metric, self.mode)
+        return {f"best_{self.metric}": found[self.metric]} if found else {}
 
 
 class Dashboard(Protocol):

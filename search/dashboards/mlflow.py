@@ -79,8 +79,11 @@ class MLflow:
             self._client.log_batch(run, metrics=metrics)
         if state != RUNNING:
             tags = {"state": state, "reason": trial.reason, "detail": trial.detail}
+            best = self._about.best(trial).items()
             self._client.log_batch(
-                run, tags=[RunTag(name, value) for name, value in tags.items() if value]
+                run,
+                metrics=[Metric(name, value, now, trial.epochs) for name, value in best],
+                tags=[RunTag(name, value) for name, value in tags.items() if value],
             )
             ended = int((trial.ended or time.time()) * 1000)
             self._client.set_terminated(run, _STATUS.get(state, "FAILED"), ended)

@@ -37,7 +37,7 @@ class TensorBoard:
 
     def open(self) -> None:
         if not self._folder.exists():
-            names = [hparams.HParam(name) for name in self._about.hyperparameters]
+            names = [hparams.HParam(name) for name in (*self._about.hyperparameters, "preset")]
             best = hparams.Metric(f"best_{self._about.metric}")
             metrics = [best, *map(hparams.Metric, self._about.metrics)]
             self._add(".", hparams.hparams_config_pb(names, metrics, self._about.begun), 0)
@@ -71,6 +71,8 @@ class TensorBoard:
     def _end(self, trial: TrialRecord, state: str) -> None:
         reason = f" ({trial.reason}: {trial.detail})" if trial.reason else ""
         self._add(trial.id, text_pb("state", f"{state}{reason}"), trial.epochs)
+        for name, value in self._about.best(trial).items():
+            self._add(trial.id, scalar_pb(name, value), trial.epochs)
         finite = state in (COMPLETE, PRUNED)
         status = api_pb2.STATUS_SUCCESS if finite else api_pb2.STATUS_FAILURE
         info = plugin_data_pb2.SessionEndInfo(

@@ -54,6 +54,7 @@ class WandB:
             run.log(record, step=record["epoch"])
         if state != RUNNING:
             run.summary.update({"state": state, "reason": trial.reason, "detail": trial.detail})
+            run.summary.update(self._about.best(trial))
             self._runs.pop(trial.id).finish(exit_code=0 if state in (COMPLETE, PRUNED) else 1)
 
     def picture(self, name: str, image: np.ndarray) -> None:

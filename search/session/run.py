@@ -164,6 +164,7 @@ def _dashboards(session: Session, logbook: Logbook) -> list[DashboardFollower]:
         folder=session.folder.path,
         begun=header["time"],
         metric=task.metric,
+        mode=task.mode,
         metrics=task.metrics,
         hyperparameters=tuple(logbook.space.all_distributions()),
     )

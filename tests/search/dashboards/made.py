@@ -22,6 +22,7 @@ def about(logbook: Logbook) -> About:
         folder=logbook.folder.path,
         begun=logbook.state.header["time"],
         metric="value",
+        mode="min",
         metrics=logbook.task.metrics,
         hyperparameters=("size", "x"),
     )

@@ -33,6 +33,9 @@ def test_tensorboard_has_every_trial_once_with_hyperparameters_states_and_pictur
             values = [p.tensor_proto.float_val[0] for p in points]
             np.testing.assert_allclose(values, [record["value"] for record in trial.records])
 
+    assert found.Tensors("trial_00000", "best_value")[0].tensor_proto.float_val[0] == np.float32(
+        1 / 3
+    )
     started, ended = {}, {}
     for trial in logbook.state.trials:
         plugin = found.SummaryMetadata(trial.id, metadata.SESSION_START_INFO_TAG).plugin_data
@@ -46,7 +49,7 @@ def test_tensorboard_has_every_trial_once_with_hyperparameters_states_and_pictur
     assert b"ValueError: told to" in state
     config = found.SummaryMetadata(".", metadata.EXPERIMENT_TAG).plugin_data
     named = metadata.parse_experiment_plugin_data(config.content).hparam_infos
-    assert {each.name for each in named} == {"size", "x"}
+    assert {each.name for each in named} == {"size", "x", "preset"}
 
     (shown,) = found.Images("winners", "winner-1")
     picture = np.asarray(Image.open(io.BytesIO(shown.encoded_image_string)))
