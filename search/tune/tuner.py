@@ -74,6 +74,8 @@ def build_tuner(
             name=logbook.folder.ray.name,
             storage_path=str(logbook.folder.path.resolve()),
             verbose=0,
+            # It prints nothing at this verbosity. Ray's reporter for Jupyter would clear the output.
+            progress_reporter=tune.CLIReporter(),
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[TrialKeeper(logbook, searcher, generator, limits, on_progress)],
