@@ -74,7 +74,7 @@ def build_tuner(
             name=logbook.folder.ray.name,
             storage_path=str(logbook.folder.path.resolve()),
             verbose=0,
-            # It prints nothing at this verbosity. Ray's reporter for Jupyter clears a cell's output.
+            # It prints nothing. Ray's own reporter for Jupyter clears the output of the cell.
             progress_reporter=tune.CLIReporter(),
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
