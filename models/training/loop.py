@@ -167,7 +167,7 @@ class TrainingRun:
 
     @property
     def plain_because(self) -> str | None:
-        """Why a GPU is handed one kernel at a time; None if it replays whole steps, and on a CPU."""
+        """Why a GPU is handed one kernel at a time; None if it replays steps, and on a CPU."""
         return self._replay.refusal
 
     def epochs(self) -> Iterator[dict[str, float]]:
