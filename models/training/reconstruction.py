@@ -18,11 +18,11 @@ from models.training.code_statistics import active_fraction, effective_rank, spa
 from models.training.contrast import Projection, contrastive_loss
 from models.training.dead_units import SilentUnits, auxk_loss
 from models.training.loop import (
-    EVALUATION_BATCH,
     TRAINING_ONLY,
     TrainingConfig,
     TrainingRun,
     autocast,
+    evaluation_batch,
 )
 from models.training.noise import corrupt
 
@@ -113,11 +113,9 @@ class Reconstruction:
         views = project(codes.float()), project(others.float())
         return contrastive_loss(*views, training.contrast, training.temperature)
 
-    def measure(self, network: Autoencoder, data: PreparedData) -> dict[str, float]:
+    def measure(self, network: Autoencoder, data: PreparedData) -> dict[str, float | Tensor]:
         train_mse, _ = evaluate(network, data, data.reference)
         validation_mse, codes = evaluate(network, data, data.validation)
-        if not math.isfinite(validation_mse):
-            return dict.fromkeys(self.metrics, math.nan)
         values = (
             train_mse,
             validation_mse,
@@ -126,7 +124,12 @@ class Reconstruction:
             effective_rank(codes),
             *sparsity(codes),
         )
-        return dict(zip(self.metrics, values, strict=True))
+        finite = validation_mse.isfinite()
+        nan = torch.full_like(validation_mse, math.nan)
+        return {
+            name: torch.where(finite, value, nan)
+            for name, value in zip(self.metrics, values, strict=True)
+        }
 
     def _probe_accuracy(
         self, network: Autoencoder, data: PreparedData, validation_codes: Tensor
@@ -143,21 +146,22 @@ class Reconstruction:
 
 
 @torch.no_grad()
-def evaluate(network: Autoencoder, data: PreparedData, indices: Tensor) -> tuple[float, Tensor]:
-    """Mean squared error per pixel of the images at `indices`, and their codes (N, D), float32.
+def evaluate(network: Autoencoder, data: PreparedData, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared error per pixel of the images at `indices`, a float64 tensor of no dimension,
+    and their codes (N, D), float32.
 
     Puts the network in evaluation mode.
     """
     network.eval()
     squares, codes = [], []
-    for rows in indices.split(EVALUATION_BATCH):
+    for rows in indices.split(evaluation_batch(data.device)):
         images = data.batch(rows)
         with autocast(data.device):
             outputs, code = network(images)
         squares.append((outputs - images).square().sum())
         codes.append(code.float())
     pixels = len(indices) * data.images[0].numel()
-    return float(torch.stack(squares).double().sum()) / pixels, torch.cat(codes)
+    return torch.stack(squares).double().sum() / pixels, torch.cat(codes)
 
 
 @torch.no_grad()
@@ -166,5 +170,8 @@ def encode(network: Autoencoder, data: PreparedData, indices: Tensor) -> Tensor:
     network.eval()
     with autocast(data.device):
         return torch.cat(
-            [network.encode(data.batch(rows)).float() for rows in indices.split(EVALUATION_BATCH)]
+            [
+                network.encode(data.batch(rows)).float()
+                for rows in indices.split(evaluation_batch(data.device))
+            ]
         )
