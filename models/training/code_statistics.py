@@ -32,8 +32,9 @@ def effective_rank(codes: Tensor) -> Tensor:
 
 
 def sparsity(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Three figures of codes (N, D), each a tensor of no dimension: the mean number of units that are not zero in a code (its
-    L0), the mean Hoyer sparsity, and the number of dead units, which are zero in every code.
+    """Three figures of codes (N, D), each a tensor of no dimension: the mean number of units that
+    are not zero in a code (its L0), the mean Hoyer sparsity, and the number of dead units, which
+    are zero in every code.
 
     The Hoyer sparsity of a code is (sqrt(D) - L1 / L2) / (sqrt(D) - 1): 0 where all units are
     equally large, 1 where a single unit is active (Hoyer 2004, JMLR 5). A code of zeros counts as
