@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -87,7 +88,8 @@ class Reconstruction:
         if training.l1:
             loss = loss + training.l1 * codes.float().abs().mean()
         if training.auxk and network.config.code_activation == "topk":
-            dead = network.get_submodule(f"{TRAINING_ONLY}.silent").update(codes)
+            silent = cast(SilentUnits, network.get_submodule(f"{TRAINING_ONLY}.silent"))
+            dead = silent.update(codes)
             with autocast(images.device):
                 revived = auxk_loss(network, values, codes, dead, images)
             loss = loss + training.auxk * revived
@@ -116,7 +118,7 @@ class Reconstruction:
     def measure(self, network: Autoencoder, data: PreparedData) -> dict[str, float | Tensor]:
         train_mse, _ = evaluate(network, data, data.reference)
         validation_mse, codes = evaluate(network, data, data.validation)
-        values = (
+        values: tuple[float | Tensor, ...] = (
             train_mse,
             validation_mse,
             self._probe_accuracy(network, data, codes),

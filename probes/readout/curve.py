@@ -44,11 +44,12 @@ def training_of(changes: dict[str, str], epochs: int, every: int, seed: int) -> 
         except ValueError:
             raise ValueError(f"{name} takes a number, got {text!r}") from None
     values |= {"max_epochs": epochs, "seed": seed}
-    model, training = (
-        kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values})
-        for kind in (AutoencoderConfig, TrainingConfig)
-    )
-    return Training(model, training, every)
+    return Training(_config(AutoencoderConfig, values), _config(TrainingConfig, values), every)
+
+
+def _config(kind: Any, values: dict[str, Any]) -> Any:
+    names = {each.name for each in fields(kind)}
+    return kind(**{name: value for name, value in values.items() if name in names})
 
 
 def measured(
