@@ -56,12 +56,11 @@ def _curve(given: argparse.Namespace) -> None:
 
 
 def _rank(given: argparse.Namespace) -> None:
-    whole = prepare(load(given.dataset, given.data_dir), _device())
     data = load(given.dataset, given.data_dir, train_size=given.train_size)
-    part = prepare(data, _device())
+    prepared = prepare(data, _device())
     found = []
     for model, training in drawn_settings(given.autoencoders, given.epochs):
-        found.append(ranked(model, training, part, whole))
+        found.append(ranked(model, training, prepared))
         shown = {name: round(value, 3) for name, value in found[-1].cheap.items()}
         print(f"[{len(found)}/{given.autoencoders}] best {found[-1].best:.3f}, {shown}", flush=True)
         rows = [asdict(each) for each in found]
@@ -108,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     rank = commands.add_parser("rank", help="compare probes by how they rank autoencoders")
     rank.set_defaults(run=_rank)
     rank.add_argument("--autoencoders", type=_positive, default=30, help="default 30")
-    rank.add_argument("--epochs", type=_positive, default=3, help="of each (default 3)")
-    for command, size in ((curve, None), (rank, 5000)):
+    rank.add_argument("--epochs", type=_positive, default=2, help="of each (default 2)")
+    for command, size in ((curve, None), (rank, 3000)):
         add = command.add_argument
         add("--dataset", default="omniglot", help="default omniglot")
         add("--data-dir", default=os.environ.get("DATA_DIR", "data"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ LONG_PERCEPTRON = 27  # epochs, as `search.latent_probes` gives its perceptron
 @dataclass(frozen=True)
 class Ranked:
     """An autoencoder, with the accuracy of each cheap probe on the images of the epoch metric, the
-    seconds that it took, and the accuracy of the best expensive probe on all validation images."""
+    seconds that it took, and the accuracy of the best expensive probe, fitted on all training
+    images, on all validation images."""
 
     settings: dict[str, Any]
     validation_mse: float
@@ -69,11 +70,9 @@ def drawn_settings(count: int, epochs: int) -> Iterator[tuple[AutoencoderConfig,
         )
 
 
-def ranked(
-    model: AutoencoderConfig, training: TrainingConfig, data: PreparedData, all_data: PreparedData
-) -> Ranked:
-    """Train on `data` and measure: the cheap probes on the images of its epoch metric, the
-    expensive ones on all training and validation images of `all_data`."""
+def ranked(model: AutoencoderConfig, training: TrainingConfig, data: PreparedData) -> Ranked:
+    """Train and measure: the cheap probes on the images of the epoch metric, the expensive ones on
+    all training and validation images."""
     run = autoencoder_run(model, training, data)
     error = [record["validation_mse"] for record in run.epochs()][-1]
     network = Autoencoder(model).to(data.device).to(memory_format=torch.channels_last)
@@ -85,8 +84,8 @@ def ranked(
         start = time.perf_counter()
         cheap[name] = probe(*parts[0], *parts[1])
         seconds[name] = time.perf_counter() - start
-    settings = {**asdict(model), **asdict(replace(training))}
-    return Ranked(settings, error, cheap, seconds, _best(network, all_data))
+    settings = {**asdict(model), **asdict(training)}
+    return Ranked(settings, error, cheap, seconds, _best(network, data))
 
 
 def _best(network: Autoencoder, data: PreparedData) -> float:
