@@ -121,7 +121,7 @@ class Reconstruction:
         values: tuple[float | Tensor, ...] = (
             train_mse,
             validation_mse,
-            self._probe_accuracy(network, data, codes),
+            torch.full_like(validation_mse, self._probe_accuracy(network, data, codes)),
             active_fraction(codes),
             effective_rank(codes),
             *sparsity(codes),
