@@ -4,8 +4,9 @@ appendix A.2).
 A unit of a `topk` code that is never among the largest gets no gradient and stays dead. AuxK
 lets the dead units reconstruct what the living ones miss. Gao et al. decode linearly, and
 decode the dead units' part of the error alone. Here the decoder is no linear map, so both parts
-are decoded together: the living units, without a gradient, and the largest of the dead ones. That
-is another pass of the decoder, so only a quarter of each batch takes it.
+are decoded together: the living units, without a gradient, and the largest of the dead ones. The
+dead ones are decoded without the ReLU, behind which a unit that is negative for every image would
+get no gradient. That is another pass of the decoder, so only a quarter of each batch takes it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.networks.autoencoder import Autoencoder
-from models.networks.code_activation import keep_largest
 
 DEAD_AFTER = 5000  # images in a row without being active
 SHARE = 4  # of each batch, a fourth takes the second decoding
@@ -45,7 +45,10 @@ def auxk_loss(
 
     values, codes: (B, D), before and after the code's activation. dead: bool (D,)."""
     part = -(-len(images) // SHARE)
-    of_dead = values[:part] * dead
-    added = keep_largest(torch.relu(of_dead), network.config.kept_units)
+    kept = min(network.config.kept_units, values.shape[1])
+    lowest = torch.finfo(values.dtype).min
+    largest, places = values[:part].masked_fill(~dead, lowest).topk(kept, dim=1, sorted=False)
+    of_dead = largest.where(dead[places], 0)  # there may be fewer dead units than `kept`
+    added = torch.zeros_like(codes[:part]).scatter(1, places, of_dead)
     outputs = network.decode(codes[:part].detach() + added)
     return F.mse_loss(outputs, images[:part])

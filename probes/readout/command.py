@@ -45,7 +45,9 @@ def _curve(given: argparse.Namespace) -> None:
     for record in measured(plan, data, given.data_dir, given.test, _device()):
         records.append(record)
         shown = {name: round(value, 4) for name, value in record["validation"].items()}
-        print(f"epoch {record['epoch']}: MSE {record['validation_mse']:.5f}, {shown}", flush=True)
+        units = f"{record['units_per_image']:.1f} active units, {record['dead_units']:.0f} dead"
+        error = f"MSE {record['validation_mse']:.5f}"
+        print(f"epoch {record['epoch']}: {error}, {units}, {shown}", flush=True)
         for row in record.get("few_shot", []):
             setting = f"{row['ways']}-way {row['shots']}-shot"
             print(f"  {setting}, {row['features']}: {row['accuracy']:.3f}", flush=True)

@@ -19,6 +19,7 @@ from probes.readout.measure import accuracies, few_shot
 
 PRESET = "contrastive"
 _SHOWN = ("nearest mean", "LDA")
+_RECORDED = ("epoch", "train_loss", "validation_mse", "units_per_image", "dead_units")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def measured(
             continue
         network.load_state_dict(run.weights())
         found: dict[str, Any] = {
-            **{name: record[name] for name in ("epoch", "train_loss", "validation_mse")},
+            **{name: record[name] for name in _RECORDED},
             "seconds": round(seconds, 1),
             "validation": accuracies(network, prepared, prepared.validation, _SHOWN),
         }

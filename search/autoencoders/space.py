@@ -32,7 +32,7 @@ def autoencoder_space(latent_sizes: tuple[int, ...], full: bool, for_probes: boo
         "linear_path": CategoricalDistribution((False, True)),
         "code_activation": CategoricalDistribution(CODE_ACTIVATIONS),
         "kept_units": IntDistribution(4, 128, log=True),  # of topk alone
-        "auxk": FloatDistribution(0.0, 0.0625, step=0.03125),  # of topk alone
+        "auxk": FloatDistribution(0.0, 0.5, step=0.03125),  # of topk alone
     }
     constants: dict = {"decoder_depth": None}
     if for_probes:

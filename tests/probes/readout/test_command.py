@@ -17,7 +17,7 @@ from tests.models.made_data import image_data, prepared_glyphs
 
 def test_a_curve_is_measured_on_the_way_and_on_test_at_the_end(tmp_path):
     out = tmp_path / "curve.json"
-    arguments = "curve --dataset mnist5k --train-size 200 --epochs 3 --every 2 --test"
+    arguments = "curve --dataset mnist5k --train-size 100 --epochs 3 --every 2 --test"
     changes = "--set width=8 depth=2 latent_size=8 batch_size=50"
     assert main([*arguments.split(), *changes.split(), "--out", str(out)]) == 0
     found = json.loads(out.read_text())
