@@ -9,8 +9,8 @@ from search.task.space import Preset
 def autoencoder_presets(
     latent_sizes: tuple[int, ...], for_probes: bool, batch_size: int
 ) -> tuple[Preset, ...]:
-    """The report's models and the sparse ones beside them, at the largest code size if the search
-    lacks theirs, and the starts for what is searched at each code size. `batch_size` is that of
+    """The report's models and the sparse ones, at the largest code size if the search lacks theirs,
+    and the starts for what is searched at each code size. `batch_size` is that of
     presets without one of their own, where it is searched.
 
     A search for probes begins with its starts, the other one with the report's models."""
@@ -30,4 +30,4 @@ def autoencoder_presets(
         )
         for presets in (AUTOENCODER_PRESETS, SPARSE_PRESETS)
     )
-    return starts + reported + sparse if for_probes else reported + sparse + starts
+    return starts + reported + sparse if for_probes else reported + starts + sparse

@@ -29,7 +29,7 @@ def test_a_search_for_reconstructions_goes_on_with_a_linear_path_and_has_no_warp
     of_images = task("validation_mse")
     names = [preset.name for preset in of_images.presets()]
     starts = ["linear-path-128", "linear-path-32"]
-    assert names == [*AUTOENCODER_PRESETS, *SPARSE_PRESETS, *starts]
+    assert names == [*AUTOENCODER_PRESETS, *starts, *SPARSE_PRESETS]
     space = of_images.space()
     assert not {"warp", "contrastive_weight"} & space.distributions.keys()
     assert space.constants["warp"] == space.constants["contrastive_weight"] == 0.0
