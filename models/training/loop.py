@@ -192,10 +192,11 @@ class TrainingRun:
             start = time.perf_counter()
             train_loss = self._train_epoch()
             seconds = time.perf_counter() - start
-            measured = self._measure()
+            with self._replay.alone():
+                measured = self._measure()
+                # One transfer from the device for all numbers of the epoch
+                loss, *values = torch.stack([train_loss, *_tensors(measured, train_loss)]).tolist()
             self.epoch += 1
-            # One transfer from the device for all numbers of the epoch
-            loss, *values = torch.stack([train_loss, *_tensors(measured, train_loss)]).tolist()
         if not math.isfinite(loss):
             values = [math.nan] * len(values)
         return {
