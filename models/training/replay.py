@@ -190,7 +190,7 @@ def _no_garbage_collection() -> Iterator[None]:
 def _own_stream(owner: object) -> torch.cuda.Stream | None:
     """A stream that no other training has as long as `owner` lives; None if there is none left.
 
-    A graph that is recorded on a stream on which another thread launches work breaks the process."""
+    Recording a graph on a stream on which another thread launches work breaks the process."""
     with default_generators:
         device = torch.device("cuda", torch.cuda.current_device())
         if device not in _free_streams:
