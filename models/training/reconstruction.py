@@ -27,7 +27,7 @@ from models.training.loop import (
 )
 from models.training.noise import corrupt
 
-# From codes, labels, validation codes and validation labels to the accuracy on validation
+# Takes codes, labels, validation codes and validation labels; returns the validation accuracy
 Probe = Callable[[Tensor, Tensor, Tensor, Tensor], float]
 
 
