@@ -80,19 +80,17 @@ class Reconstruction:
     ) -> Tensor:
         training = self.training
         view = self._view(images, generator)
+        revived: Tensor | None = None
         with autocast(images.device):
-            values = network.code_values(view)
-            codes = network.activate(values)
-            outputs = network.decode(codes)
+            if training.auxk and network.config.code_activation == "topk":
+                outputs, codes, revived = _revive(network, view, images)
+            else:
+                outputs, codes = network(view)
         loss = F.mse_loss(outputs, images)
+        if revived is not None:
+            loss = loss + training.auxk * revived
         if training.l1:
             loss = loss + training.l1 * codes.float().abs().mean()
-        if training.auxk and network.config.code_activation == "topk":
-            silent = cast(SilentUnits, network.get_submodule(f"{TRAINING_ONLY}.silent"))
-            dead = silent.update(codes)
-            with autocast(images.device):
-                revived = auxk_loss(network, values, codes, dead, images)
-            loss = loss + training.auxk * revived
         if training.contrastive_weight:
             contrast = self._contrast(network, images, codes, generator)
             loss = loss + training.contrastive_weight * contrast
@@ -145,6 +143,15 @@ class Reconstruction:
             validation_codes[chosen],
             data.labels[data.validation[chosen]],
         )
+
+
+def _revive(network: Autoencoder, view: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs and codes of `view`, as the network gives them, and the loss of `dead_units`."""
+    values = network.code_values(view)
+    codes = network.activate(values)
+    silent = cast(SilentUnits, network.get_submodule(f"{TRAINING_ONLY}.silent"))
+    dead = silent.update(codes)
+    return network.decode(codes), codes, auxk_loss(network, values, codes, dead, images)
 
 
 @torch.no_grad()
