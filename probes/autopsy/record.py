@@ -54,7 +54,7 @@ class Record:
     def _read(self, plan: Plan) -> dict[str, Any]:
         """The file of an earlier run; empty where there is none, or its plan is another."""
         try:
-            earlier = json.loads(self.path.read_text())
+            earlier = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         free = {"seeds": None, "jobs": None}  # these may change

@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 
 import ray
-from ray.exceptions import AuthenticationError, RayError
+from ray.exceptions import AuthenticationError
 
 import models
 import probes
 import search
+from search.cluster.ray_folder import ray_folder
 from search.task.settings import UsageError
+from search.tune.limits import SearchStopped
 
 STARTS = 3
 QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -23,7 +25,7 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     a cluster on this machine, with `num_cpus` CPUs or all. If this process has joined one already,
     do nothing.
 
-    Raises UsageError if no cluster answers."""
+    Raises UsageError if no cluster answers, SearchStopped if Ray does not start here."""
     if ray.is_initialized():
         return
     # Importing these takes a worker longest. Ray starts workers while the driver is still getting
@@ -34,21 +36,35 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
         return
     try:
         ray.init(address=address, runtime_env=_code(), **QUIET)
-    except (ConnectionError, RuntimeError, RayError) as error:
-        raise UsageError(f"--address {address}: {_why_not(error)}") from error
+    except Exception as error:  # an assertion for a scheme that Ray does not know, and others
+        variable = os.environ.get("RAY_ADDRESS") if address == "auto" else None
+        where = f"{address} (RAY_ADDRESS is {variable})" if variable else address
+        raise UsageError(f"--address {where}: {_why_not(error)}") from error
 
 
 def _start_here(num_cpus: int | None) -> None:
     """Tries several times: on a busy machine Ray's processes give up on each other after 15 s."""
+    folder, note = ray_folder()
+    if note:
+        print(note, flush=True)
     for left in reversed(range(STARTS)):
         try:
             # With address=None Ray would join the cluster that was last started on this machine.
-            ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **QUIET)
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                _temp_dir=str(folder),
+                **QUIET,
+            )
             return
         except Exception as error:  # Ray raises no narrower class here
-            if "timed out during startup" not in str(error) or not left:
-                raise
             ray.shutdown()
+            if "timed out during startup" not in str(error) or not left:
+                raise SearchStopped(
+                    f"Ray does not start on this machine: {_reason(error)} "
+                    f"(its logs: {folder}/session_latest/logs)"
+                ) from error
 
 
 def _code() -> dict:
@@ -69,5 +85,9 @@ def _why_not(error: BaseException) -> str:
             "the cluster asks for a token: set RAY_AUTH_MODE=token, and set RAY_AUTH_TOKEN to the "
             "token of its head node (run ray get-auth-token there)"
         )
-    reason = str(chain[0]).strip().splitlines()[0]
-    return f"no cluster answers ({reason})"
+    return f"no cluster answers ({_reason(chain[0])})"
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error."""
+    return (str(error).strip() or repr(error)).splitlines()[0]

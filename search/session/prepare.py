@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import ray
 import torch
@@ -101,6 +102,7 @@ def _settled(settings: Settings, data: ImageData, folder: RunFolder, storage: St
         split=data.split,
         name=folder.name,
         storage_path=storage.location,
+        data_dir=str(Path(settings.data_dir).expanduser().absolute()),
     )
 
 

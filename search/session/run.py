@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import optuna
 import ray
@@ -17,6 +18,7 @@ import ray
 from models.data import DataError
 from search.cluster.capacity import check_room, session_limits
 from search.cluster.connection import start_ray
+from search.cluster.ray_folder import ray_folder, refuse_shared_folder
 from search.cluster.storage_check import check_storage
 from search.record import schema
 from search.record.ledger import LedgerError
@@ -25,6 +27,7 @@ from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
 from search.session.prepare import Session, prepare
 from search.session.progress import StatusBlock
+from search.session.reasons import in_words
 from search.session.run_record import RunRecord
 from search.session.tables import TableWriter
 from search.store.files import FolderError
@@ -48,7 +51,8 @@ def run_command(command: Command, given: dict) -> int:
         print(f"search.{command.name}: error: {error}", file=sys.stderr)
         return 2
     except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
-        print(f"search.{command.name}: stopped: {error}{_after_a_stop(session)}", file=sys.stderr)
+        reason = str(error) if isinstance(error, SearchStopped) else in_words(error)
+        print(f"search.{command.name}: stopped: {reason}{_after_a_stop(session)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"search.{command.name}: interrupted{_after_ctrl_c(session)}", file=sys.stderr)
@@ -75,8 +79,11 @@ def _run(session: Session, resumed: bool) -> int:
     settings, folder = session.settings, session.folder
     if settings.address:  # a cluster that cannot be used is refused before a file is written
         start_ray(settings.address)
+        refuse_shared_folder(ray.nodes(), Path.cwd())
         check_room(settings)
         check_storage(open_storage(settings.storage_path), settings)
+    elif not ray.is_initialized():
+        ray_folder()  # likewise, a machine on which Ray cannot start
     if not resumed:
         folder.create()
     with folder.locked():
@@ -148,13 +155,12 @@ def _is_finished(logbook: Logbook, limits: Limits) -> bool:
 def _stopped(folder: RunFolder, error: Exception) -> SearchStopped:
     """Why the search stopped, as far as it is known; the traceback goes to `errors/`.
 
-    Ray passes on an error of a callback only as the text of a traceback, whose last line is the
-    error itself."""
+    The traceback of an error of a callback is in its text, where Ray put it."""
     with suppress(OSError):  # the disk may be the cause
         folder.errors.mkdir(exist_ok=True)
-        (folder.errors / "driver.txt").write_text("".join(traceback.format_exception(error)))
-    reason = (str(error).strip() or repr(error)).splitlines()[-1]
-    return SearchStopped(reason.rpartition("SearchStopped: ")[2])
+        text = "".join(traceback.format_exception(error))
+        (folder.errors / "driver.txt").write_text(text, encoding="utf-8", errors="replace")
+    return SearchStopped(in_words(error))
 
 
 def _quiet() -> None:

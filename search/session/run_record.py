@@ -71,7 +71,7 @@ class RunRecord:
 def _earlier_record(folder: RunFolder) -> dict:
     """The record of the last session; empty if there is none that can be read."""
     try:
-        return json.loads(folder.run_json.read_text())
+        return json.loads(folder.run_json.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 

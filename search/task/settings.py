@@ -145,7 +145,7 @@ def resolve(
     else:
         refuse_changes(given, recorded)
         kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
-        values = {**kept, **given}
+        values = {**kept, "data_dir": _data_dir_now(kept["data_dir"]), **given}
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     shared = {each.name for each in fields(Settings)}
     settings = Settings(
@@ -153,6 +153,15 @@ def resolve(
         options={key: value for key, value in values.items() if key not in shared},
     )
     return _checked(settings, given)
+
+
+def _data_dir_now(recorded: str) -> str:
+    """The data folder of a search that is resumed: the recorded one or, if it is gone because the
+    run was moved, the one of this session's surroundings."""
+    if Path(recorded).expanduser().exists():
+        return recorded
+    here = [os.environ.get("DATA_DIR", ""), "data"]
+    return next((folder for folder in here if folder and Path(folder).exists()), recorded)
 
 
 def refuse_changes(given: dict, recorded: dict) -> None:
