@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import pwd
 import re
 import sys
 from importlib.util import find_spec
@@ -18,9 +19,13 @@ from pathlib import Path
 
 def start_command(*packages: str) -> None:
     """Make the surroundings of this process harmless, for its child processes too. Exit with
-    status 2 and one line on stderr if a module hides one of `packages`, or if PYTHONPATH names the
-    packages of another Python."""
-    problem = _hidden_package(packages) or _foreign_packages(os.environ.get("PYTHONPATH", ""))
+    status 2 and one line on stderr if a module hides one of `packages`, if PYTHONPATH names the
+    packages of another Python, or if the working folder is gone."""
+    problem = (
+        _missing_folder()
+        or _hidden_package(packages)
+        or _foreign_packages(os.environ.get("PYTHONPATH", ""))
+    )
     if problem:
         print(problem, file=sys.stderr)
         sys.exit(2)
@@ -35,6 +40,7 @@ def settle_environment() -> None:
     # Figures go to files. A backend of a notebook or a window may not even be importable here.
     os.environ["MPLBACKEND"] = "agg"
     _settle_threads()
+    _settle_user()
     # Under `uv run`, Ray would ship the working folder, and start each worker through uv, which
     # installs all packages once more. The workers have this process's Python already.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -56,6 +62,16 @@ def _settle_threads() -> None:
         os.environ["OMP_NUM_THREADS"] = str(cores)
 
 
+def _settle_user() -> None:
+    """Give a user whom the system does not know a name and a home, as containers with a number for
+    a user have it: libraries ask for both, and torch ends with an error without a name."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        os.environ.setdefault("HOME", "/")
+        os.environ.setdefault("USER", f"user-{os.getuid()}")
+
+
 def print_anything(stream) -> None:
     """Let a stream print what its encoding lacks: a locale without UTF-8 has no "±", and the name
     of a file may be no text at all. Such a name is printed byte by byte, and can be pasted."""
@@ -69,6 +85,14 @@ def _bytes_or_replacement(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError:
         return codecs.lookup_error("replace")(error)
+
+
+def _missing_folder() -> str | None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the working folder was deleted: change to another folder (cd)"
+    return None
 
 
 def _hidden_package(packages: tuple[str, ...]) -> str | None:

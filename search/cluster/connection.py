@@ -62,7 +62,7 @@ def _start_here(num_cpus: int | None) -> None:
             ray.shutdown()
             if "timed out during startup" not in str(error) or not left:
                 raise SearchStopped(
-                    f"Ray does not start on this machine: {_reason(error)} "
+                    f"Ray does not start on this machine: {_first_line(error)} "
                     f"(its logs: {folder}/session_latest/logs)"
                 ) from error
 
@@ -85,9 +85,10 @@ def _why_not(error: BaseException) -> str:
             "the cluster asks for a token: set RAY_AUTH_MODE=token, and set RAY_AUTH_TOKEN to the "
             "token of its head node (run ray get-auth-token there)"
         )
-    return f"no cluster answers ({_reason(chain[0])})"
+    if "Version mismatch" in str(chain[0]):  # with the versions on four more lines
+        return f"{' '.join(str(chain[0]).split())} (install the cluster's versions here)"
+    return f"no cluster answers ({_first_line(chain[0])})"
 
 
-def _reason(error: BaseException) -> str:
-    """The first line of an error."""
+def _first_line(error: BaseException) -> str:
     return (str(error).strip() or repr(error)).splitlines()[0]

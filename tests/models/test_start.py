@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import os
 import subprocess
@@ -39,6 +40,31 @@ def test_packages_of_another_python_in_pythonpath_are_one_line_and_status_2(tmp_
     done = report(tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{foreign}")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert str(foreign) in done.stderr
+
+
+def test_a_working_folder_that_was_deleted_is_one_line_and_status_2(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m analysis.report"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+
+
+def test_a_user_without_a_name_has_one(monkeypatch):
+    """As in a container that runs under a number; torch asks for the name of the user."""
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # knows nobody: KeyError
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    settle(monkeypatch)
+    assert str(os.getuid()) in getpass.getuser()
+    assert Path("~/.cache").expanduser().is_absolute()
 
 
 CORES = str(os.cpu_count() or 1)

@@ -1,0 +1,60 @@
+"""What is said where Ray does not start, or a cluster cannot be joined."""
+
+from __future__ import annotations
+
+import pytest
+import ray
+
+from search.cluster.connection import start_ray
+from search.task.settings import UsageError
+from search.tune.limits import SearchStopped
+
+MISMATCH = """Version mismatch: The cluster was started with:
+    Ray: 2.40.0
+    Python: 3.11.4
+This process on node 192.0.2.1 was started with:
+    Ray: 2.60.0
+    Python: 3.12.1
+"""
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes Ray fail with an error."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+
+    def fail(error: Exception) -> None:
+        def init(*arguments, **more):
+            raise error
+
+        monkeypatch.setattr(ray, "init", init)
+
+    return fail
+
+
+def refusal(address: str) -> str:
+    with pytest.raises(UsageError) as refused:
+        start_ray(address)
+    text = str(refused.value)
+    assert len(text.splitlines()) == 1
+    return text
+
+
+def test_versions_that_do_not_match_are_all_named(failing):
+    failing(RuntimeError(MISMATCH))
+    text = refusal("192.0.2.1:6379")
+    assert all(version in text for version in ("2.40.0", "3.11.4", "2.60.0", "3.12.1"))
+
+
+def test_the_address_that_the_environment_gives_is_named(failing, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "http://192.0.2.1:8265")  # of jobs, as `ray job` wants it
+    failing(AssertionError("Module: http does not have ClientBuilder."))
+    assert "RAY_ADDRESS is http://192.0.2.1:8265" in refusal("auto")
+
+
+def test_a_ray_that_does_not_start_here_stops_the_search_in_one_line(failing):
+    failing(OSError("no port is free\nand more"))
+    with pytest.raises(SearchStopped, match="no port is free") as stopped:
+        start_ray(None)
+    assert len(str(stopped.value).splitlines()) == 1
