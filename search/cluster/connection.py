@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import tempfile
 from pathlib import Path
 
 import ray
@@ -47,6 +49,7 @@ def _start_here(num_cpus: int | None) -> None:
     folder, note = ray_folder()
     if note:
         print(note, flush=True)
+    _keep_token_out_of_home()
     for left in reversed(range(STARTS)):
         try:
             # With address=None Ray would join the cluster that was last started on this machine.
@@ -65,6 +68,22 @@ def _start_here(num_cpus: int | None) -> None:
                     f"Ray does not start on this machine: {_first_line(error)} "
                     f"(its logs: {folder}/session_latest/logs)"
                 ) from error
+
+
+def _keep_token_out_of_home() -> None:
+    """Give Ray the token of the new cluster in the environment, where the home cannot be written.
+    Ray 2.60 looks for a token there first, and writes a new one to ~/.ray."""
+    if any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
+        return
+    folder = Path("~/.ray").expanduser()
+    if (folder / "auth_token").exists():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"token")
+    except OSError:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _code() -> dict:

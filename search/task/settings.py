@@ -145,7 +145,7 @@ def resolve(
     else:
         refuse_changes(given, recorded)
         kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
-        values = {**kept, "data_dir": _data_dir_now(kept["data_dir"]), **given}
+        values = {**kept, "data_dir": _data_dir_now(kept.get("data_dir", "data")), **given}
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     shared = {each.name for each in fields(Settings)}
     settings = Settings(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import ray
 
@@ -58,3 +60,14 @@ def test_a_ray_that_does_not_start_here_stops_the_search_in_one_line(failing):
     with pytest.raises(SearchStopped, match="no port is free") as stopped:
         start_ray(None)
     assert len(str(stopped.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "{tmp}"])
+def test_ray_s_token_is_kept_where_the_home_cannot_be_written(home, failing, tmp_path, monkeypatch):
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HOME", home.format(tmp=tmp_path))
+    failing(OSError("not started"))
+    with pytest.raises(SearchStopped):
+        start_ray(None)
+    assert bool(os.environ["RAY_AUTH_TOKEN"]) == (home == "/proc/nowhere")
