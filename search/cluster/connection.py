@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import tempfile
+import warnings
 from pathlib import Path
 
 import ray
@@ -36,11 +37,19 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     if address is None:
         _start_here(num_cpus)
         return
+    variable = os.environ.get("RAY_ADDRESS") if address == "auto" else None
+    where = f"{address} (RAY_ADDRESS is {variable})" if variable else address
+    if (variable or address).startswith(("http://", "https://")):
+        raise UsageError(
+            f"--address {where}: this is the address for ray job submit; give HOST:6379, "
+            "ray://HOST:10001, or auto with RAY_ADDRESS unset"
+        )
+    print(f"joining the cluster at {variable or address}", flush=True)  # it can take a minute
     try:
-        ray.init(address=address, runtime_env=_code(), **QUIET)
-    except Exception as error:  # an assertion for a scheme that Ray does not know, and others
-        variable = os.environ.get("RAY_ADDRESS") if address == "auto" else None
-        where = f"{address} (RAY_ADDRESS is {variable})" if variable else address
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Ray warns of what it then raises
+            ray.init(address=address, runtime_env=_code(), **QUIET)
+    except Exception as error:  # Ray raises many classes here
         raise UsageError(f"--address {where}: {_why_not(error)}") from error
 
 

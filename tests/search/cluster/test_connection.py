@@ -50,9 +50,16 @@ def test_versions_that_do_not_match_are_all_named(failing):
 
 
 def test_the_address_that_the_environment_gives_is_named(failing, monkeypatch):
-    monkeypatch.setenv("RAY_ADDRESS", "http://192.0.2.1:8265")  # of jobs, as `ray job` wants it
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     failing(AssertionError("Module: http does not have ClientBuilder."))
-    assert "RAY_ADDRESS is http://192.0.2.1:8265" in refusal("auto")
+    assert "RAY_ADDRESS is 192.0.2.1:6379" in refusal("auto")
+
+
+def test_the_address_for_jobs_is_refused_with_those_that_can_be_joined(failing, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "http://192.0.2.1:8265")
+    failing(AssertionError("never asked"))
+    for address in ("auto", "http://192.0.2.1:8265"):
+        assert "ray://HOST:10001" in refusal(address)
 
 
 def test_a_ray_that_does_not_start_here_stops_the_search_in_one_line(failing):
