@@ -36,7 +36,7 @@ HOSTILE = {
 def test_a_search_ends_well_in_hostile_surroundings_and_under_uv_run(tmp_path):
     """Its parent is called `uv run`, as Ray sees it; there need not be a uv."""
     (tmp_path / "run").write_text('"$@"\nexit $?\n')
-    storage = tmp_path / "rüns"
+    storage = tmp_path / "rüns #1 [a] %20?"
     search = [
         *(sys.executable, "-m", "search.autoencoders", "--dataset", "mnist5k"),
         *"--train-size 50 --max-epochs 1 --num-samples 2 --latent-sizes 16 --final-seeds 0".split(),
