@@ -58,7 +58,7 @@ class Nodes:
     def __exit__(self, *error) -> None:
         for node in reversed(self._alive):
             node.kill()
-            node.wait()
+            node.wait(timeout=60)
         shutil.rmtree(self.temporary, ignore_errors=True)
 
     @property
@@ -101,7 +101,7 @@ class Nodes:
     def kill(self, node: subprocess.Popen) -> None:
         """End every process of a node at the same moment."""
         node.kill()
-        node.wait()
+        node.wait(timeout=60)
         self._alive.remove(node)
 
     def _start(self, flags: list[str], cpus: int, gpus: int, sees) -> subprocess.Popen:
