@@ -18,7 +18,7 @@ from search.store.files import FolderError
 from search.store.folder import RunFolder
 from search.store.storage import Storage, open_storage
 from search.task.protocol import Task
-from search.task.settings import Settings, UsageError, refuse_changes, resolve
+from search.task.settings import Settings, UsageError, as_flag, refuse_changes, resolve
 
 LEDGER_VERSION = 1
 
@@ -61,8 +61,20 @@ def prepare(command: Command, given: dict) -> Session:
     """The session that the flags `given` ask for, with every check that can be made before Ray
     starts and before a file is written. Raises UsageError, DataError, FolderError, LedgerError."""
     storage = open_storage(given.get("storage_path", Settings.storage_path))
+    _refuse_no_text({**given, "storage_path": storage.location})
     begin = _resumed if given.get("resume") else _new
     return begin(command, given, storage)
+
+
+def _refuse_no_text(given: dict) -> None:
+    """Raise UsageError for a value that is no text, such as a name whose bytes are of another
+    encoding: Ray cannot start with such a value in the command line."""
+    for name, value in given.items():
+        if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+            raise UsageError(
+                f"{as_flag(name)} {value!a} is not text in UTF-8: export LC_ALL=C.UTF-8 if the "
+                "terminal has another encoding, or rename the folder"
+            )
 
 
 def _new(command: Command, given: dict, storage: Storage) -> Session:

@@ -187,6 +187,7 @@ WRONG = {
     ),
     "a size twice": (["--latent-sizes", "32", "32"], "names a value twice"),
     "a path for a name": (["--name", "a/b"], "must be a plain folder name"),
+    "a name in another encoding": (["--name", "r\udcfcns"], "is not text in UTF-8"),
     "a budget of no time": (["--time-budget-s", "-1"], "is not a positive number"),
     "data that is not there": (["--dataset", "omniglot"], "omniglot"),
     "nothing to resume": (["--resume", "--name", "gone"], "does not exist"),
