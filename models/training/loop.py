@@ -256,15 +256,16 @@ class TrainingRun:
     @torch.no_grad()
     def _update_average(self) -> None:
         moved = 1 - (1 - 1 / self._step) ** (AVERAGE_POWER + 1)
-        averages, weights = list(self.average.parameters()), list(self.network.parameters())
+        averages: list[Tensor] = list(self.average.parameters())
+        weights: list[Tensor] = list(self.network.parameters())
         if self.data.device.type == "cpu":
             for average, weight in zip(averages, weights, strict=True):
                 average.lerp_(weight, moved.to(weight.dtype))
             return
         # The same in three kernels for all weights: a GPU has no single one that takes a tensor.
-        difference = torch._foreach_sub(weights, averages)
+        difference = list(torch._foreach_sub(weights, averages))  # type: ignore[arg-type]
         torch._foreach_mul_(difference, moved.float())
-        torch._foreach_add_(averages, difference)
+        torch._foreach_add_(averages, difference)  # type: ignore[arg-type]
 
     def _measure(self) -> dict[str, float | Tensor]:
         """The objective's metrics, of the averaged weights."""

@@ -67,7 +67,7 @@ class Reconstruction:
         values = (
             train_mse,
             validation_mse,
-            self._probe_accuracy(network, data, codes),
+            torch.full_like(validation_mse, self._probe_accuracy(network, data, codes)),
             active_fraction(codes),
             effective_rank(codes),
         )

@@ -14,6 +14,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from weakref import WeakMethod
 
 import torch
 
@@ -33,7 +34,9 @@ class Replay:
     """
 
     def __init__(self, step: Callable[[], None], generator: torch.Generator):
-        self._step, self._generator = step, generator
+        """`step` is a method of the object that owns this one."""
+        # A strong reference would be a cycle, and memory of a GPU would wait for the collector.
+        self._method, self._generator = WeakMethod(step), generator
         self.device = generator.device
         self.refusal: str | None = None  # why the step cannot be recorded
         if self.device.type != "cuda":
@@ -61,10 +64,10 @@ class Replay:
         left = count - plain
         if left and self._graph is None:
             self._record()
-        if self.refusal:
+        if self._graph is not None:
+            self._replay(self._graph, left)
+        else:
             self._plainly(left, seed)
-        elif left:
-            self._replay(left)
         if self._stream is not None:
             _wait(self._stream)
 
@@ -79,8 +82,8 @@ class Replay:
         """Record the step; where that fails, `refusal` says why. Recording takes no step."""
         graph = torch.cuda.CUDAGraph()
         with _shared_default(self._generator), _no_garbage_collection():
-            self._stream.synchronize()
             try:
+                torch.cuda.current_stream(self.device).synchronize()
                 _recorded(graph, self._step)
                 self._graph = graph
             except torch.OutOfMemoryError:
@@ -88,14 +91,19 @@ class Replay:
             except RuntimeError as error:
                 self.refusal = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
 
-    def _replay(self, count: int) -> None:
+    def _replay(self, graph: torch.cuda.CUDAGraph, count: int) -> None:
         events = [torch.cuda.Event(blocking=True) for _ in range(2)]
         for number in range(count):
-            self._graph.replay()
+            graph.replay()
             if number % AHEAD == AHEAD - 1:
-                events[0].record(self._stream)
+                events[0].record()
                 events.reverse()
                 events[0].synchronize()  # the one before; one that was never recorded is done
+
+    def _step(self) -> None:
+        step = self._method()
+        assert step is not None
+        step()
 
     def _drawing(self, seed: int) -> AbstractContextManager:
         if self._stream is not None:
