@@ -18,6 +18,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from models.data import DataError
+from models.machine import usable_cores
 from probes.autopsy.codes import (
     autoencoder_path,
     autoencoder_setting,
@@ -103,5 +104,5 @@ def _parser() -> argparse.ArgumentParser:
         default=40.0,
         help="of a fit of each formulation of boosting (default 40)",
     )
-    add("--jobs", type=int, default=os.cpu_count(), help="processes (default: all cores)")
+    add("--jobs", type=int, default=usable_cores(), help="processes (default: all cores)")
     return parser

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import ray
 
 from search.cluster.gpu import UNKNOWN, measured_share
+from search.cluster.gpu_check import cluster_has_gpu
 from search.task.protocol import Task, uses_gpu
 from search.task.settings import Settings, UsageError
 from search.tune.limits import Limits
@@ -70,7 +71,7 @@ def session_limits(
     part = 1.0 if task is None else _gpu_part(task)
     gpus = settings.gpus_per_trial
     if gpus is None:
-        has_gpu = part > 0 and any(node.get("GPU", 0) for node in node_resources())
+        has_gpu = part > 0 and cluster_has_gpu()
         found = measured_share(task, arrays, settings) if has_gpu and task else 1 / UNKNOWN
         gpus = found if has_gpu else 0.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import statistics
 
+from models.machine import cores_in_words, other_commands
 from search.record.schema import COMPLETE, SEARCH_OUT_OF_TIME
 from search.record.state import TrialRecord
 from search.session.prepare import Session
@@ -18,13 +19,22 @@ def announce(session: Session, logbook: Logbook) -> None:
         f"search.{session.command.name}: {settings.num_samples} trials on {data.name} "
         f"({len(data.train):,} train / {len(data.validation):,} validation / "
         f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
-        f"{settings.max_epochs} epochs a trial"
+        f"{settings.max_epochs} epochs a trial{_where(session)}"
     )
+    if not settings.address and (others := other_commands("search")):
+        print(
+            f"another search runs on this machine (process {', '.join(map(str, others))}): each "
+            "uses all cores, and they slow each other down; taskset -c gives each a part of them"
+        )
     if known:
         print(
             f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
         )
     print(f"run folder: {session.folder.location}", flush=True)
+
+
+def _where(session: Session) -> str:
+    return "" if session.settings.address else f", on {cores_in_words()}"
 
 
 def conclude(session: Session, logbook: Logbook, state: str) -> int:

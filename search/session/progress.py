@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import time
 
+from models.machine import seconds
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
 
@@ -17,18 +17,18 @@ class StatusBlock:
 
     def __init__(self, logbook: Logbook, limits: Limits):
         self._logbook, self._limits = logbook, limits
-        self._begin = time.monotonic()
+        self._begin = seconds()
         self._done_before = self._done()
         self._due = self._begin + TERMINAL_PERIOD_S
         self._lines = 0
 
     def print_if_due(self) -> None:
-        if time.monotonic() >= self._due:
+        if seconds() >= self._due:
             self.print()
 
     def print(self) -> None:
         terminal = sys.stdout.isatty()
-        self._due = time.monotonic() + (TERMINAL_PERIOD_S if terminal else LOG_PERIOD_S)
+        self._due = seconds() + (TERMINAL_PERIOD_S if terminal else LOG_PERIOD_S)
         text = self.text()
         if terminal and self._lines:
             print(f"\x1b[{self._lines}F\x1b[J", end="")
@@ -38,7 +38,7 @@ class StatusBlock:
     def text(self) -> str:
         counts = self._logbook.state.counts()
         states = ", ".join(f"{count} {state}" for state, count in counts.items())
-        elapsed = time.monotonic() - self._begin
+        elapsed = seconds() - self._begin
         lines = [
             f"[{_clock(elapsed)}] {self._done()}/{self._limits.num_samples} trials done "
             f"({states}); about {self._left(elapsed)} left"
@@ -70,7 +70,7 @@ class StatusBlock:
         return _clock(left)
 
 
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
+def _clock(duration: float) -> str:
+    minutes, rest = divmod(int(duration), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
+    return f"{hours}:{minutes:02}:{rest:02}"
