@@ -38,9 +38,9 @@ class Ending:
     """Turns the signals of a command into `Stopped`, which is raised in the main thread.
 
     The last line names the command and the signal. Then it has `resume`, the command line that goes
-    on, once there is one, and `otherwise` before. A first signal starts a clock: if the command has
-    not ended after DEADLINE_S, for whatever reason, the last line is printed and the process ends at
-    once. Further signals change nothing."""
+    on, once there is one, and `otherwise` before. A first signal starts a clock: if the command
+    has not ended after DEADLINE_S, for whatever reason, the last line is printed and the process
+    ends at once. Further signals change nothing."""
 
     def __init__(self, command: str, otherwise: str):
         self.command, self._otherwise, self.resume = command, otherwise, ""

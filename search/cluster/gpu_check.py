@@ -15,8 +15,8 @@ ANSWER_S = 60.0  # a node that has not answered by then is believed
 
 
 def cluster_has_gpu() -> bool:
-    """Whether PyTorch sees a GPU on a node of the cluster. If Ray counts some and PyTorch sees none,
-    one line says so."""
+    """Whether PyTorch sees a GPU on a node of the cluster. One line says so if Ray counts some and
+    PyTorch sees none."""
     counted = {
         node["NodeID"]: node["Resources"]["GPU"]
         for node in ray.nodes()

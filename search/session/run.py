@@ -48,10 +48,8 @@ def run_command(command: Command, given: dict) -> int:
             print(f"search.{command.name}: error: {error}", file=sys.stderr)
             return 2
         except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
-            goes_on = ending.words.partition("to go on: ")[2]
-            print(
-                f"search.{command.name}: stopped: {error}{_after_a_stop(goes_on)}", file=sys.stderr
-            )
+            goes_on = _after_a_stop(ending.resume)
+            print(f"search.{command.name}: stopped: {error}{goes_on}", file=sys.stderr)
             return 1
         except KeyboardInterrupt as stop:
             return ending.say(stop)
@@ -77,7 +75,7 @@ def _run(session: Session, resumed: bool, ending: Ending) -> int:
         check_room(settings)
         check_storage(open_storage(settings.storage_path), settings)
     with begun(session, resumed) as session:
-        ending.words = f"; to go on: {session.resume_command}"
+        ending.resume = session.resume_command
         _quiet()
         logbook = Logbook(session.folder, session.task)
         announce(session, logbook)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from models.machine import usable_cores
 from search.benchmark import command, quality
 from tests.search.simulate.made import made
 
