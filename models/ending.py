@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 SIGNALS = tuple(
     getattr(signal, name)
@@ -38,15 +38,16 @@ class Ending:
     """Turns the signals of a command into `Stopped`, which is raised in the main thread.
 
     The last line names the command and the signal. Then it has `resume`, the command line that goes
-    on, once there is one, and `otherwise` before. A first signal starts a clock: if the command
-    has not ended after DEADLINE_S, for whatever reason, the last line is printed and the process
-    ends at once. Further signals change nothing."""
+    on, once there is one, and `otherwise` before. It is printed at once, because what the command
+    started may have been told to end too, and the command may not outlive it. If the command has
+    not ended DEADLINE_S later, for whatever reason, the process ends. Further signals change
+    nothing."""
 
     def __init__(self, command: str, otherwise: str):
         self.command, self._otherwise, self.resume = command, otherwise, ""
         self._asked: int | None = None
         self._held = False
-        self._said = False
+        self._said = threading.Lock()  # taken for good by who prints the last line
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Ending:
@@ -70,23 +71,24 @@ class Ending:
 
     def say(self, stop: BaseException) -> int:
         """Print the last line, once; return the exit status."""
-        if not self._said:
-            self._said = True
+        if self._said.acquire(blocking=False):
             number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
             words = f"; to go on: {self.resume}" if self.resume else self._otherwise
             print(f"{self.command}: {_how(number)}{words}", file=sys.stderr, flush=True)
         return stop.status if isinstance(stop, Stopped) else 128 + signal.SIGINT
 
     def check(self) -> None:
-        """Take the signals back from a library that took them, and raise Stopped if one came."""
-        if any(signal.getsignal(number) != handler for number, handler in self._wanted()):
-            self._install()
+        """Take the signals back from a library that took them, and raise Stopped if one came.
+
+        Python does not know of a handler that a library sets in C: they are always set anew."""
+        self._install()
         if self._asked is not None:
             raise Stopped(self._asked)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within the block, a signal is only noted: `check` raises Stopped."""
+        """Within the block, which must be the last that a command does, a signal raises nothing. It
+        still ends the process after DEADLINE_S."""
         before, self._held = self._held, True
         try:
             yield
@@ -120,18 +122,16 @@ class Ending:
         ignored = {n for n, handler in self._before.items() if handler == signal.SIG_IGN}
         while number := os.read(read, 1):
             if number[0] in set(SIGNALS) - ignored:
+                with suppress(Exception):
+                    if not self._held:
+                        self.say(Stopped(number[0]))
                 time.sleep(DEADLINE_S)
                 if _current is self:
-                    self._end_now(number[0])
+                    with suppress(Exception):
+                        sys.stdout.flush()
+                    os._exit(128 + number[0])
                 break
         os.close(read)
-
-    def _end_now(self, number: int) -> NoReturn:
-        with suppress(Exception):
-            self.say(Stopped(number))
-        with suppress(Exception):
-            sys.stdout.flush()
-        os._exit(128 + number)
 
 
 _current: Ending | None = None
@@ -141,16 +141,6 @@ def check() -> None:
     """`Ending.check` of the command that runs in this process, if there is one."""
     if _current is not None:
         _current.check()
-
-
-@contextmanager
-def held() -> Iterator[None]:
-    """`Ending.held` of the command that runs in this process, if there is one."""
-    if _current is None:
-        yield
-    else:
-        with _current.held():
-            yield
 
 
 def end_while_imported() -> None:

@@ -13,7 +13,7 @@ import optuna
 import ray
 
 from models.data import DataError
-from models.ending import Ending, check, held
+from models.ending import Ending
 from search.cluster.capacity import check_room, session_limits
 from search.cluster.connection import start_ray
 from search.cluster.storage_check import check_storage
@@ -89,7 +89,7 @@ def _run(session: Session, resumed: bool, ending: Ending) -> int:
 def _search(session: Session, logbook: Logbook) -> str:
     """Search and retrain the winners; return the state of the search after it.
 
-    Raises SearchStopped if the search cannot go on, KeyboardInterrupt after Ctrl-C."""
+    Raises SearchStopped if the search cannot go on, KeyboardInterrupt after a signal."""
     settings, task = session.settings, session.task
     tables, record = TableWriter(logbook), RunRecord(logbook, settings)
     logbook.follow(tables)
@@ -102,9 +102,8 @@ def _search(session: Session, logbook: Logbook) -> str:
         status = StatusBlock(logbook, limits)
         ended = _tune(logbook, limits, arrays, [tables.write_if_due, status.print_if_due])
         status.print()
-        check()  # Ray stops quietly after a signal
         if ended not in schema.ENDED:
-            raise SearchStopped("Ray ended the search before its last trial, without a reason")
+            raise KeyboardInterrupt  # Ray stops quietly after Ctrl-C
         tables.write()
         write_finals(logbook, data, arrays, limits, settings)
         state = ended
@@ -126,8 +125,7 @@ def _tune(
     budget = TimeBudget(limits.time_budget_s)
     tuner = build_tuner(logbook, limits, arrays, on_progress)
     try:
-        with held():  # an interrupted callback would leave Ray's controller in disorder
-            tuner.fit()
+        tuner.fit()
     except ray.tune.error.TuneError as error:
         raise _stopped(logbook.folder, error) from error
     if _is_finished(logbook, limits):

@@ -11,6 +11,7 @@ import ray
 from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
+from models.ending import check
 from probes.classifiers.limits import ProbeTooLarge
 from search.record import schema
 from search.record.decision import Failure
@@ -52,7 +53,11 @@ class TrialKeeper(tune.Callback):
         self._stuck: set[str] = set()  # ids of trials whose worker was killed
         self._follow_due = 0.0
 
+    def setup(self, stop=None, num_samples=None, total_num_samples=None, **info) -> None:
+        check()  # Ray's handlers of signals are in place
+
     def on_step_begin(self, iteration, trials, **info) -> None:
+        check()
         for call in self._on_progress:
             call()
         self._searcher.unreachable.settle()
@@ -81,6 +86,7 @@ class TrialKeeper(tune.Callback):
         self._stuck.discard(trial.config["id"])
 
     def on_trial_error(self, iteration, trials, trial, **info) -> None:
+        check()  # what told this process to end may have told its workers too
         self._last_sign.pop(trial, None)
         actor = self._actors.pop(trial, None)
         record = self._logbook.state.trials[trial.config["number"]]
