@@ -33,6 +33,16 @@ def cores_in_words() -> str:
     return f"{usable}{of_all} core{'' if max(usable, all_cores) == 1 else 's'}"
 
 
+def memory_kills() -> int:
+    """How many processes the kernel has killed for want of memory, in containers too, since the
+    machine started; 0 where the kernel does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
 def other_commands(package: str) -> list[int]:
     """The other processes on this machine that run a command of a package (`python -m package.…`).
     None are found where there is no /proc (macOS)."""

@@ -9,6 +9,7 @@ from models.machine import cores_in_words, other_commands
 from search.record.schema import COMPLETE, SEARCH_OUT_OF_TIME
 from search.record.state import TrialRecord
 from search.session.prepare import Session
+from search.session.progress import failure_line
 from search.tune.logbook import Logbook
 
 
@@ -40,6 +41,8 @@ def _where(session: Session) -> str:
 def conclude(session: Session, logbook: Logbook, state: str) -> int:
     """Print what was found and where it is; return the exit status: 0 if there is a best trial."""
     print(best_table(logbook))
+    if failure := failure_line(logbook):
+        print(f"{failure}\n")
     location, runs = session.folder.location, str(session.folder.path)
     print(f"everything is in {location}; for tables and pictures:")
     if "://" in location:

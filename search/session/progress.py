@@ -10,6 +10,7 @@ from search.tune.logbook import Logbook
 
 TERMINAL_PERIOD_S = 5.0  # the block is drawn over the last one
 LOG_PERIOD_S = 30.0
+LONGEST_DETAIL = 200  # characters of an error in the block
 
 
 class StatusBlock:
@@ -43,7 +44,10 @@ class StatusBlock:
             f"[{_clock(elapsed)}] {self._done()}/{self._limits.num_samples} trials done "
             f"({states}); about {self._left(elapsed)} left"
         ]
-        return "\n".join([*lines, *map(self._best_line, self._logbook.space.groups)])
+        lines += map(self._best_line, self._logbook.space.groups)
+        if failure := failure_line(self._logbook):
+            lines.append(f"  {failure}")
+        return "\n".join(lines)
 
     def _best_line(self, group: object) -> str:
         task, best = self._logbook.task, self._logbook.best(group)
@@ -68,6 +72,18 @@ class StatusBlock:
         if self._limits.time_budget_s:
             left = min(left, max(0.0, self._limits.time_budget_s - elapsed))
         return _clock(left)
+
+
+def failure_line(logbook: Logbook) -> str:
+    """The most frequent failure and the file with its traceback; empty if no trial failed."""
+    found = logbook.state.most_frequent_failure()
+    if found is None:
+        return ""
+    detail, trials = found
+    short = detail if len(detail) <= LONGEST_DETAIL else detail[: LONGEST_DETAIL - 1] + "…"
+    which = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+    path = logbook.folder.errors / f"{trials[-1].id}.txt"
+    return f"failed: {which}, {short} ({path})"
 
 
 def _clock(duration: float) -> str:
