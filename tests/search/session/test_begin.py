@@ -20,11 +20,8 @@ from search.store.files import FolderError
 @pytest.fixture
 def given(tmp_path):
     """The flags of a small search, as `prepare` takes them."""
-    return {
-        "dataset": "mnist5k",
-        "data_dir": str(tmp_path),
-        "storage_path": str(tmp_path / "my rüns"),
-    }
+    where = {"data_dir": str(tmp_path), "storage_path": str(tmp_path / "my rüns")}
+    return {"dataset": "mnist5k", **where}
 
 
 def test_searches_without_a_name_that_begin_in_one_second_get_two_folders(given):
