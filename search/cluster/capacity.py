@@ -111,7 +111,7 @@ def begin_cards(
     checkpoints: CheckpointPolicy,
 ) -> ray.actor.ActorHandle | None:
     """The `Cards` of a search whose trials may share GPUs; None without GPUs."""
-    if settings.gpus_per_trial is None and not any(node.get("GPU", 0) for node in node_resources()):
+    if settings.gpus_per_trial is None and not cluster_has_gpu():
         return None
     if settings.gpus_per_trial == 0 or (settings.gpus_per_trial or 0) >= 1:
         return None
