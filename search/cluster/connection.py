@@ -8,13 +8,17 @@ import secrets
 import tempfile
 import warnings
 from pathlib import Path
+from unittest.mock import patch
 
 import ray
+import ray._private.utils
 from ray.exceptions import AuthenticationError
 
 import models
 import probes
 import search
+from models import ending
+from models.machine import usable_cores
 from search.cluster.ray_folder import ray_folder
 from search.task.settings import UsageError
 from search.tune.limits import SearchStopped
@@ -25,8 +29,8 @@ QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     """Join the cluster at `address`, and bring this code to its workers. Without an address, start
-    a cluster on this machine, with `num_cpus` CPUs or all. If this process has joined one already,
-    do nothing.
+    a cluster on this machine, with `num_cpus` CPUs, or as many as this process may use. If this
+    process has joined one already, do nothing.
 
     Raises UsageError if no cluster answers, SearchStopped if Ray does not start here."""
     if ray.is_initialized():
@@ -34,9 +38,16 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     # Importing these takes a worker longest. Ray starts workers while the driver is still getting
     # ready, and with this they import them in that time.
     os.environ.setdefault("RAY_preload_python_modules", "torch,ray.tune,optuna")
-    if address is None:
-        _start_here(num_cpus)
-        return
+    # Ray would end the process at SIGTERM, without a word on how to go on.
+    with patch.object(ray._private.utils, "set_sigterm_handler", lambda handler: None):
+        if address is None:
+            _start_here(num_cpus or usable_cores())
+        else:
+            _join(address)
+    ending.check()  # Ray's C++ code has its own handler, which prints its stack
+
+
+def _join(address: str) -> None:
     variable = os.environ.get("RAY_ADDRESS") if address == "auto" else None
     where = f"{address} (RAY_ADDRESS is {variable})" if variable else address
     if (variable or address).startswith(("http://", "https://")):
@@ -53,7 +64,7 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
         raise UsageError(f"--address {where}: {_why_not(error)}") from error
 
 
-def _start_here(num_cpus: int | None) -> None:
+def _start_here(num_cpus: int) -> None:
     """Tries several times: on a busy machine Ray's processes give up on each other after 15 s."""
     folder, note = ray_folder()
     if note:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import ray
 import torch
 
 from models.data import DataError, ImageData, load
 from search.cluster.connection import start_ray
+from search.cluster.gpu_check import cluster_has_gpu
 from search.record.schema import LEDGER
 from search.session.command import Command
 from search.store.files import FolderError
@@ -33,6 +33,7 @@ class Session:
     data: ImageData
     note: str  # what every result must say about the data; may be empty
     folder: RunFolder
+    named: bool = True  # by the user
 
     @property
     def header(self) -> dict:
@@ -51,10 +52,20 @@ class Session:
     @property
     def resume_command(self) -> str:
         """The command line that goes on with this search."""
-        return (
-            f"python -m search.{self.command.name} --resume --name {self.folder.name} "
-            f"--storage-path {shlex.quote(self.settings.storage_path)}"
-        )
+        return _resume_command(self.command.name, self.folder.name, self.settings.storage_path)
+
+    def renamed(self, name: str) -> Session:
+        """The same session in another run folder."""
+        storage = open_storage(self.settings.storage_path)
+        return replace(self, folder=storage.run(name), settings=replace(self.settings, name=name))
+
+
+def _resume_command(command: str, name: str, storage_path: str) -> str:
+    words = ["python", "-m", f"search.{command}", "--resume"]
+    for flag, value in (("--name", name), ("--storage-path", storage_path)):
+        # A value that begins like a flag is taken for one, unless it is in the same word.
+        words += [f"{flag}={value}"] if value.startswith("-") else [flag, value]
+    return shlex.join(words)
 
 
 def prepare(command: Command, given: dict) -> Session:
@@ -87,7 +98,8 @@ def _new(command: Command, given: dict, storage: Storage) -> Session:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = storage.run(settings.name or f"{command.name}-{data.name}-{stamp}")
     settings = command.complete(_settled(settings, data, folder, storage), data)
-    return Session(command, settings, command.task(settings, data), data, note, folder)
+    task, named = command.task(settings, data), "name" in given
+    return Session(command, settings, task, data, note, folder, named)
 
 
 def _resumed(command: Command, given: dict, storage: Storage) -> Session:
@@ -95,8 +107,8 @@ def _resumed(command: Command, given: dict, storage: Storage) -> Session:
     events, _ = folder.read_events()
     if events[0]["command"] != command.name:
         raise UsageError(
-            f"{folder.location} is a search of {events[0]['command']}: resume it "
-            f"with python -m search.{events[0]['command']}"
+            f"{folder.location} is a search of {events[0]['command']}: resume it with "
+            f"{_resume_command(events[0]['command'], folder.name, storage.location)}"
         )
     settings = resolve(given, events[0]["settings"], {}, {})
     data, note = _load(command, settings)
@@ -134,7 +146,7 @@ def _default_budget(given: dict) -> str:
     """`full` if the search will have a GPU, else `quick`."""
     if given.get("address"):
         start_ray(given["address"])
-        return "full" if ray.cluster_resources().get("GPU", 0) else "quick"
+        return "full" if cluster_has_gpu() else "quick"
     return "full" if torch.cuda.is_available() else "quick"
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -16,6 +14,7 @@ import optuna
 import ray
 
 from models.data import DataError
+from models.ending import Ending
 from search.cluster.capacity import begin_cards, check_room, session_limits
 from search.cluster.connection import start_ray
 from search.cluster.mps import mps_daemon
@@ -23,6 +22,7 @@ from search.cluster.ray_folder import ray_folder, refuse_shared_folder
 from search.cluster.storage_check import check_storage
 from search.record import schema
 from search.record.ledger import LedgerError
+from search.session.begin import begun
 from search.session.command import Command
 from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
@@ -36,7 +36,7 @@ from search.store.folder import RunFolder
 from search.store.storage import open_storage
 from search.task.protocol import arrays_from_data
 from search.task.settings import UsageError
-from search.tune.limits import Limits, SearchStopped
+from search.tune.limits import Limits, SearchStopped, TimeBudget
 from search.tune.logbook import Logbook
 from search.tune.scheduler import checkpoint_policy
 from search.tune.tuner import build_tuner
@@ -45,40 +45,37 @@ from search.tune.tuner import build_tuner
 def run_command(command: Command, given: dict) -> int:
     """Run a search with the flags `given`; return the exit status that `command.main` describes."""
     starts_ray = not ray.is_initialized()  # else the process that started Ray ends it
-    session = None
-    try:
-        session = prepare(command, given)
-        return _run(session, resumed="resume" in given)
-    except (UsageError, DataError, FolderError, LedgerError) as error:
-        print(f"search.{command.name}: error: {error}", file=sys.stderr)
-        return 2
-    except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
-        reason = str(error) if isinstance(error, SearchStopped) else in_words(error)
-        print(f"search.{command.name}: stopped: {reason}{_after_a_stop(session)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"search.{command.name}: interrupted{_after_ctrl_c(session)}", file=sys.stderr)
-        return 130
-    finally:
-        if starts_ray:
-            ray.shutdown()
+    with Ending(f"search.{command.name}", " before the search began") as ending:
+        try:
+            session = prepare(command, given)
+            return _run(session, "resume" in given, ending)
+        except (UsageError, DataError, FolderError, LedgerError) as error:
+            print(f"search.{command.name}: error: {error}", file=sys.stderr)
+            return 2
+        except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
+            reason = str(error) if isinstance(error, SearchStopped) else in_words(error)
+            goes_on = _after_a_stop(ending.resume)
+            print(f"search.{command.name}: stopped: {reason}{goes_on}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt as stop:
+            return ending.say(stop)
+        finally:
+            if starts_ray:
+                with ending.held():
+                    ray.shutdown()
 
 
-def _after_a_stop(session: Session | None) -> str:
-    if session is None:
+def _after_a_stop(resume_command: str) -> str:
+    if not resume_command:
         return ""
     return (
         "; nothing that was recorded is lost, and when the cause is mended, this goes on: "
-        f"{session.resume_command}"
+        f"{resume_command}"
     )
 
 
-def _after_ctrl_c(session: Session | None) -> str:
-    return f"; to go on: {session.resume_command}" if session else " before the search began"
-
-
-def _run(session: Session, resumed: bool) -> int:
-    settings, folder = session.settings, session.folder
+def _run(session: Session, resumed: bool, ending: Ending) -> int:
+    settings = session.settings
     if settings.address:  # a cluster that cannot be used is refused before a file is written
         start_ray(settings.address)
         refuse_shared_folder(ray.nodes(), Path.cwd())
@@ -86,13 +83,10 @@ def _run(session: Session, resumed: bool) -> int:
         check_storage(open_storage(settings.storage_path), settings)
     elif not ray.is_initialized():
         ray_folder()  # likewise, a machine on which Ray cannot start
-    if not resumed:
-        folder.create()
-    with folder.locked(), mps_daemon(settings.mps):
-        if not resumed:
-            Logbook.begin(folder, session.header)
+    with begun(session, resumed) as session, mps_daemon(settings.mps):
+        ending.resume = session.resume_command
         _quiet()
-        logbook = Logbook(folder, session.task)
+        logbook = Logbook(session.folder, session.task)
         announce(session, logbook)
         start_ray(settings.address)
         if not settings.address:
@@ -104,7 +98,7 @@ def _run(session: Session, resumed: bool) -> int:
 def _search(session: Session, logbook: Logbook) -> str:
     """Search and retrain the winners; return the state of the search after it.
 
-    Raises SearchStopped if the search cannot go on, KeyboardInterrupt after Ctrl-C."""
+    Raises SearchStopped if the search cannot go on, KeyboardInterrupt after a signal."""
     settings, task = session.settings, session.task
     tables, record = TableWriter(logbook), RunRecord(logbook, settings)
     logbook.follow(tables)
@@ -139,7 +133,7 @@ def _tune(
     """Run what is left of the search; return its state after it. Raises SearchStopped."""
     if _is_finished(logbook, limits):
         return schema.SEARCH_FINISHED
-    start = time.monotonic()
+    budget = TimeBudget(limits.time_budget_s)
     tuner = build_tuner(logbook, limits, arrays, on_progress)
     try:
         tuner.fit()
@@ -147,8 +141,7 @@ def _tune(
         raise _stopped(logbook.folder, error) from error
     if _is_finished(logbook, limits):
         return schema.SEARCH_FINISHED
-    out_of_time = time.monotonic() - start >= (limits.time_budget_s or math.inf)
-    return schema.SEARCH_OUT_OF_TIME if out_of_time else schema.SEARCH_INTERRUPTED
+    return schema.SEARCH_OUT_OF_TIME if budget.is_spent() else schema.SEARCH_INTERRUPTED
 
 
 def _is_finished(logbook: Logbook, limits: Limits) -> bool:

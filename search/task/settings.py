@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.data import DATASETS
+from models.machine import cores_in_words, usable_cores
 from search.task.kinds import (
     natural,
     not_negative,
@@ -211,11 +212,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
             raise UsageError(f"{as_flag(name)} {as_typed(value)} names a value twice")
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: name the data set to split")
-    cores = os.cpu_count()
+    cores = usable_cores()
     if settings.address is None and settings.cpus_per_trial > cores:
         raise UsageError(
-            f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores} cores of this "
-            "machine"
+            f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores_in_words()} of "
+            "this machine that may be used"
         )
     if settings.mps and settings.address:
         raise UsageError(

@@ -1,12 +1,14 @@
-"""What is said where Ray does not start, or a cluster cannot be joined."""
+"""What Ray is started with, and what is said where it does not start or cannot be joined."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 import ray
 
+from search.cluster import connection
 from search.cluster.connection import start_ray
 from search.task.settings import UsageError
 from search.tune.limits import SearchStopped
@@ -78,3 +80,18 @@ def test_ray_s_token_is_kept_where_the_home_cannot_be_written(home, failing, tmp
     with pytest.raises(SearchStopped):
         start_ray(None)
     assert bool(os.environ["RAY_AUTH_TOKEN"]) == (home == "/proc/nowhere")
+
+
+def test_ray_gets_the_cores_that_this_process_may_use_and_leaves_sigterm_alone(monkeypatch):
+    given, before = {}, signal.getsignal(signal.SIGTERM)
+
+    def init(**settings):
+        given.update(settings)
+        ray._private.utils.set_sigterm_handler(lambda number, frame: os._exit(number))
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(connection, "usable_cores", lambda: 3)
+    connection.start_ray(None)
+    assert given["num_cpus"] == 3
+    assert signal.getsignal(signal.SIGTERM) == before
