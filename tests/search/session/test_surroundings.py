@@ -31,6 +31,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 def test_a_search_ends_well_in_hostile_surroundings_and_under_uv_run(tmp_path):
     """Its parent is called `uv run`, as Ray sees it; there need not be a uv."""
     (tmp_path / "run").write_text('"$@"\nexit $?\n')
