@@ -41,9 +41,12 @@ def make_folder(folder: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make a rename in a folder survive a power loss."""
+    """Make a rename in a folder survive a power loss, where the file system can do that."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF):
+            raise
     finally:
         os.close(descriptor)

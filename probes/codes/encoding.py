@@ -127,7 +127,7 @@ def load_autoencoder(folder: Path) -> tuple[Autoencoder, dict]:
     """The autoencoder in a folder that a search wrote (weights.pt, config.json), and its config.
 
     Raises OSError, ValueError, KeyError or RuntimeError where the files are missing or damaged."""
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     network = Autoencoder(AutoencoderConfig(**config["model"]))
     network.load_state_dict(
         torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)

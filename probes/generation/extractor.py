@@ -80,7 +80,7 @@ def _candidates(runs: Path) -> Iterator[tuple[int, float, str, Path]]:
     """(rank of the data set, minus accuracy, name, folder) of every usable classifier."""
     for path in runs.glob("*/best/classifier/config.json"):
         try:
-            config = json.loads(path.read_text())
+            config = json.loads(path.read_text(encoding="utf-8"))
             rank = DIGITS.index(config["data"]["name"])
             accuracy = float(config.get("validation_accuracy", 0.0))
         except (OSError, ValueError, KeyError, TypeError):  # foreign, damaged, or of other images
@@ -90,7 +90,7 @@ def _candidates(runs: Path) -> Iterator[tuple[int, float, str, Path]]:
 
 
 def _read(folder: Path) -> Extractor:
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     network = Classifier(ClassifierConfig(**config["model"]))
     network.load_state_dict(
         torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)

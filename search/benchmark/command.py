@@ -22,6 +22,7 @@ import ray
 import torch
 
 from models.data import DATASETS, DataError
+from models.machine import usable_cores
 from search.benchmark import overhead, quality, step, whole
 from search.benchmark.gpu import part as gpu
 from search.cluster.connection import start_ray
@@ -145,7 +146,7 @@ def machine() -> dict:
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
     return {
         "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpus": gpus,
         "system": f"{platform.system()} {platform.machine()}",

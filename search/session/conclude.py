@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 import statistics
 
+from models.machine import cores_in_words, other_commands
 from search.record.schema import COMPLETE, SEARCH_OUT_OF_TIME
 from search.record.state import TrialRecord
 from search.session.prepare import Session
+from search.session.progress import failure_line
 from search.tune.logbook import Logbook
 
 
@@ -18,8 +20,13 @@ def announce(session: Session, logbook: Logbook) -> None:
         f"search.{session.command.name}: {settings.num_samples} trials on {data.name} "
         f"({len(data.train):,} train / {len(data.validation):,} validation / "
         f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
-        f"{settings.max_epochs} epochs a trial"
+        f"{settings.max_epochs} epochs a trial{_where(session)}"
     )
+    if not settings.address and (others := other_commands("search")):
+        print(
+            f"another search runs on this machine (process {', '.join(map(str, others))}): each "
+            "uses all cores, and they slow each other down; taskset -c gives each a part of them"
+        )
     if known:
         print(
             f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
@@ -27,9 +34,15 @@ def announce(session: Session, logbook: Logbook) -> None:
     print(f"run folder: {session.folder.location}", flush=True)
 
 
+def _where(session: Session) -> str:
+    return "" if session.settings.address else f", on {cores_in_words()}"
+
+
 def conclude(session: Session, logbook: Logbook, state: str) -> int:
     """Print what was found and where it is; return the exit status: 0 if there is a best trial."""
     print(best_table(logbook))
+    if failure := failure_line(logbook):
+        print(f"{failure}\n")
     location, runs = session.folder.location, str(session.folder.path)
     print(f"everything is in {location}; for tables and pictures:")
     if "://" in location:
