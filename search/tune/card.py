@@ -124,9 +124,8 @@ class Card:
         self._task, self._store, self._checkpoints = task, store, checkpoints
         self._arrays = ray.get(arrays[0])
         self._data = task.prepare(data_from_arrays(self._arrays), self.device)
-        if (
-            self.device == "cuda"
-        ):  # torch loads this when it is first used, and not safely in threads
+        if self.device == "cuda":
+            # torch loads its linear algebra when it is first used, and not safely in threads.
             torch.linalg.eigvalsh(torch.eye(2, device="cuda", dtype=torch.float64))
         self._attempts: dict[str, Attempt] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
