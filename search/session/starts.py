@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -94,8 +95,7 @@ def _start(run: str, group: Any, parameters: dict, task: Task) -> Start:
         return Start(run, group, "", {}, ())
     about = {space.group: here, **space.meaning.get(here, {})}
     now, before = space.of(here), default.of(here)
-    presets = (preset.parameters for preset in task.default_presets())
-    usual: dict = next((each for each in presets if each[space.group] == here), {})
+    usual = _usual(parameters, here, task)
     found, moves = dict(about), list(_differences(parameters, about))
     for name in (*now.distributions, *now.constants):
         value = parameters.get(name, usual.get(name))
@@ -104,6 +104,17 @@ def _start(run: str, group: Any, parameters: dict, task: Task) -> Start:
             moves.append((name, parameters.get(name), found[name]))
     moves += [(name, value, None) for name, value in parameters.items() if name not in found]
     return Start(run, group, f"{run}-{group}", found, tuple(moves))
+
+
+def _usual(parameters: dict, group: Any, task: Task) -> dict:
+    """Values for hyperparameters that a run of an older version does not have: what its
+    configuration makes of their absence, else those of a preset of the group."""
+    presets = (preset.parameters for preset in task.default_presets())
+    usual = dict(next((each for each in presets if each[task.space().group] == group), {}))
+    with suppress(ValueError, TypeError, KeyError):  # what is wrong in it is moved later
+        for part in task.describe(parameters, 0).values():
+            usual |= part
+    return usual
 
 
 def _nearest_group(space: Space, parameters: dict) -> Any:
