@@ -102,19 +102,22 @@ def _start(run: str, group: Any, parameters: dict, task: Task) -> Start:
         found[name] = value if fits(name, value, before, now) else moved(name, value, now)
         if name not in parameters or found[name] != value:
             moves.append((name, parameters.get(name), found[name]))
+    for name, value in usual.items():  # what a trial may have, and this search does not vary
+        found.setdefault(name, parameters.get(name, value))
     moves += [(name, value, None) for name, value in parameters.items() if name not in found]
     return Start(run, group, f"{run}-{group}", found, tuple(moves))
 
 
 def _usual(parameters: dict, group: Any, task: Task) -> dict:
-    """Values for hyperparameters that a run of an older version does not have: what its
-    configuration makes of their absence, else those of a preset of the group."""
+    """All hyperparameters that a preset of the group has. Their values are what a configuration
+    makes of their absence, as in a run of an older version, else the preset's."""
     presets = (preset.parameters for preset in task.default_presets())
-    usual = dict(next((each for each in presets if each[task.space().group] == group), {}))
+    preset = next((each for each in presets if each[task.space().group] == group), {})
+    absent: dict = {}
     with suppress(ValueError, TypeError, KeyError):  # what is wrong in it is moved later
         for part in task.describe(parameters, 0).values():
-            usual |= part
-    return usual
+            absent |= part
+    return {name: absent.get(name, value) for name, value in preset.items()}
 
 
 def _nearest_group(space: Space, parameters: dict) -> Any:
