@@ -18,6 +18,7 @@ from probes.codes.nearest_mean import nearest_mean_accuracy
 from search.autoencoders.floors import reconstruction_floors
 from search.autoencoders.presets import autoencoder_presets
 from search.autoencoders.space import autoencoder_space
+from search.task.own import OwnSpace
 from search.task.protocol import Retrained, Sources
 from search.task.settings import QUICK_VALIDATION_IMAGES
 from search.task.space import Preset, Space, pick
@@ -52,6 +53,7 @@ class AutoencoderTask:
     seconds_per_trial: float | None = None
     kept: tuple[str, ...] = ("train_loss", "train_mse")
     retrained_presets: tuple[str, ...] = ()
+    own: OwnSpace = OwnSpace()
 
     @property
     def mode(self) -> str:
@@ -67,11 +69,20 @@ class AutoencoderTask:
         # On a CPU, few images teach most in small steps; a GPU would be idle with so little.
         return 50 if self.budget == "quick" else 128
 
-    def space(self) -> Space:
+    def default_space(self) -> Space:
         return autoencoder_space(self.latent_sizes, self.budget == "full", self.for_probes)
 
-    def presets(self) -> tuple[Preset, ...]:
+    def default_presets(self) -> tuple[Preset, ...]:
         return autoencoder_presets(self.latent_sizes, self.for_probes, self.batch_size)
+
+    def space(self) -> Space:
+        return self.own.space(self.default_space())
+
+    def presets(self) -> tuple[Preset, ...]:
+        return self.own.presets(self.default_presets(), self.default_space())
+
+    def check(self, parameters: dict) -> None:
+        self.configs(parameters, 0)
 
     def prepare(self, data: ImageData, device: str) -> PreparedData:
         limit = QUICK_VALIDATION_IMAGES if self.budget == "quick" else None

@@ -26,7 +26,7 @@ from search.session.begin import begun
 from search.session.command import Command
 from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
-from search.session.prepare import Session, prepare
+from search.session.prepare import Session, prepare, space_as_toml
 from search.session.progress import StatusBlock
 from search.session.reasons import in_words
 from search.session.run_record import RunRecord
@@ -47,6 +47,9 @@ def run_command(command: Command, given: dict) -> int:
     starts_ray = not ray.is_initialized()  # else the process that started Ray ends it
     with Ending(f"search.{command.name}", " before the search began") as ending:
         try:
+            if given.pop("print_space", False):
+                print(space_as_toml(command, given))
+                return 0
             session = prepare(command, given)
             return _run(session, "resume" in given, ending)
         except (UsageError, DataError, FolderError, LedgerError) as error:

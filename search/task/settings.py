@@ -55,6 +55,26 @@ class Settings:
     num_samples: int = _flag(50, "number of trials; presets come first", positive_int)
     max_epochs: int = _flag(9, "epochs of a trial that is not stopped early", positive_int)
     grace_epochs: int = _flag(1, "epochs before a trial may be stopped", positive_int)
+    set: tuple[str, ...] = _flag(
+        (),
+        "search other ranges than the default ones, as depth=2..8 dropout=0.1 "
+        "activation=relu,silu learning_rate=1e-4..1e-2, of one probe as mlp.blocks=1..3",
+        nargs="+",
+        action="extend",
+        metavar="NAME=RANGE",
+    )
+    space: str | None = _flag(
+        None,
+        "a TOML file that says the same (--print-space prints one); --set comes after it",
+        metavar="FILE",
+    )
+    start_from: tuple[str, ...] = _flag(
+        (),
+        "runs of this command, on any data set, whose winners are the first trials; a path, or a "
+        "name in --storage-path",
+        nargs="+",
+        metavar="RUN",
+    )
     sampler: str = _flag(
         "tpe",
         "tpe learns from the earlier trials; random is the control that it is compared with",
@@ -141,10 +161,11 @@ class Settings:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
 
-# A session may change these; the others define the search and stay.
+# A session may change these; the others define the search and stay. What a file given by --space
+# says is part of `set`.
 MAY_CHANGE = frozenset(
     "num_samples storage_path name address cpus_per_trial gpus_per_trial max_concurrent "
-    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume "
+    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume space "
     "checkpoint_every_s mps".split()
 )
 

@@ -29,6 +29,7 @@ def autoencoder_blocks(run: Run) -> Iterator[Block]:
     """The winners beside the floors and what they draw; the seed report's models beside its
     numbers, its training curves, and the claims."""
     chosen, ours, found = winners(run), Presets.of(run), bests(run)
+    waiting = [name for name in _NAMES if name not in ours.left_out]
     reproduced = not run.ended or any(name in ours.results for name in _NAMES)
     yield from render(
         "autoencoders.md",
@@ -41,7 +42,7 @@ def autoencoder_blocks(run: Run) -> Iterator[Block]:
         theirs=BEST_TEST_LOSS,
         misprint=SAE_MISPRINT,
         reproduced=reproduced,
-        turn=ours.turn(_NAMES),
+        turn=ours.turn(waiting) if waiting else None,
         presets=autoencoders_beside_report(run),
         curves=autoencoder_presets(run),
         by_step=sae_by_step(running_loss(run)),
