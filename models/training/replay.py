@@ -43,9 +43,7 @@ class Replay:
         # A strong reference would be a cycle, and memory of a GPU would wait for the collector.
         self._method, self._generator = WeakMethod(step), generator
         self.device = generator.device
-        self.refusal: str | None = None  # why the step cannot be recorded
-        if self.device.type != "cuda":
-            self.refusal = f"the device is {self.device.type}"
+        self.refusal: str | None = None  # why a GPU cannot record the step
         self._warm = 0
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by their number of steps
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
@@ -64,7 +62,8 @@ class Replay:
     def run(self, count: int, seed: int) -> None:
         """Take `count` steps that draw by `seed` and what was drawn of it before. Returns when the
         device has taken them."""
-        plain = count if self.refusal else min(count, max(0, WARM_UP_STEPS - self._warm))
+        replays = self._stream is not None and not self.refusal
+        plain = min(count, max(0, WARM_UP_STEPS - self._warm)) if replays else count
         self._plainly(plain, seed)
         left = count - plain
         for steps in (STEPS, 1):
