@@ -110,7 +110,7 @@ class AutoencoderTask:
         """Error on all of validation and test, probe accuracy if there are labels; no arrays."""
         network = self._network(weights, parameters, device)
         whole = prepare(data, device)
-        train_codes = encode(network, whole, whole.probe_train)
+        train_codes = encode(network, whole, whole.probe_train) if self.labelled else None
         train_labels = whole.labels[whole.probe_train]
         metrics = {}
         for split in ("validation", "test"):
