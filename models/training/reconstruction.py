@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -37,7 +37,9 @@ def autoencoder_run(
     data: PreparedData,
     probe: Probe | None = None,
 ) -> TrainingRun:
-    """A training of a new autoencoder; `probe` measures its codes after each epoch."""
+    """A training of a new autoencoder, which takes the size of its images from `data`; `probe`
+    measures its codes after each epoch."""
+    model = replace(model, image_side=data.side, image_channels=data.channels)
     build = partial(build_for_training, model, training)
     return TrainingRun(build, Reconstruction(training, probe), training, data)
 

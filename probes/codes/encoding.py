@@ -109,8 +109,10 @@ def encode_images(
     device: str = "cpu",
     generator: torch.Generator | None = None,
 ) -> np.ndarray:
-    """Codes (N, size), float16, of uint8 images (N, 28, 28). With a generator, which must be on
-    `device`, each image is first replaced by a random view of itself."""
+    """Codes (N, size), float16, of uint8 images (N, side, side) or (N, side, side, 3).
+
+    With a generator, which must be on `device`, each image is first replaced by a random view of
+    itself."""
     autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval()
     affine, codes = Affine.of_strength(VIEW_AFFINE), []
     for part in images.split(EVALUATION_BATCH):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from models.data import ImageData
+from models.data.images import as_pictures
 from models.data.prepared import PreparedData, prepare
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.training.augmentation import warp
@@ -48,12 +49,18 @@ class AutoencoderTask:
     max_epochs: int
     budget: str
     metric: str = "validation_mse"
-    metrics: tuple[str, ...] = METRICS
     checkpoints: bool = True
     seconds_per_trial: float | None = None
     kept: tuple[str, ...] = ("train_loss", "train_mse")
     retrained_presets: tuple[str, ...] = ()
     own: OwnSpace = OwnSpace()
+    labelled: bool = True  # whether codes can be probed
+    image_side: int = 28  # pixels
+    image_channels: int = 1
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(name for name in METRICS if self.labelled or name != "probe_accuracy")
 
     @property
     def mode(self) -> str:
@@ -90,7 +97,8 @@ class AutoencoderTask:
 
     def start(self, parameters: dict, seed: int, prepared: PreparedData) -> TrainingRun:
         model, training = self.configs(parameters, seed)
-        return autoencoder_run(model, training, prepared, probe=nearest_mean_accuracy)
+        probe = nearest_mean_accuracy if self.labelled else None
+        return autoencoder_run(model, training, prepared, probe=probe)
 
     def configs(self, parameters: dict, seed: int) -> tuple[AutoencoderConfig, TrainingConfig]:
         """The configurations that `models` takes for a trial's parameters."""
@@ -100,7 +108,8 @@ class AutoencoderTask:
             "max_epochs": self.max_epochs,
             "seed": seed,
         }
-        return pick(AutoencoderConfig, parameters), pick(TrainingConfig, training)
+        size = {"image_side": self.image_side, "image_channels": self.image_channels}
+        return pick(AutoencoderConfig, {**parameters, **size}), pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:
         model, training = self.configs(parameters, seed)
@@ -109,16 +118,18 @@ class AutoencoderTask:
     def test(
         self, weights: dict, parameters: dict, data: ImageData, device: str
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Error and probe accuracy on all of validation and test; no arrays."""
-        network = _network(weights, parameters, device)
+        """Error on all of validation and test, probe accuracy if there are labels; no arrays."""
+        network = self._network(weights, parameters, device)
         whole = prepare(data, device)
-        train_codes = encode(network, whole, whole.probe_train)
+        train_codes = encode(network, whole, whole.probe_train) if self.labelled else None
         train_labels = whole.labels[whole.probe_train]
         metrics = {}
         for split in ("validation", "test"):
             indices = getattr(data, split).to(device)
             error, codes = evaluate(network, whole, indices)
             metrics[f"{split}_mse"] = float(error)
+            if not self.labelled:
+                continue
             labels = whole.labels[indices]
             known = torch.isin(labels, train_labels)
             metrics[f"{split}_probe_accuracy"] = nearest_mean_accuracy(
@@ -127,11 +138,11 @@ class AutoencoderTask:
         return metrics, {}
 
     def examples(self, weights: dict, parameters: dict, data: ImageData) -> dict[str, np.ndarray]:
-        """Validation images, the same with noise and reconstructed, (16, 28, 28) each; and the
-        arrays of `probes.generation.gallery`."""
+        """Validation images, the same with noise and reconstructed, (16, side, side) or (16, side,
+        side, 3) each; and the arrays of `probes.generation.gallery`."""
         from probes.generation.gallery import gallery  # scikit-learn, which workers do not need
 
-        network = _network(weights, parameters, "cpu")
+        network = self._network(weights, parameters, "cpu")
         _, training = self.configs(parameters, 0)
         chosen = np.random.default_rng(0).permutation(len(data.validation))[:EXAMPLES]
         inputs = prepare(data).batch(data.validation[torch.from_numpy(chosen)])
@@ -141,7 +152,7 @@ class AutoencoderTask:
         with torch.no_grad():
             outputs, _ = network(inputs)
         named = {"inputs": inputs, "noised": noised, "reconstructions": outputs}
-        pictures = {name: value.squeeze(1).numpy() for name, value in named.items()}
+        pictures = {name: as_pictures(value).numpy() for name, value in named.items()}
         return {**pictures, **gallery(network, data)}
 
     def floors(self, data: ImageData) -> dict:
@@ -157,12 +168,14 @@ class AutoencoderTask:
         from probes.generation.extractor import find_extractor
 
         sources.fetch("*/best/classifier/*")
-        extractor = find_extractor(sources.runs, sources.data_dir)
+        extractor = find_extractor(sources.runs, sources.data_dir, data)
+        if extractor is None:
+            return [{} for _ in winners], {}
         print(f"Frechet classifier distance in the features of {extractor.source}", flush=True)
         most = QUICK_DISTANCE_IMAGES if self.budget == "quick" else MOST_IMAGES
         real, concluded = reference(extractor.network, data, most_images=most), []
         for winner in winners:
-            network = _network(winner.weights, winner.parameters, "cpu")
+            network = self._network(winner.weights, winner.parameters, "cpu")
             distances = autoencoder_distances(network, real)
             for name, distance in distances.items():
                 if distance.warning:
@@ -174,8 +187,7 @@ class AutoencoderTask:
             concluded.append({"frechet_classifier_distance": about})
         return concluded, {}
 
-
-def _network(weights: dict, parameters: dict, device: str) -> Autoencoder:
-    network = Autoencoder(pick(AutoencoderConfig, parameters))
-    network.load_state_dict(weights)
-    return network.to(device=device, memory_format=torch.channels_last).eval()
+    def _network(self, weights: dict, parameters: dict, device: str) -> Autoencoder:
+        network = Autoencoder(self.configs(parameters, 0)[0])
+        network.load_state_dict(weights)
+        return network.to(device=device, memory_format=torch.channels_last).eval()

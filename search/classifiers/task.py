@@ -45,6 +45,8 @@ class ClassifierTask:
     kept: tuple[str, ...] = ("train_loss", "train_accuracy")
     retrained_presets: tuple[str, ...] = RETRAINED
     own: OwnSpace = OwnSpace()
+    image_side: int = 28  # pixels
+    image_channels: int = 1
 
     @property
     def mode(self) -> str:
@@ -81,7 +83,8 @@ class ClassifierTask:
             "seed": seed + parameters["seed_offset"],
             "batch_size": 64 if self.budget == "quick" else 128,
         }
-        model = {**parameters, "classes": self.classes}
+        size = {"image_side": self.image_side, "image_channels": self.image_channels}
+        model = {**parameters, **size, "classes": self.classes}
         return pick(ClassifierConfig, model), pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:

@@ -175,7 +175,7 @@ def _settled(settings: Settings, data: ImageData, folder: RunFolder, storage: St
     """The settings with the names that were chosen for the user."""
     return replace(
         settings,
-        dataset=data.name,
+        dataset=data.source or data.name,
         split=data.split,
         name=folder.name,
         storage_path=storage.location,
@@ -204,9 +204,16 @@ def _default_budget(given: dict) -> str:
 
 
 def _load(command: Command, settings: Settings) -> tuple[ImageData, str]:
-    """The data set, and a note if it is not the command's default data set."""
+    """The data set, and what every result must say about it: that it is not the command's default
+    data set, or what was left out of own images."""
     if settings.dataset is not None:
-        return _load_set(settings.dataset, settings), ""
+        data = _load_set(settings.dataset, settings)
+        notes = [*data.notes]
+        if not data.labelled:
+            notes.append("no labels, so no probe accuracy and no map of the codes by class")
+        for note in notes:
+            print(f"note: {data.name}: {note}")
+        return data, "; ".join(notes)
     try:
         return _load_set(command.default_dataset, settings), ""
     except DataError as error:
@@ -224,6 +231,8 @@ def _load_set(name: str, settings: Settings) -> ImageData:
         split=settings.split,
         seed=settings.seed,
         train_size=settings.train_size,
+        image_size=settings.image_size,
+        grey=settings.grey,
     )
 
 
@@ -239,9 +248,10 @@ def _refuse_another_search(session: Session, events: list[dict]) -> None:
         {key: now["settings"][key] for key in ("dataset", "split", "seed")}, recorded["settings"]
     )
     if now["data"]["sha256"] != recorded["data"]["sha256"]:
+        where = f"{session.settings.dataset} in {session.settings.data_dir}"
         raise FolderError(
-            f"{session.settings.dataset} in {session.settings.data_dir} is not "
-            "the data that the search began with: give the --data-dir of that time"
+            f"{session.data.source or where} is not the data that the search began with: give the "
+            f"{'--dataset' if session.data.source else '--data-dir'} of that time"
         )
     for part in ("space", "presets"):
         if now[part] != recorded[part]:

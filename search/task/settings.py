@@ -15,6 +15,8 @@ from typing import Any
 from models.data import DATASETS
 from models.machine import cores_in_words, usable_cores
 from search.task.kinds import (
+    data_set,
+    image_size,
     natural,
     not_negative,
     number_of_gpus,
@@ -44,7 +46,17 @@ def _flag(default: Any, text: str, kind: Callable[[str], Any] = str, **more) -> 
 class Settings:
     """The settings that all searches share; `options` holds those of one command alone."""
 
-    dataset: str | None = _flag(None, "data set (default: see below)", choices=tuple(DATASETS))
+    dataset: str | None = _flag(
+        None,
+        f"data set: {', '.join(DATASETS)}; or your own images: a .npz file or a folder (default: "
+        "see below)",
+        data_set,
+        metavar="NAME|FILE.npz|FOLDER",
+    )
+    image_size: int | None = _flag(
+        None, "resize images to so many pixels a side (default: as they are)", image_size
+    )
+    grey: bool = _flag(False, "take the grey values of images in colour", bool)
     split: str | None = _flag(
         None,
         "how the data set is split, if it can be split in several ways: omniglot has drawers "
@@ -210,12 +222,19 @@ def refuse_changes(given: dict, recorded: dict) -> None:
     for key, value in given.items():
         value = list(value) if isinstance(value, tuple) else value
         before = recorded.get(key, getattr(Settings, key, None))  # an older version lacks some
+        if key == "dataset" and _moved(value, before):
+            continue
         if key not in MAY_CHANGE and value != before:
             raise UsageError(
                 f"{as_flag(key)} {as_typed(value)} differs from the search that is resumed, "
                 f"which has {as_typed(before)}: leave the flag out, or start another search under "
                 "another --name"
             )
+
+
+def _moved(value: object, before: object) -> bool:
+    """Whether both are paths of own images: a search compares their content, not their place."""
+    return all(isinstance(each, str) and Path(each).is_absolute() for each in (value, before))
 
 
 def _checked(settings: Settings, given: dict) -> Settings:

@@ -15,7 +15,6 @@ from analysis.page.blocks import Block
 from analysis.page.rendering import render
 from analysis.page.sections.claims import claim_blocks
 from analysis.read.pictures import Examples, read_examples
-from analysis.read.results import PIXELS
 from analysis.read.runs import Group, Run, winners
 from analysis.read.seed_report import BEST_TEST_LOSS, MODELS, SAE_MISPRINT
 from analysis.read.values import RunError
@@ -38,7 +37,6 @@ def autoencoder_blocks(run: Run) -> Iterator[Block]:
         best=best_table(found),
         overview=overview(found, _examples(run, chosen)),
         pca={size: run.floor("pca", str(size)) for size in run.groups},
-        pixels=PIXELS,
         theirs=BEST_TEST_LOSS,
         misprint=SAE_MISPRINT,
         reproduced=reproduced,
