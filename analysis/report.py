@@ -1,8 +1,8 @@
 """The report: `python -m analysis.report --runs DIR --out DIR`.
 
 Reads run folders, writes `report.html`, one page that needs nothing beside it, and the same as
-`report.md`; in a folder per run each table as CSV and LaTeX and each figure as PNG and SVG. Same
-run folders, same bytes.
+`report.md`; in a folder per run each table as CSV and LaTeX and each figure as PNG, with `--svg`
+as SVG too. Same run folders, same bytes.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report; 0 if a run was reported, 2 with one line on stderr if none could be."""
     options = _parser().parse_args(arguments)
     try:
-        return write_report(options.runs, options.out, options.compare)
+        return write_report(options.runs, options.out, options.compare, options.svg)
     except (RunError, OSError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
 
 
-def write_report(runs: Path, out: Path, compare: bool = False) -> int:
+def write_report(runs: Path, out: Path, compare: bool = False, with_svg: bool = False) -> int:
     """Report the newest run of each command, data set, split and metric under `runs`, and the
     newest autopsy, into the folder `out`; `compare` sets all runs of each side by side as well.
 
@@ -43,7 +43,7 @@ def write_report(runs: Path, out: Path, compare: bool = False) -> int:
     for run in study.older:
         print(f"not reported {run.name}: a newer run of the same question is")
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before it is drawn
-    markdown, files = document.written(parts(study))
+    markdown, files = document.written(parts(study), with_svg)
     files["report.html"] = html.render(markdown, files).encode()
     files["report.md"] = markdown.encode()
     for path, content in files.items():
@@ -122,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         "--compare",
         action="store_true",
         help="where a command was run several times, set the runs side by side",
+    )
+    parser.add_argument(
+        "--svg", action="store_true", help="write each figure as SVG too, which takes longer"
     )
     return parser
 

@@ -33,7 +33,7 @@ def render(markdown: str, files: Mapping[str, bytes]) -> str:
             long = len(tokens[index + 1].content) > _LONG
             token.attrs |= {"class": "number" if number else "long"} if number or long else {}
         elif token.type == "inline":
-            _put_inside(tokens[index - 1], token, files)
+            _put_inside(tokens, index, files)
     body = parser.renderer.render(tokens, parser.options, {})
     body = body.replace("<table>", '<div class="scroll"><table>')
     body = body.replace("</table>", "</table></div>")
@@ -62,23 +62,25 @@ def _contents(tokens: Sequence[Token]) -> list[dict[str, Any]]:
     return parts
 
 
-def _put_inside(paragraph: Token, inline: Token, files: Mapping[str, bytes]) -> None:
-    """Put the content of files in the place of links to them; the paragraphs of a picture, of its
-    caption, and of a table's files get classes."""
+def _put_inside(tokens: Sequence[Token], place: int, files: Mapping[str, bytes]) -> None:
+    """Put the content of files in the place of links to them, in the paragraph whose words are the
+    token at `place`; the paragraphs of a picture, of its caption, and of a table's files get
+    classes."""
+    paragraph, inline = tokens[place - 1], tokens[place]
     for child in inline.children or []:
         target = unquote(str(child.attrGet("src") or child.attrGet("href") or ""))
         if target not in files:
             continue
         content, ending = files[target], target.rpartition(".")[2]
-        if ending == "svg":
-            paragraph.attrSet("class", "caption")
-            inline.children = inline.children[: inline.children.index(child) - 1]  # no link
+        if ending == "svg":  # the page holds no link to it
+            inline.children = inline.children[: inline.children.index(child) - 1]
             return
         data = f"data:{_KINDS[ending]};base64,{base64.b64encode(content).decode()}"
         if ending == "png":
             width = round(_SHOWN * int.from_bytes(content[16:20]))  # as a PNG's header says
             child.attrs |= {"src": data, "style": f"--wide: {width}"}
             paragraph.attrSet("class", "picture wide" if width > _WIDE else "picture")
+            tokens[place + 2].attrSet("class", "caption")
         else:
             child.attrs |= {"href": data, "download": target.replace("/", "-")}
             paragraph.attrSet("class", "files")
