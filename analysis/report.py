@@ -16,6 +16,7 @@ from pathlib import Path
 
 from analysis.page import document, html
 from analysis.page.blocks import COMMANDS
+from analysis.page.explore import data_of
 from analysis.page.parts import Study, parts
 from analysis.read.autopsy import find_autopsies, without_autopsies
 from analysis.read.runs import Run, Skipped, find_runs, newest
@@ -44,7 +45,7 @@ def write_report(runs: Path, out: Path, compare: bool = False, with_svg: bool = 
         print(f"not reported {run.name}: a newer run of the same question is")
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before it is drawn
     markdown, files = document.written(parts(study), with_svg)
-    files["report.html"] = html.render(markdown, files).encode()
+    files["report.html"] = html.render(markdown, files, data_of(study.runs)).encode()
     files["report.md"] = markdown.encode()
     for path, content in files.items():
         _write(out / path, content)

@@ -1,5 +1,5 @@
 """The Markdown report as one HTML page that needs nothing else: pictures, CSV and LaTeX are
-inside."""
+inside. Its part "Explore" works with a script; all else needs none."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from analysis.page.document import TITLE
+from analysis.page.explore import STILL
+from analysis.page.explore import TITLE as EXPLORE
 from analysis.page.rendering import TEMPLATES
 
 _KINDS = {"csv": "text/csv", "tex": "application/x-tex", "png": "image/png"}
@@ -22,8 +24,9 @@ _SHOWN = 0.8  # of a picture's pixels on a page as wide as a desk's screen
 _WIDE = 640  # pixels of a picture that is wider than a telephone
 
 
-def render(markdown: str, files: Mapping[str, bytes]) -> str:
-    """The page of a report in Markdown. `files` are those that it links to, by path."""
+def render(markdown: str, files: Mapping[str, bytes], trials: str = "") -> str:
+    """The page of a report in Markdown. `files` are those that it links to, by path; `trials` is
+    the JSON that the part "Explore" reads."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
     contents = _contents(tokens)
@@ -41,7 +44,10 @@ def render(markdown: str, files: Mapping[str, bytes]) -> str:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
     )
     page = environment.get_template("report.html")
-    return page.render(title=TITLE, parts=contents, body=Markup(body))
+    own = {name: Markup((TEMPLATES / f"explore.{name}").read_text("utf-8")) for name in ("css", "js")}
+    return page.render(
+        title=TITLE, parts=contents, body=Markup(body), trials=Markup(trials), explore=own
+    )
 
 
 def _contents(tokens: Sequence[Token]) -> list[dict[str, Any]]:
@@ -54,6 +60,8 @@ def _contents(tokens: Sequence[Token]) -> list[dict[str, Any]]:
         heading.attrSet("id", anchor)
         words = "".join(child.content for child in tokens[index + 1].children or ())
         entry = {"anchor": anchor, "words": words, "contents": []}
+        if words.endswith(f". {EXPLORE}") and heading.tag == "h2":
+            tokens[index + 3].attrSet("id", "explore")  # the script puts its tools after this
         if heading.tag == "h2":
             parts.append(entry)
             highest = ""
@@ -79,8 +87,9 @@ def _put_inside(tokens: Sequence[Token], place: int, files: Mapping[str, bytes])
         if ending == "png":
             width = round(_SHOWN * int.from_bytes(content[16:20]))  # as a PNG's header says
             child.attrs |= {"src": data, "style": f"--wide: {width}"}
-            paragraph.attrSet("class", "picture wide" if width > _WIDE else "picture")
-            tokens[place + 2].attrSet("class", "caption")
+            still = " still" if target.rpartition("/")[2].startswith(STILL) else ""
+            paragraph.attrSet("class", f"picture{' wide' * (width > _WIDE)}{still}")
+            tokens[place + 2].attrSet("class", f"caption{still}")
         else:
             child.attrs |= {"href": data, "download": target.replace("/", "-")}
             paragraph.attrSet("class", "files")
