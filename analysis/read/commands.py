@@ -51,9 +51,9 @@ def repeat_command(run: Run) -> str:
     return _command(run, words)
 
 
-def base_command(run: Run) -> str:
-    """The beginning of the command that trains one configuration as the run would: its data,
-    budget and seed, without what only a search of many needs."""
+def base_command(run: Run, max_epochs: float = math.nan) -> str:
+    """The beginning of a command that trains as the run did: its data, budget and seed, without
+    what belongs to that search alone. `max_epochs` replaces the epochs of the budget."""
     kept: list[str] = []
     keep = True
     for word in shlex.split(repeat_command(run))[3:]:
@@ -65,6 +65,8 @@ def base_command(run: Run) -> str:
         flag, value = f"--{name.replace('_', '-')}", number(run.settings.get(name))
         if math.isfinite(value) and not _given(kept, flag):
             kept += [flag, f"{value:.0f}"]
+    if math.isfinite(max_epochs):
+        kept = _with_flag(kept, "--max-epochs", f"{max_epochs:.0f}")
     return _command(run, kept)
 
 

@@ -9,7 +9,7 @@
   if (!note || !runs.length) return;
   document.documentElement.classList.add("script");
 
-  const SHADES = 7, ROWS = 100, NEAR = 24;
+  const SHADES = 7, ROWS = 50, NEAR = 24;
   const make = (name, attributes = {}, ...children) => {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) {
@@ -232,7 +232,7 @@
     for (const button of topBar.querySelectorAll("button")) {
       button.setAttribute("aria-pressed", Boolean(top) && String(top.group ?? "all") === button.dataset.top);
     }
-    charts.forEach((chart) => chart.update());
+    charts.forEach((chart) => { chart.update(); chart.raise(picked); });
     showRanges();
     fillTable();
     fillCard();
@@ -258,7 +258,7 @@
   function choose(trial) {
     if (trial === null) return;
     picked = trial;
-    charts.forEach((chart) => chart.update());
+    charts.forEach((chart) => { chart.update(); chart.raise(picked); });
     for (const row of table.querySelectorAll("tr[data-trial]")) row.classList.toggle("picked", Number(row.dataset.trial) === picked);
     fillCard();
   }
@@ -477,7 +477,7 @@
   // A frame with axes; x and y are scales, drawn with a few ticks.
   function frame(box, xScale, yScale, xWords, yWords) {
     const width = Math.max(280, box.clientWidth || 400), height = 280;
-    const edge = { left: 62, right: 14, top: 12, bottom: 44 };
+    const edge = { left: 62, right: 26, top: 12, bottom: 44 };
     const lowX = xScale.lane ? 0.12 : 0.03, lowY = yScale.lane ? 0.12 : 0.03;
     const x = (share) => edge.left + (width - edge.left - edge.right) * (lowX + share * (0.97 - lowX));
     const y = (share) => height - edge.bottom - (height - edge.top - edge.bottom) * (lowY + share * (0.97 - lowY));
