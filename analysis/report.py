@@ -8,10 +8,12 @@ as SVG too. Same run folders, same bytes.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from analysis.page import document, html
@@ -21,21 +23,28 @@ from analysis.page.parts import Study, parts
 from analysis.read.autopsy import find_autopsies, without_autopsies
 from analysis.read.runs import Run, Skipped, find_runs, newest
 from analysis.read.values import RunError
+from analysis.watch import watch
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report; 0 if a run was reported, 2 with one line on stderr if none could be."""
     options = _parser().parse_args(arguments)
+    write = partial(
+        write_report, options.runs, options.out, options.compare, options.svg, options.watch
+    )
     try:
-        return write_report(options.runs, options.out, options.compare, options.svg)
+        return watch(options.runs, options.watch, write) if options.watch else write()
     except (RunError, OSError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
 
 
-def write_report(runs: Path, out: Path, compare: bool = False, with_svg: bool = False) -> int:
+def write_report(
+    runs: Path, out: Path, compare: bool = False, with_svg: bool = False, every: float = 0
+) -> int:
     """Report the newest run of each command, data set, split and metric under `runs`, and the
     newest autopsy, into the folder `out`; `compare` sets all runs of each side by side as well.
+    If the page is written again `every` so many seconds, it says how old it is.
 
     Prints what is skipped, broken folders on stderr. Returns the exit status. Raises `RunError` if
     there is nothing to report, `OSError` if `out` cannot be written.
@@ -45,7 +54,7 @@ def write_report(runs: Path, out: Path, compare: bool = False, with_svg: bool = 
         print(f"not reported {run.name}: a newer run of the same question is")
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before it is drawn
     markdown, files = document.written(parts(study), with_svg)
-    files["report.html"] = html.render(markdown, files, data_of(study.runs)).encode()
+    files["report.html"] = html.render(markdown, files, data_of(study.runs), every).encode()
     files["report.md"] = markdown.encode()
     for path, content in files.items():
         _write(out / path, content)
@@ -125,9 +134,26 @@ def _parser() -> argparse.ArgumentParser:
         help="where a command was run several times, set the runs side by side",
     )
     parser.add_argument(
+        "--watch",
+        type=_seconds,
+        nargs="?",
+        const=60.0,
+        default=0.0,
+        metavar="SECONDS",
+        help="write the report again when a run folder has changed, looking every so many seconds "
+        "(60), until no search is running; the page then says how old it is",
+    )
+    parser.add_argument(
         "--svg", action="store_true", help="write each figure as SVG too, which takes longer"
     )
     return parser
+
+
+def _seconds(words: str) -> float:
+    value = float(words)
+    if not 1 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{words} is not a number of seconds from 1 up")
+    return value
 
 
 if __name__ == "__main__":

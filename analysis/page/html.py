@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,9 +25,10 @@ _SHOWN = 0.8  # of a picture's pixels on a page as wide as a desk's screen
 _WIDE = 640  # pixels of a picture that is wider than a telephone
 
 
-def render(markdown: str, files: Mapping[str, bytes], trials: str = "") -> str:
+def render(markdown: str, files: Mapping[str, bytes], trials: str = "", every: float = 0) -> str:
     """The page of a report in Markdown. `files` are those that it links to, by path; `trials` is
-    the JSON that the part "Explore" reads."""
+    the JSON that the part "Explore" reads. A page that is written again `every` so many seconds
+    says how old it is; any other page has no time in it, so that equal runs give equal bytes."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
     contents = _contents(tokens)
@@ -44,9 +46,17 @@ def render(markdown: str, files: Mapping[str, bytes], trials: str = "") -> str:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
     )
     page = environment.get_template("report.html")
-    own = {name: Markup((TEMPLATES / f"explore.{name}").read_text("utf-8")) for name in ("css", "js")}
+    own = {
+        name: Markup((TEMPLATES / f"explore.{name}").read_text("utf-8")) for name in ("css", "js")
+    }
     return page.render(
-        title=TITLE, parts=contents, body=Markup(body), trials=Markup(trials), explore=own
+        title=TITLE,
+        parts=contents,
+        body=Markup(body),
+        trials=Markup(trials),
+        explore=own,
+        every=every,
+        written=datetime.now(UTC).isoformat(timespec="seconds") if every else "",
     )
 
 

@@ -140,8 +140,7 @@ def _floors(row: Row) -> str:
         ("mean image", mse(row["mean_image_test_mse"])),
         ("1-NN", accuracy(row["pixels_1_nn_test_accuracy"])),
     ]
-    words = ", ".join(f"{name} {shown}" for name, shown in floors if shown != "-")
-    return words.replace(" ", "\N{NO-BREAK SPACE}") or "-"  # one line a row: all fit on a screen
+    return ", ".join(f"{name} {shown}" for name, shown in floors if shown != "-") or "-"
 
 
 def _named(row: Row) -> str:
