@@ -118,7 +118,7 @@ def _data(row: Row) -> str:
 def _marked(row: Row) -> str:
     """The test figure, or the one of validation where there is none, with marks for its limits."""
     split = "test" if row["seeds"] else "validation"
-    shown = _spread(row, split, mse if row["metric"] == "mse" else accuracy, count_seeds=True)
+    shown = _spread(row, split, mse if row["metric"] == "mse" else accuracy)
     if shown == "-":
         return shown
     if row["task"].endswith("by probe accuracy"):

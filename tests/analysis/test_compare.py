@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.figures import style
+from analysis.figures.encoding import png
 from analysis.measure.compare import Comparison, compare
 from analysis.page.blocks import Picture
 from analysis.page.sections.compare import compare_blocks
@@ -140,7 +140,7 @@ def test_every_question_with_two_runs_has_its_tables_and_picture(folders, tmp_pa
         block for block in compare_blocks([runs, others, others[:1]]) if hasattr(block, "name")
     ]
     assert [block.name for block in found] == ["settings", "best", "progress"] * 2
-    assert all(style.png(block.figure) for block in found if isinstance(block, Picture))
+    assert all(png(block.figure) for block in found if isinstance(block, Picture))
     assert not any(isinstance(block, Table) for block in compare_blocks([runs[:1]]))
 
 

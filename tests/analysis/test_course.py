@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from analysis.figures import style
+from analysis.figures.encoding import png
 from analysis.measure.course.control import control
 from analysis.measure.course.endings import endings
 from analysis.measure.course.progress import arrivals, best_groups, progress
@@ -381,7 +381,7 @@ def test_holes_in_a_run_are_no_fault(tmp_path):
     )
     run = read_run(folder)
     assert "rungs" in names(run, Table)
-    assert all(style.png(b.figure) for b in blocks(run) if isinstance(b, Picture))
+    assert all(png(b.figure) for b in blocks(run) if isinstance(b, Picture))
     change_json(folder / "run.json", lambda info: (info.update(settings={}), info.pop("rungs", 0)))
     assert math.isnan(rungs(read_run(folder)).grace) and "rungs" not in names(
         read_run(folder), Table

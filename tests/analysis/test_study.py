@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from analysis.figures import style
+from analysis.figures.encoding import png
 from analysis.measure.study import FEWEST, most_sampled, read_groups
 from analysis.page.blocks import Picture
 from analysis.page.sections.study import study_blocks
@@ -100,7 +100,7 @@ def test_every_group_has_its_pictures(good):
         *(f"{kind}-{size}" for size in (1024, 128, 32) for kind in kinds),
     ]
     drawn = [block.figure for block in found if isinstance(block, Picture)]
-    assert all(style.png(figure) and max(figure.get_size_inches()) <= 8 for figure in drawn)
+    assert all(png(figure) and max(figure.get_size_inches()) <= 8 for figure in drawn)
 
 
 def test_what_importances_rest_on_is_counted(good):
