@@ -7,8 +7,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from optuna.distributions import IntDistribution
-
 from analysis.measure.course.warnings import Edge, edges, tied
 from analysis.read.commands import base_command, resume_command
 from analysis.read.runs import Group, Result, Run, winners
@@ -84,6 +82,6 @@ def _wider(edge: Edge) -> str:
     else:
         width = high - low
         low, high = (max(0, low - width), high) if edge.end == "low" else (low, high + width)
-    if isinstance(edge.range, IntDistribution):
+    if isinstance(edge.range.low, int):
         low, high = max(1, round(low)), round(high)
     return f"{low:g}..{high:g}"

@@ -154,7 +154,7 @@ def test_figures_are_the_same_whichever_process_encodes_them():
 def test_words_of_a_run_folder_are_no_markup(written, page):
     text = (written / "report.html").read_text()
     assert page.tags.count("script") == text.count("<script") == text.count("</script>") == 2
-    assert "&lt;script&gt;alert(1)" in text and "\\u003cscript>alert(1)" in text
+    assert "&lt;script&gt;alert(1)" in text
 
 
 def test_latex_escapes_what_latex_would_take_for_its_own():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -77,6 +78,9 @@ def test_data_in_the_page_are_json_without_markup_or_nan(runs):
     assert "<" not in words and words == data_of(runs.values())
     assert [run["name"] for run in json.loads(words)["runs"]] == [*runs]
     json.loads(words, parse_constant=lambda word: pytest.fail(word))
+    odd = Run(**{**vars(runs["write_classifiers"]), "folder": Path("a </script><b>")})
+    assert "<" not in data_of([odd])
+    assert json.loads(data_of([odd]))["runs"][0]["name"] == "a </script><b>"
 
 
 def test_the_command_of_a_trial_keeps_the_data_and_the_budget_and_drops_the_search(runs):
