@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from models.data.prepared import PreparedData
 from models.networks.classifier import Classifier, ClassifierConfig
-from models.training.loop import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
+from models.training.loop import TrainingConfig, TrainingRun, autocast, evaluation_batch
 from models.training.noise import corrupt
 
 
@@ -40,20 +40,23 @@ class Classification:
             logits = network(noised)
         return F.cross_entropy(logits.float(), labels, label_smoothing=training.label_smoothing)
 
-    def measure(self, network: Classifier, data: PreparedData) -> dict[str, float]:
+    def measure(self, network: Classifier, data: PreparedData) -> dict[str, float | Tensor]:
         train = predict(network, data, data.reference)
         validation = predict(network, data, data.validation)
         wanted = data.labels[data.validation]
-        loss = float(F.cross_entropy(validation, wanted))
-        if not math.isfinite(loss):
-            return dict.fromkeys(self.metrics, math.nan)
+        loss = F.cross_entropy(validation, wanted).double()
         values = (accuracy(train, data.labels[data.reference]), loss, accuracy(validation, wanted))
-        return dict(zip(self.metrics, values, strict=True))
+        nan = torch.full_like(loss, math.nan)
+        return {
+            name: torch.where(loss.isfinite(), value, nan)
+            for name, value in zip(self.metrics, values, strict=True)
+        }
 
 
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """The fraction of rows of logits (N, classes) whose largest is at the label (N,)."""
-    return float((logits.argmax(1) == labels).double().mean())
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The fraction of rows of logits (N, classes) whose largest is at the label (N,), a float64
+    tensor of no dimension."""
+    return (logits.argmax(1) == labels).double().mean()
 
 
 @torch.no_grad()
@@ -63,5 +66,8 @@ def predict(network: Classifier, data: PreparedData, indices: Tensor) -> Tensor:
     network.eval()
     with autocast(data.device):
         return torch.cat(
-            [network(data.batch(rows)).float() for rows in indices.split(EVALUATION_BATCH)]
+            [
+                network(data.batch(rows)).float()
+                for rows in indices.split(evaluation_batch(data.device))
+            ]
         )

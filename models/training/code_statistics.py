@@ -6,20 +6,26 @@ import torch
 from torch import Tensor
 
 
-def active_fraction(codes: Tensor, threshold: float = 0.01) -> float:
+def active_fraction(codes: Tensor, threshold: float = 0.01) -> Tensor:
     """Fraction of the units of codes (N, D) whose variance exceeds `threshold` times the largest
-    variance of a unit (after Burda et al. 2016, arXiv:1509.00519, made independent of scale)."""
+    variance of a unit (after Burda et al. 2016, arXiv:1509.00519, made independent of scale); a
+    tensor of no dimension on the device of the codes."""
     variance = codes.double().var(0, correction=0)
-    largest = variance.max()
-    return float((variance > threshold * largest).double().mean()) if largest > 0 else 0.0
+    return (variance > threshold * variance.max()).double().mean()
 
 
-def effective_rank(codes: Tensor) -> float:
+def effective_rank(codes: Tensor) -> Tensor:
     """exp of the entropy of the normalised singular values of the centred codes (N, D)
-    (Roy and Vetterli 2007, "The effective rank"); between 1 and min(N, D), 0 if all are equal."""
-    codes = codes.double()  # in float32 the mean of equal codes differs from them
-    values = torch.linalg.svdvals(codes - codes.mean(0))
-    if not values.sum() > 0:
-        return 0.0
-    p = values / values.sum()
-    return float(torch.exp(-(p * torch.log(p.clamp_min(1e-300))).sum()))
+    (Roy and Vetterli 2007, "The effective rank"); between 1 and min(N, D), 0 if all are equal. A
+    tensor of no dimension on the device of the codes.
+
+    The singular values are the roots of the eigenvalues of the Gram matrix, which take a tenth of
+    the time."""
+    codes = torch.nan_to_num(codes.double())  # in float32 the mean of equal codes differs from them
+    centred = codes - codes.mean(0)
+    gram = centred @ centred.T if len(codes) < codes.shape[1] else centred.T @ centred
+    values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
+    total = values.sum()
+    p = values / total
+    rank = torch.exp(-(p * torch.log(p.clamp_min(1e-300))).sum())
+    return torch.where(total > 0, rank, torch.zeros_like(rank))

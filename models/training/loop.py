@@ -16,7 +16,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,8 +26,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.training.augmentation import Affine, augment
 from models.training.noise import NoiseName
+from models.training.replay import Replay, seeded_default
 
 EVALUATION_BATCH = 512
+GPU_EVALUATION_BATCH = 5000  # a quarter of a GiB for the default network
 WARMUP_STEPS = 50
 CONSTANT_STEPS = 1000
 AVERAGE_POWER = 12  # the average spans about the last 7 % of the steps taken so far
@@ -72,11 +73,13 @@ class Objective(Protocol):
         ...
 
     def loss(self, network: Any, images: Tensor, labels: Tensor, generator: Generator, /) -> Tensor:
-        """The loss on augmented images (B, 1, 28, 28) with labels (B,)."""
+        """The loss on augmented images (B, 1, 28, 28) with labels (B,). May be recorded, see
+        `models.training.replay`: no `.item()`, no branch on a value of a tensor."""
         ...
 
-    def measure(self, network: Any, data: Any) -> dict[str, float]:
-        """The metrics of a network in evaluation mode; all nan where they are not finite."""
+    def measure(self, network: Any, data: Any) -> dict[str, float | Tensor]:
+        """The metrics of a network in evaluation mode, as numbers or as tensors of no dimension;
+        all nan where they are not finite."""
         ...
 
 
@@ -116,35 +119,79 @@ class TrainingRun:
         objective: Objective,
         training: TrainingConfig,
         data: TrainingData,
+        replay: bool = True,
     ):
         """`build` makes the network; it draws the first weights from torch's random state, which
-        is seeded here."""
+        is seeded here. Without `replay` a GPU is handed one kernel at a time."""
         self.objective, self.training, self.data = objective, training, data
-        with _seeded(training.seed, 0, data.device):
-            self.network = build().to(data.device).to(memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        device = data.device
+        self._generator = Generator(device)
+        self._replay = Replay(self._train_step, self._generator)
+        if not replay:
+            self._replay.refusal = "it was not asked for"
+        with self._replay.stream():
+            with seeded_default(_seed(training.seed, 0)):
+                self.network = build()
+            self.network.to(device).to(memory_format=torch.channels_last)
+            self.average = copy.deepcopy(self.network).requires_grad_(False)
+            self._prepare_step()
+        self._recorded = objective
+        self.epoch = 0
+
+    def _prepare_step(self) -> None:
+        """The optimiser, and the tensors that a step reads and writes."""
+        training, device = self.training, self.data.device
+        cuda = device.type == "cuda"
+        images = len(self.data.train)
+        size = min(training.batch_size, images)
+        self._order = torch.zeros(-(-images // size), size, dtype=torch.int64, device=device)
+        self._position = torch.zeros(1, dtype=torch.int64, device=device)
+        self._step = torch.zeros((), dtype=torch.float64, device=device)
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        # The fused optimiser reads the rate as float32 on a GPU and as float64 on a CPU.
+        kind = torch.float32 if cuda else torch.float64
+        self._learning_rate = torch.tensor(training.learning_rate, dtype=kind, device=device)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
-            lr=training.learning_rate,
+            lr=self._learning_rate,
             betas=(0.9, 0.99),
             weight_decay=training.l2,
             fused=True,
+            capturable=cuda,
         )
-        self.epoch = self.step = 0
+
+    @property
+    def step(self) -> int:
+        """The steps taken so far."""
+        return int(self._step)
+
+    @property
+    def plain_because(self) -> str | None:
+        """Why a GPU is handed one kernel at a time; None if it replays whole steps."""
+        return self._replay.refusal
 
     def epochs(self) -> Iterator[dict[str, float]]:
         """Train the epochs that are left up to `max_epochs`; yield a record after each."""
         while self.epoch < self.training.max_epochs:
+            yield self._next_record()
+
+    def _next_record(self) -> dict[str, float]:
+        with self._replay.stream():
             start = time.perf_counter()
             train_loss = self._train_epoch()
             seconds = time.perf_counter() - start
+            measured = self._measure()
             self.epoch += 1
-            yield {
-                "epoch": self.epoch,
-                "train_loss": train_loss,
-                **self._measure(train_loss),
-                "images_per_s": len(self.data.train) / seconds,
-            }
+            # One transfer from the device for all numbers of the epoch
+            loss, *values = torch.stack([train_loss, *_tensors(measured, train_loss)]).tolist()
+        if not math.isfinite(loss):
+            values = [math.nan] * len(values)
+        return {
+            "epoch": self.epoch,
+            "train_loss": loss,
+            **dict(zip(measured, values, strict=True)),
+            "images_per_s": len(self.data.train) / seconds,
+        }
 
     def state_dict(self) -> dict:
         """All that the next epoch and `weights` depend on, in tensors and plain containers."""
@@ -158,10 +205,15 @@ class TrainingRun:
 
     def load_state_dict(self, state: dict) -> None:
         """Continue after the epoch that `state_dict` was called after."""
-        self.epoch, self.step = state["epoch"], state["step"]
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch = state["epoch"]
+        with self._replay.stream():
+            self._step.fill_(state["step"])
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:  # the state holds a rate of its own
+            group.update(lr=self._learning_rate, capturable=self.data.device.type == "cuda")
+        self._replay.forget()
 
     def weights(self) -> dict[str, Tensor]:
         """The averaged weights of the last record: a state dict of the network, on the CPU."""
@@ -170,40 +222,53 @@ class TrainingRun:
             for name, value in self.average.state_dict().items()
         }
 
-    def _train_epoch(self) -> float:
+    def _train_epoch(self) -> Tensor:
         """Train one epoch; return the mean of the minimised loss."""
-        training, data = self.training, self.data
-        affine = Affine.of_strength(training.affine)
-        losses = []
-        with _seeded(training.seed, self.epoch + 1, data.device) as generator:
-            self.network.train()
-            for rows in _batches(data.epoch(generator), training.batch_size):
-                images = augment(data.batch(rows), affine, training.elastic, generator)
-                losses.append(self._train_step(images, data.labels[rows], generator) * len(rows))
-        return float(torch.stack(losses).sum()) / len(data.train)
+        seed = _seed(self.training.seed, self.epoch + 1)
+        self._generator.manual_seed(seed)
+        self.network.train()
+        if self.objective != self._recorded:
+            self._recorded = self.objective
+            self._replay.forget()
+        steps = len(self._order)
+        self._order.copy_(_filled(self.data.epoch(self._generator), self._order.shape))
+        self._position.zero_()
+        self._loss_sum.zero_()
+        self._replay.run(steps, seed)
+        return self._loss_sum / steps
 
-    def _train_step(self, images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        self.step += 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.training.learning_rate * _rate(self.step)
-        loss = self.objective.loss(self.network, images, labels, generator)
+    def _train_step(self) -> None:
+        """One step. It may be recorded and replayed, see `models.training.replay`."""
+        training, generator = self.training, self._generator
+        rows = self._order.index_select(0, self._position).flatten()
+        affine = Affine.of_strength(training.affine)
+        images = augment(self.data.batch(rows), affine, training.elastic, generator)
+        self._position += 1
+        self._step += 1
+        self._learning_rate.copy_(training.learning_rate * _rate(self._step))
+        loss = self.objective.loss(self.network, images, self.data.labels[rows], generator)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         self._update_average()
-        return loss.detach()
+        self._loss_sum += loss.detach()
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        keep = (1 - 1 / self.step) ** (AVERAGE_POWER + 1)
-        torch._foreach_lerp_(
-            list(self.average.parameters()), list(self.network.parameters()), 1 - keep
-        )
+        moved = 1 - (1 - 1 / self._step) ** (AVERAGE_POWER + 1)
+        averages: list[Tensor] = list(self.average.parameters())
+        weights: list[Tensor] = list(self.network.parameters())
+        if self.data.device.type == "cpu":
+            for average, weight in zip(averages, weights, strict=True):
+                average.lerp_(weight, moved.to(weight.dtype))
+            return
+        # The same in three kernels for all weights: a GPU has no single one that takes a tensor.
+        difference = list(torch._foreach_sub(weights, averages))  # type: ignore[arg-type]
+        torch._foreach_mul_(difference, moved.float())
+        torch._foreach_add_(averages, difference)  # type: ignore[arg-type]
 
-    def _measure(self, train_loss: float) -> dict[str, float]:
+    def _measure(self) -> dict[str, float | Tensor]:
         """The objective's metrics, of the averaged weights."""
-        if not math.isfinite(train_loss):
-            return dict.fromkeys(self.objective.metrics, math.nan)
         self._estimate_batch_statistics()
         self.average.eval()
         with torch.no_grad():
@@ -213,15 +278,21 @@ class TrainingRun:
         """Take the batch-norm statistics of the averaged weights on clean images, as Izmailov et
         al. 2018 (arXiv:1803.05407) do: training gathers them with other weights and noise."""
         norms = [m for m in self.average.modules() if isinstance(m, _BatchNorm)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain average over the batches
         self.average.eval()
         for norm in norms:
+            norm.reset_running_stats()
             norm.train()
         with torch.no_grad(), autocast(self.data.device):
-            for rows in _batches(self.data.reference, EVALUATION_BATCH):
+            for number, rows in enumerate(_batches(self.data.reference, EVALUATION_BATCH), 1):
+                for norm in norms:
+                    norm.momentum = 1 / number  # a plain average over the batches
                 self.average(self.data.batch(rows))
+
+
+def evaluation_batch(device: torch.device) -> int:
+    """Images that are measured at a time. A GPU wants few large batches: 10,000 images of the
+    default network take 4.7 ms in one batch and 51 ms in twenty (docs/benchmarks)."""
+    return EVALUATION_BATCH if device.type == "cpu" else GPU_EVALUATION_BATCH
 
 
 def _batches(rows: Tensor, size: int) -> tuple[Tensor, ...]:
@@ -231,20 +302,28 @@ def _batches(rows: Tensor, size: int) -> tuple[Tensor, ...]:
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts
 
 
-def _rate(step: int) -> float:
+def _filled(order: Tensor, shape: torch.Size) -> Tensor:
+    """The order of an epoch as whole batches; the last is filled with the first images again, so
+    that all have one shape."""
+    missing = shape.numel() - len(order)
+    return torch.cat([order, order[:missing]]).view(shape)
+
+
+def _rate(step: Tensor) -> Tensor:
     """Factor on the learning rate at a step, counted from 1."""
-    return min(1.0, step / WARMUP_STEPS) * min(1.0, math.sqrt(CONSTANT_STEPS / step))
+    return (step / WARMUP_STEPS).clamp(max=1) * (CONSTANT_STEPS / step).sqrt().clamp(max=1)
 
 
-@contextmanager
-def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Generator]:
-    """Every draw inside depends on (seed, epoch) alone, so a resumed epoch repeats exactly.
-    Afterwards the random state of the process is as it was before."""
-    value = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(value)  # dropout and initial weights
-        yield torch.Generator(device).manual_seed(value)
+def _seed(seed: int, epoch: int) -> int:
+    """Every draw of an epoch depends on (seed, epoch) alone, so a resumed epoch repeats exactly."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _tensors(measured: dict[str, float | Tensor], like: Tensor) -> list[Tensor]:
+    return [
+        value.to(like) if isinstance(value, Tensor) else torch.full_like(like, value)
+        for value in measured.values()
+    ]
 
 
 def autocast(device: torch.device) -> torch.autocast:

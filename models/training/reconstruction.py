@@ -15,7 +15,7 @@ from models.data.prepared import PreparedData
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.training.augmentation import warp
 from models.training.code_statistics import active_fraction, effective_rank
-from models.training.loop import EVALUATION_BATCH, TrainingConfig, TrainingRun, autocast
+from models.training.loop import TrainingConfig, TrainingRun, autocast, evaluation_batch
 from models.training.noise import corrupt
 
 # From codes, labels, validation codes and validation labels to the accuracy on validation
@@ -61,19 +61,22 @@ class Reconstruction:
             loss = loss + training.l1 * codes.float().abs().mean()
         return loss
 
-    def measure(self, network: Autoencoder, data: PreparedData) -> dict[str, float]:
+    def measure(self, network: Autoencoder, data: PreparedData) -> dict[str, float | Tensor]:
         train_mse, _ = evaluate(network, data, data.reference)
         validation_mse, codes = evaluate(network, data, data.validation)
-        if not math.isfinite(validation_mse):
-            return dict.fromkeys(self.metrics, math.nan)
         values = (
             train_mse,
             validation_mse,
-            self._probe_accuracy(network, data, codes),
+            torch.full_like(validation_mse, self._probe_accuracy(network, data, codes)),
             active_fraction(codes),
             effective_rank(codes),
         )
-        return dict(zip(self.metrics, values, strict=True))
+        finite = validation_mse.isfinite()
+        nan = torch.full_like(validation_mse, math.nan)
+        return {
+            name: torch.where(finite, value, nan)
+            for name, value in zip(self.metrics, values, strict=True)
+        }
 
     def _probe_accuracy(
         self, network: Autoencoder, data: PreparedData, validation_codes: Tensor
@@ -90,21 +93,22 @@ class Reconstruction:
 
 
 @torch.no_grad()
-def evaluate(network: Autoencoder, data: PreparedData, indices: Tensor) -> tuple[float, Tensor]:
-    """Mean squared error per pixel of the images at `indices`, and their codes (N, D), float32.
+def evaluate(network: Autoencoder, data: PreparedData, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared error per pixel of the images at `indices`, a float64 tensor of no dimension,
+    and their codes (N, D), float32.
 
     Puts the network in evaluation mode.
     """
     network.eval()
     squares, codes = [], []
-    for rows in indices.split(EVALUATION_BATCH):
+    for rows in indices.split(evaluation_batch(data.device)):
         images = data.batch(rows)
         with autocast(data.device):
             outputs, code = network(images)
         squares.append((outputs - images).square().sum())
         codes.append(code.float())
     pixels = len(indices) * data.images[0].numel()
-    return float(torch.stack(squares).double().sum()) / pixels, torch.cat(codes)
+    return torch.stack(squares).double().sum() / pixels, torch.cat(codes)
 
 
 @torch.no_grad()
@@ -113,5 +117,8 @@ def encode(network: Autoencoder, data: PreparedData, indices: Tensor) -> Tensor:
     network.eval()
     with autocast(data.device):
         return torch.cat(
-            [network.encode(data.batch(rows)).float() for rows in indices.split(EVALUATION_BATCH)]
+            [
+                network.encode(data.batch(rows)).float()
+                for rows in indices.split(evaluation_batch(data.device))
+            ]
         )

@@ -113,7 +113,7 @@ def make_codes(plan: Plan, setting: Setting, seed: int) -> tuple[Codes, str]:
         tuple(name.split("/")[0] for name in data.class_names),
         len(train),
     )
-    active = active_fraction(torch.from_numpy(codes.train)) * setting.code
+    active = float(active_fraction(torch.from_numpy(codes.train))) * setting.code
     note = f"{active:.0f} of {setting.code} units active" if active < setting.code / 2 else ""
     return with_mistake(_rotated(codes, setting.rotation, seed), setting.mistake, rng), note
 

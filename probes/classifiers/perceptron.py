@@ -92,7 +92,7 @@ class CrossEntropy:
             loss = loss + 0.5 * self.coupled_l2 * squares
         return loss
 
-    def measure(self, network: nn.Module, data: CodeRows) -> dict[str, float]:
+    def measure(self, network: nn.Module, data: CodeRows) -> dict[str, float | Tensor]:
         return {}
 
 

@@ -103,7 +103,8 @@ class AutoencoderTask:
         metrics = {}
         for split in ("validation", "test"):
             indices = getattr(data, split).to(device)
-            metrics[f"{split}_mse"], codes = evaluate(network, whole, indices)
+            error, codes = evaluate(network, whole, indices)
+            metrics[f"{split}_mse"] = float(error)
             labels = whole.labels[indices]
             known = torch.isin(labels, train_labels)
             metrics[f"{split}_probe_accuracy"] = nearest_mean_accuracy(

@@ -23,6 +23,7 @@ import torch
 
 from models.data import DATASETS, DataError
 from search.benchmark import overhead, quality, step, whole
+from search.benchmark.gpu import part as gpu
 from search.cluster.connection import start_ray
 from search.simulate.replay import quiet
 from search.store.files import write_json
@@ -49,7 +50,13 @@ class Part(Protocol):
     def as_text(self, found: dict) -> list[str]: ...
 
 
-PARTS: dict[str, Part] = {"overhead": overhead, "step": step, "search": whole, "quality": quality}
+PARTS: dict[str, Part] = {
+    "overhead": overhead,
+    "step": step,
+    "search": whole,
+    "quality": quality,
+    "gpu": gpu,
+}
 
 
 def _parser() -> OneLineParser:
@@ -58,7 +65,13 @@ def _parser() -> OneLineParser:
     )
     add = parser.add_argument
     parts = tuple(PARTS)
-    add("--parts", nargs="+", choices=parts, default=parts, help="what to measure (default: all)")
+    add(
+        "--parts",
+        nargs="+",
+        choices=parts,
+        default=tuple(name for name in PARTS if name != "gpu"),
+        help="what to measure (default: all but gpu)",
+    )
     add("--json", type=Path, default=DEFAULT_JSON, help=f"where to write (default {DEFAULT_JSON})")
     add(
         "--repetitions",

@@ -10,11 +10,12 @@ from pathlib import Path
 import ray
 from ray import tune
 
-from search.cluster.capacity import session_limits
+from search.cluster.capacity import begin_cards, session_limits
 from search.session.tables import TableWriter
 from search.task.protocol import Task, arrays_from_data
 from search.task.settings import Settings
 from search.tune.logbook import Logbook
+from search.tune.scheduler import checkpoint_policy
 from search.tune.tuner import build_tuner
 
 
@@ -26,7 +27,10 @@ def search_ours(task: Task, settings: Settings, data: object, folder: Path) -> L
     logbook.follow(tables)
     with _environment_kept():
         arrays = ray.put(arrays_from_data(data))
-        build_tuner(logbook, session_limits(settings), arrays, [tables.write_if_due]).fit()
+        checkpoints = checkpoint_policy(task, settings.grace_epochs, settings.checkpoint_every_s)
+        cards = begin_cards(settings, task, arrays, logbook.store, checkpoints)
+        limits = session_limits(settings, task, cards, checkpoints)
+        build_tuner(logbook, limits, arrays, [tables.write_if_due]).fit()
     tables.write()
     return logbook
 

@@ -106,7 +106,6 @@ def measure_network(
         "peak_flops": spread(peaks),
         "share_of_peak": ratio_spread([each * operations for each in ours], peaks),
         "time_goes_to": time_by_operation(run),
-        **(_compiled(config, training, prepared) if device.type == "cuda" else {}),
     }
 
 
@@ -155,16 +154,6 @@ def time_by_operation(run: TrainingRun) -> dict[str, float]:
     largest = sorted(spent, key=spent.get, reverse=True)[:OPERATIONS_NAMED]
     outside = max(0.0, total - sum(spent.values()))
     return {name: spent[name] / total for name in largest} | {"python": outside / total}
-
-
-def _compiled(config: AutoencoderConfig, training: TrainingConfig, data: PreparedData) -> dict:
-    """Images a second if torch.compile records the step as CUDA graphs."""
-    run = autoencoder_run(config, training, data)
-    run.network = torch.compile(run.network, mode="reduce-overhead")
-    epochs = run.epochs()
-    next(epochs)
-    found = [next(epochs)["images_per_s"] for _ in range(training.max_epochs - 2)]
-    return {"compiled_images_per_s": spread(found)}
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:

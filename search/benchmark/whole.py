@@ -29,7 +29,6 @@ from search.task.kinds import positive_int
 from search.task.settings import Settings
 
 AIM_CPU, AIM_GPU = 5.0, 50.0  # times the trials per hour of Ray's pattern
-GPU_SHARES = (0.25, 1.0, 0.5, 0.125)  # the default share first
 RAY, OPTUNA = "Ray's pattern", "Optuna's pattern"
 NEEDS_RAY = True
 
@@ -51,15 +50,23 @@ def prepare(given: argparse.Namespace) -> Callable[[], dict]:
     return lambda: measure(size, given.repetitions, given.to_the_end)
 
 
-def ours(size: Size, folder: Path, gpus_per_trial: float = 0.0) -> Course:
+def ours(
+    size: Size,
+    folder: Path,
+    gpus_per_trial: float | None = None,
+    time_budget_s: float | None = None,
+) -> Course:
     begin, start = time.time(), time.perf_counter()
-    settings = Settings(num_samples=size.trials, gpus_per_trial=gpus_per_trial)
+    settings = Settings(
+        num_samples=size.trials, gpus_per_trial=gpus_per_trial, time_budget_s=time_budget_s
+    )
     logbook = search_ours(size.task, settings, size.data, folder)
     seconds = time.perf_counter() - start
     events, _ = logbook.folder.read_events()
     epochs = [event for event in events if event["event"] == "epoch"]
     values = [(e["time"] - begin, e["record"]["validation_mse"]) for e in epochs]
-    return Course(size.trials, seconds, values)
+    ended = len(logbook.state.trials) - len(logbook.state.unfinished())
+    return Course(ended, seconds, values)
 
 
 def measure(size: Size, repetitions: int = 3, to_the_end: bool = False) -> dict:
@@ -97,12 +104,10 @@ def measure(size: Size, repetitions: int = 3, to_the_end: bool = False) -> dict:
 
 
 def _our_searches(size: Size) -> dict[str, Callable[[Size, Path], Course]]:
-    """On a GPU, one for each share of it that a trial may hold."""
+    """On a GPU also with a whole GPU for a trial."""
     if size.device != "cuda":
         return {"ours": ours}
-    return {
-        f"ours, {share:g} GPU a trial": partial(ours, gpus_per_trial=share) for share in GPU_SHARES
-    }
+    return {"ours": ours, "ours, a GPU for each trial": partial(ours, gpus_per_trial=1.0)}
 
 
 def _summary(courses: list[Course]) -> dict:

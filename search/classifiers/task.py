@@ -90,7 +90,7 @@ class ClassifierTask:
         for split in ("validation", "test"):
             indices = getattr(data, split).to(device)
             logits, labels = predict(network, whole, indices), whole.labels[indices]
-            metrics[f"{split}_accuracy"] = accuracy(logits, labels)
+            metrics[f"{split}_accuracy"] = float(accuracy(logits, labels))
             metrics[f"{split}_loss"] = float(F.cross_entropy(logits, labels))
             predictions[split] = logits.argmax(1).cpu().numpy().astype(np.int32)
         return metrics, {"predictions": predictions["test"]}

@@ -7,10 +7,14 @@ from collections.abc import Iterable, Mapping
 import ray
 
 from search.cluster.gpu import UNKNOWN, measured_share
+from search.store.checkpoints import CheckpointStore
 from search.task.protocol import Task, uses_gpu
 from search.task.settings import Settings, UsageError
+from search.tune.attempt import EVERY_EPOCH, CheckpointPolicy
+from search.tune.card import Cards
 from search.tune.limits import Limits
 
+CPUS_BESIDE_GPU = 0.5  # of a trial in the process of a GPU, whose thread only launches kernels
 Resources = Mapping[str, float]  # of a node, by Ray's names: "CPU", "GPU"
 
 
@@ -60,34 +64,57 @@ def check_room(settings: Settings) -> None:
 
 
 def session_limits(
-    settings: Settings, task: Task | None = None, arrays: ray.ObjectRef | None = None
+    settings: Settings,
+    task: Task | None = None,
+    cards: ray.actor.ActorHandle | None = None,
+    checkpoints: CheckpointPolicy = EVERY_EPOCH,
 ) -> Limits:
     """The limits that fill the cluster: as many trials at a time as its nodes hold, also when nodes
     come and go.
 
-    If the settings leave the GPUs of a trial open, they are measured with `task` on `arrays`, its
-    data in the object store; without a task they are a quarter."""
+    If the settings leave the GPUs of a trial open, they are measured with `task` on a GPU of
+    `cards`; without a task they are a quarter."""
     part = 1.0 if task is None else _gpu_part(task)
     gpus = settings.gpus_per_trial
     if gpus is None:
         has_gpu = part > 0 and any(node.get("GPU", 0) for node in node_resources())
-        found = measured_share(task, arrays, settings) if has_gpu and task else 1 / UNKNOWN
+        measures = has_gpu and task is not None and cards is not None
+        found = measured_share(task, cards, settings) if measures else 1 / UNKNOWN
         gpus = found if has_gpu else 0.0
+    shares = 0 < gpus < 1 and cards is not None and not settings.mps
+    cpus = min(settings.cpus_per_trial, CPUS_BESIDE_GPU) if shares else settings.cpus_per_trial
 
     def slots() -> int:
-        return capacity(node_resources(), settings.cpus_per_trial, gpus, part)
+        return capacity(node_resources(), cpus, gpus, part)
 
     return Limits(
         num_samples=settings.num_samples,
         grace_epochs=settings.grace_epochs,
         max_concurrent=settings.max_concurrent or max(1, slots()),
-        cpus_per_trial=settings.cpus_per_trial,
+        cpus_per_trial=cpus,
         gpus_per_trial=gpus,
         max_failures=settings.max_failures,
         trial_timeout_s=settings.trial_timeout_s,
         time_budget_s=settings.time_budget_s,
         slots=None if settings.max_concurrent else slots,
+        checkpoints=checkpoints,
+        cards=cards if shares else None,
     )
+
+
+def begin_cards(
+    settings: Settings,
+    task: Task,
+    arrays: ray.ObjectRef,
+    store: CheckpointStore,
+    checkpoints: CheckpointPolicy,
+) -> ray.actor.ActorHandle | None:
+    """The `Cards` of a search whose trials may share GPUs; None without GPUs."""
+    if settings.gpus_per_trial is None and not any(node.get("GPU", 0) for node in node_resources()):
+        return None
+    if settings.gpus_per_trial == 0 or (settings.gpus_per_trial or 0) >= 1:
+        return None
+    return ray.remote(Cards).options(num_cpus=0).remote(task, [arrays], store, checkpoints)
 
 
 def _gpu_part(task: Task) -> float:

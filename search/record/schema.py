@@ -30,6 +30,7 @@ SAMPLED = "sampled"  # the column `preset` of a trial that is no preset
 REASON_SCHEDULER = "scheduler"  # pruned: others did better at the same epoch
 REASON_TIME = "time limit"  # pruned: it took longer than a trial may take
 REASON_MEMORY = "memory limit"  # error: it would need more memory than a trial may take
+REASON_GPU_MEMORY = "gpu memory"  # error: its GPU had no memory left for it
 REASON_DIVERGED = "not finite"  # diverged: its loss or its metric is no finite number
 REASON_EXCEPTION = "exception"  # error: its code raised, as often as --max-failures allows
 REASON_WORKER = "worker died"  # error: its process ended
@@ -39,6 +40,7 @@ REASONS = (
     REASON_SCHEDULER,
     REASON_TIME,
     REASON_MEMORY,
+    REASON_GPU_MEMORY,
     REASON_DIVERGED,
     REASON_EXCEPTION,
     REASON_WORKER,

@@ -31,6 +31,7 @@ class TrialRecord:
     control: bool = False  # never stopped for its rank, to see what stopping would have cost
     spared_at: int | None = None  # the epoch after which a control trial would have been stopped
     decisions: list[str] = field(default_factory=list)  # after each of `records`, of the schema
+    saved_epoch: int = 0  # of the newest checkpoint; later epochs are trained again after a crash
     started: float = 0.0  # seconds since 1970
     ended: float | None = None
 
@@ -129,6 +130,7 @@ class SearchState:
         trial.records.append(event["record"])
         trial.decisions.append(decision.kind)
         trial.losses = 0
+        trial.saved_epoch = event.get("saved_epoch", event["record"]["epoch"])
         if decision.kind == schema.SPARE:
             trial.spared_at = event["record"]["epoch"]
         if decision.state != schema.RUNNING:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import ray
@@ -17,6 +18,8 @@ from search.record.state import TrialRecord
 from search.store.checkpoints import CheckpointStore
 from search.store.files import Files
 from search.task.protocol import Run, Task, data_from_arrays, uses_gpu
+from search.tune.attempt import EVERY_EPOCH, CheckpointPolicy, Saver
+from search.tune.card import Place
 from search.tune.device import claim_device
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
@@ -69,21 +72,27 @@ def _jobs(
     jobs = {}
     for trial, seed in to_do:
         gpus = limits.gpus_per_trial if uses_gpu(logbook.task, trial.parameters) else 0
+        on_card = gpus and limits.cards is not None
         jobs[job_name(trial.id, seed)] = partial(
             train.options(num_gpus=gpus).remote,
             logbook.folder.files,
             secret,
-            retrain_and_test,
-            logbook.task,
-            arrays,
+            *((_on_card, limits.cards) if on_card else (retrain_and_test, logbook.task, arrays)),
             logbook.folder.finals,
             trial.id,
             trial.parameters,
             seed,
             threads,
             _chosen_epoch(logbook, trial) if refit_on == "train+validation" else None,
+            limits.checkpoints.every_s,
         )
     return jobs
+
+
+def _on_card(cards: ray.actor.ActorHandle, *arguments: Any) -> dict:
+    """`retrain_and_test` in the process of this worker's GPU, which has the task and the data."""
+    card = ray.get(cards.at.remote(Place.of_this_worker()))
+    return ray.get(card.call.remote(retrain_and_test, *arguments))
 
 
 def retrain_and_test(
@@ -95,6 +104,8 @@ def retrain_and_test(
     seed: int,
     threads: int,
     epochs: int | None = None,
+    checkpoint_every_s: float | None = None,
+    device: str | None = None,
 ) -> dict:
     """Train to the full budget, on a worker. Returns the metrics, test split included, of the
     weights at the epoch with the best validation metric. The task's details go to `finals`.
@@ -102,12 +113,13 @@ def retrain_and_test(
     With `epochs`, train for that many epochs on the training and the validation split. There are
     no validation metrics then."""
     torch.set_num_threads(threads)
-    device = claim_device()
+    device = device or claim_device()
     data = data_from_arrays(arrays)
     data = _with_validation(data) if epochs else data
     run = task.start(parameters, seed, task.prepare(data, device))
     name = job_name(trial_id, seed)
-    chosen, weights = train_to_end(task, run, CheckpointStore(finals), name, epochs)
+    checkpoints = CheckpointPolicy(frozenset([epochs or task.max_epochs]), checkpoint_every_s)
+    chosen, weights = train_to_end(task, run, CheckpointStore(finals), name, epochs, checkpoints)
     metrics, details = task.test(weights, parameters, data, device)
     if details:
         finals.write(f"{name}.npz", lambda file: np.savez_compressed(file, **details))
@@ -126,27 +138,30 @@ def _chosen_epoch(logbook: Logbook, trial: TrialRecord) -> int:
 
 
 def train_to_end(
-    task: Task, run: Run, store: CheckpointStore, name: str, epochs: int | None
+    task: Task,
+    run: Run,
+    store: CheckpointStore,
+    name: str,
+    epochs: int | None,
+    checkpoints: CheckpointPolicy = EVERY_EPOCH,
 ) -> tuple[dict, dict]:
     """The record and weights of the best epoch, or of epoch number `epochs`. Goes on from the
     checkpoint of a lost worker."""
     state = store.load(name)
-    chosen = None
+    chosen, weights = None, None
     if state is not None:
         run.load_state_dict(state["run"])
-        chosen = state["chosen"]
+        chosen, weights = state["chosen"], store.load_weights(name)
+    saver = Saver(store, name, checkpoints)
     for record in () if _is_done(chosen, epochs) else run.epochs():
         # The first epoch always counts: if all epochs diverge, the metrics say so.
         improved = bool(epochs) or chosen is None or _rank(task, record) < _rank(task, chosen)
-        chosen = record if improved else chosen
-        store.save(
-            name,
-            {"run": run.state_dict(), "chosen": chosen},
-            run.weights() if improved else None,
-        )
+        if improved:
+            chosen, weights = record, run.weights()
+        saver.keep(record["epoch"], {"chosen": chosen}, run, weights if improved else None)
         if _is_done(chosen, epochs):
             break
-    return chosen, store.load_weights(name)
+    return chosen, weights
 
 
 def _is_done(chosen: dict | None, epochs: int | None) -> bool:

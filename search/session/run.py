@@ -15,8 +15,9 @@ import optuna
 import ray
 
 from models.data import DataError
-from search.cluster.capacity import check_room, session_limits
+from search.cluster.capacity import begin_cards, check_room, session_limits
 from search.cluster.connection import start_ray
+from search.cluster.mps import mps_daemon
 from search.cluster.storage_check import check_storage
 from search.record import schema
 from search.record.ledger import LedgerError
@@ -34,6 +35,7 @@ from search.task.protocol import arrays_from_data
 from search.task.settings import UsageError
 from search.tune.limits import Limits, SearchStopped
 from search.tune.logbook import Logbook
+from search.tune.scheduler import checkpoint_policy
 from search.tune.tuner import build_tuner
 
 
@@ -79,7 +81,7 @@ def _run(session: Session, resumed: bool) -> int:
         check_storage(open_storage(settings.storage_path), settings)
     if not resumed:
         folder.create()
-    with folder.locked():
+    with folder.locked(), mps_daemon(settings.mps):
         if not resumed:
             Logbook.begin(folder, session.header)
         _quiet()
@@ -104,7 +106,9 @@ def _search(session: Session, logbook: Logbook) -> str:
     try:
         data = session.command.gather(task, session.data, session.folder, settings)
         arrays = ray.put(arrays_from_data(data))
-        limits = session_limits(settings, task, arrays)
+        checkpoints = checkpoint_policy(task, settings.grace_epochs, settings.checkpoint_every_s)
+        cards = begin_cards(settings, task, arrays, logbook.store, checkpoints)
+        limits = session_limits(settings, task, cards, checkpoints)
         status = StatusBlock(logbook, limits)
         ended = _tune(logbook, limits, arrays, [tables.write_if_due, status.print_if_due])
         status.print()

@@ -1,8 +1,8 @@
 """Checkpoints of running trials: what the next epoch depends on, and the best weights so far.
 
-A trial has two files: `<id>.pt`, replaced at every epoch, and `<id>.best.pt`, the weights at its
-best epoch so far. The worker writes them before it reports the epoch, so a checkpoint is never
-behind the ledger, and at most one epoch ahead of it.
+A trial has two files: `<id>.pt`, replaced at every checkpoint, and `<id>.best.pt`, the weights at
+the best epoch up to then. The worker writes them before it reports the epoch, and the ledger says
+with each epoch which checkpoint was the newest: no checkpoint is older than the ledger says.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class CheckpointStore:
         return self._load(self.weights_name(trial_id))
 
     def check(self, trial_id: str, epochs: int) -> None:
-        """Raise FolderError unless the trial can go on from at least that epoch."""
+        """Raise FolderError unless the trial can go on from at least that epoch, of which the
+        ledger says that it was saved."""
         name = f"{self.files.location}/{self.state_name(trial_id)}"
         try:
             state = self.load(trial_id)

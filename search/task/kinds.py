@@ -26,6 +26,13 @@ def positive_float(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
+    return value
+
+
 def number_of_gpus(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from models.data import DATASETS
-from search.task.kinds import natural, number_of_gpus, positive_float, positive_int
+from search.task.kinds import (
+    natural,
+    not_negative,
+    number_of_gpus,
+    positive_float,
+    positive_int,
+)
 
 # With these a default command ends within 15 minutes on two CPU cores: the search gets eight
 # minutes, because on slow cores the winners' retraining takes six.
@@ -90,6 +96,12 @@ class Settings:
         "again",
         positive_float,
     )
+    checkpoint_every_s: float | None = _flag(
+        None,
+        "seconds between the checkpoints of a trial; a crash loses at most so much training, never "
+        "a decision (default: as often as takes at most 2 %% of a trial's time)",
+        not_negative,
+    )
     name: str | None = _flag(None, "the run folder's name (default: <command>-<dataset>-<time>)")
     storage_path: str = _flag(
         "runs",
@@ -106,6 +118,12 @@ class Settings:
         None,
         "GPUs per trial, fractions too (default: measured on the largest preset)",
         number_of_gpus,
+    )
+    mps: bool = _flag(
+        False,
+        "trials that share a GPU get a process each, under NVIDIA's MPS, which is started for this "
+        "search (default: one process for each GPU)",
+        bool,
     )
     max_concurrent: int | None = _flag(
         None,
@@ -125,7 +143,8 @@ class Settings:
 # A session may change these; the others define the search and stay.
 MAY_CHANGE = frozenset(
     "num_samples storage_path name address cpus_per_trial gpus_per_trial max_concurrent "
-    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume".split()
+    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume "
+    "checkpoint_every_s mps".split()
 )
 
 
@@ -188,6 +207,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
         raise UsageError(
             f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores} cores of this "
             "machine"
+        )
+    if settings.mps and settings.address:
+        raise UsageError(
+            "--mps starts NVIDIA's MPS on this machine, and --address names a cluster: start MPS "
+            "on its nodes instead"
         )
     if settings.name is not None and Path(settings.name).name != settings.name:
         raise UsageError(f"--name {settings.name} must be a plain folder name")

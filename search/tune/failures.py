@@ -16,6 +16,7 @@ from search.record import schema
 from search.record.decision import Failure
 from search.record.state import TrialRecord
 from search.store.checkpoints import StorageFailed
+from search.tune.card import CardLost, GpuMemory
 from search.tune.limits import Limits, SearchStopped
 from search.tune.logbook import Logbook
 from search.tune.lost_workers import WorkerUnreachable, is_node_loss, is_unreachable
@@ -51,6 +52,7 @@ class TrialKeeper(tune.Callback):
         self._actors: dict = {}  # running Ray trial -> its worker
         self._stuck: set[str] = set()  # ids of trials whose worker was killed
         self._follow_due = 0.0
+        self._too_many = 0  # trials at a time that the memory of the GPUs did not hold
 
     def on_step_begin(self, iteration, trials, **info) -> None:
         for call in self._on_progress:
@@ -59,7 +61,7 @@ class TrialKeeper(tune.Callback):
         now = time.monotonic()
         if self._limits.slots and now >= self._follow_due:
             # At least one: a trial that waits is how a cluster learns that nodes are wanted.
-            self._generator.set_max_concurrent(max(1, self._limits.slots()))
+            self._generator.set_max_concurrent(max(1, self._limits.slots() - self._too_many))
             self._follow_due = now + FOLLOW_S
         for trial, seen in list(self._last_sign.items()):
             actor = trial.temporary_state.ray_actor
@@ -104,6 +106,8 @@ class TrialKeeper(tune.Callback):
 
     def _failed(self, trial: TrialRecord, failure: Failure) -> None:
         final = self._is_final(trial, failure)
+        if failure.reason == schema.REASON_GPU_MEMORY:
+            self._too_many += 1
         self._logbook.record_failure(trial, failure, final)
         if not final:
             self._searcher.try_again(trial)
@@ -116,10 +120,12 @@ class TrialKeeper(tune.Callback):
 
 def failure_of(error: Exception | None, text: str) -> Failure:
     """The failure behind an error of a trial; `text` is the traceback."""
-    if is_node_loss(error):
+    if is_node_loss(error) or isinstance(_cause(error), CardLost):
         return Failure(schema.REASON_NODE, text)
     if isinstance(_cause(error), ProbeTooLarge):
         return Failure(schema.REASON_MEMORY, text)
+    if isinstance(_cause(error), GpuMemory):
+        return Failure(schema.REASON_GPU_MEMORY, text)
     died = isinstance(error, RayActorError) and not error.actor_init_failed
     return Failure(schema.REASON_WORKER if died else schema.REASON_EXCEPTION, text)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from search.tune.attempt import EVERY_EPOCH, CheckpointPolicy
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,9 @@ class Limits:
     max_failures: int
     trial_timeout_s: float
     time_budget_s: float | None
+    checkpoints: CheckpointPolicy = EVERY_EPOCH
+    cards: Any = None
+    """The `search.tune.card.Cards` actor, if trials share GPUs in one process each."""
     slots: Callable[[], int] | None = None
     """Returns how many trials fit into the cluster now. Without it, `max_concurrent` is fixed."""
 

@@ -44,8 +44,8 @@ class Logbook:
         self.space, self.presets = task.space(), task.presets()
         self.store = CheckpointStore(folder.checkpoints)
         for trial in self.state.unfinished():
-            if task.checkpoints and trial.epochs:
-                self.store.check(trial.id, trial.epochs)
+            if task.checkpoints and trial.saved_epoch:
+                self.store.check(trial.id, trial.saved_epoch)
         self._ledger = folder.open_ledger(end)
         folder.fetch()
         self._study = StudyMirror(folder.study, self.space, task.metric, task.mode)
@@ -87,9 +87,13 @@ class Logbook:
         chosen = next_trial(self.state, self.space, self.presets, self._suggester)
         return self._record({"event": "trial", **chosen})
 
-    def record_epoch(self, trial: TrialRecord, record: dict, decision: Decision) -> None:
-        """Record an epoch together with the scheduler's decision after it."""
-        event = {"event": "epoch", "number": trial.number, "record": record}
+    def record_epoch(
+        self, trial: TrialRecord, record: dict, decision: Decision, saved_epoch: int | None = None
+    ) -> None:
+        """Record an epoch together with the scheduler's decision after it. `saved_epoch` is that of
+        the trial's newest checkpoint (None: this one)."""
+        saved = record["epoch"] if saved_epoch is None else saved_epoch
+        event = {"event": "epoch", "number": trial.number, "record": record, "saved_epoch": saved}
         detail = {"detail": decision.detail} if decision.detail else {}
         self._record({**event, "decision": decision.kind, **detail})
 

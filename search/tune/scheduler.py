@@ -15,6 +15,7 @@ from search.record import schema
 from search.record.decision import Decision
 from search.record.state import SearchState, TrialRecord
 from search.task.protocol import Task
+from search.tune.attempt import CheckpointPolicy
 from search.tune.logbook import Logbook
 
 REDUCTION_FACTOR = 3
@@ -28,6 +29,12 @@ def rung_epochs(grace_epochs: int, max_epochs: int) -> list[int]:
         found.append(epoch)
         epoch *= REDUCTION_FACTOR
     return found
+
+
+def checkpoint_policy(task: Task, grace_epochs: int, every_s: float | None) -> CheckpointPolicy:
+    """A checkpoint at every epoch after which a trial may be stopped, and at the last."""
+    rungs = rung_epochs(grace_epochs, task.max_epochs)
+    return CheckpointPolicy(frozenset([*rungs, task.max_epochs]), every_s)
 
 
 class GroupedASHA:
@@ -121,7 +128,7 @@ class LedgerScheduler(FIFOScheduler):
         names = ("epoch", *self._logbook.task.metrics, "seconds")
         record = {name: result[name] for name in names}
         decision = self.asha.decide(known, record)
-        self._logbook.record_epoch(known, record, decision)
+        self._logbook.record_epoch(known, record, decision, result.get("saved_epoch"))
         running = decision.state == schema.RUNNING
         return TrialScheduler.CONTINUE if running else TrialScheduler.STOP
 

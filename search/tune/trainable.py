@@ -1,4 +1,4 @@
-"""The Ray trainable: a few lines around a training generator.
+"""The Ray trainable: a few lines around a trial's epochs.
 
 A class trainable runs an epoch inside Ray's call for it. Ray's function trainables run in a
 thread of their own, and a reused actor whose thread does not end in time can hang a search.
@@ -6,20 +6,23 @@ thread of their own, and a reused actor whose thread does not end in time can ha
 
 from __future__ import annotations
 
-import math
-import time
-
+import ray
 import torch
 from ray import tune
+from ray.exceptions import RayActorError, RayTaskError
 
 from search.store.checkpoints import CheckpointStore, check_seen
 from search.store.files import Files
 from search.task.protocol import Task, data_from_arrays
+from search.tune.attempt import Attempt, CheckpointPolicy
+from search.tune.card import CardLost, Place
 from search.tune.device import claim_device
 
 
 class EpochTrainable(tune.Trainable):
-    """Each step is an epoch of `task`. A config holds `id`, `number`, `seed` and `parameters`."""
+    """Each step is an epoch of `task`. A config holds `id`, `number`, `seed` and `parameters`.
+
+    With `cards`, a trial that holds a part of a GPU trains in the one process of that GPU."""
 
     def setup(
         self,
@@ -28,57 +31,58 @@ class EpochTrainable(tune.Trainable):
         arrays: dict,
         run: Files,
         store: CheckpointStore,
+        policy: CheckpointPolicy,
         secret: str,
         threads: int,
+        cards: ray.actor.ActorHandle | None = None,
     ) -> None:
         torch.set_num_threads(threads)
         self._check = lambda: check_seen(run, secret)  # before the first trial
-        self._task, self._store = task, store
-        device = claim_device()
-        # Once per actor: the next trials of a reused actor find the data on the device.
-        self._data = task.prepare(data_from_arrays(arrays), device)
-        self._epochs = None
+        self._task, self._store, self._policy = task, store, policy
+        self._cards = cards if ray.get_gpu_ids() else None
+        self._card = None
+        if self._cards is None:
+            device = claim_device()
+            # Once per actor: the next trials of a reused actor find the data on the device.
+            self._data = task.prepare(data_from_arrays(arrays), device)
+        self._attempt: Attempt | None = None
+        self._begun: str | None = None  # the id of the trial that has begun on the card
 
     def reset_config(self, new_config: dict) -> bool:
         # The trial begins in `step`: Ray retries a trial that fails there, but not one that
         # fails here.
-        self._epochs = None
+        self._leave()
         return True
 
-    def step(self) -> dict:
-        """The next epoch's record. The first record after a restart is the checkpoint's own, which
-        the driver may not have seen; the driver ignores an epoch that it has already."""
-        if self._epochs is None:
-            self._begin(self.config)
-        if self._replayed is not None:
-            record, self._replayed = self._replayed, None
-            return dict(record)
-        start = time.perf_counter()
-        record = next(self._epochs)
-        record["seconds"] = time.perf_counter() - start
-        self._save(record)
-        return dict(record)
+    def cleanup(self) -> None:
+        self._leave()
 
-    def _begin(self, config: dict) -> None:
+    def step(self) -> dict:
+        """The record of the trial's next epoch, see `search.tune.attempt.Attempt`."""
         if self._check:
             self._check()
             self._check = None
-        self._id = config["id"]
-        self._run = self._task.start(config["parameters"], config["seed"], self._data)
-        self._replayed, self._best = None, None
-        state = self._store.load(self._id)
-        if state is not None:
-            self._run.load_state_dict(state["run"])
-            self._replayed, self._best = state["record"], state["best"]
-        self._epochs = self._run.epochs()
+        return self._step_here() if self._cards is None else self._step_on_card()
 
-    def _save(self, record: dict) -> None:
-        if not self._task.checkpoints:
-            return
-        value = record[self._task.metric]
-        value = value if self._task.mode == "min" else -value
-        improved = math.isfinite(value) and (self._best is None or value < self._best)
-        if improved:
-            self._best = value
-        state = {"run": self._run.state_dict(), "record": record, "best": self._best}
-        self._store.save(self._id, state, self._run.weights() if improved else None)
+    def _step_here(self) -> dict:
+        if self._attempt is None:
+            self._attempt = Attempt(self._task, self._store, self._policy, self.config, self._data)
+        return self._attempt.next_record()
+
+    def _step_on_card(self) -> dict:
+        if self._card is None:
+            self._card = ray.get(self._cards.at.remote(Place.of_this_worker()))
+        try:
+            record = ray.get(self._card.step.remote(self.config, self._begun is None))
+        except RayTaskError as error:
+            raise error.cause from error
+        except RayActorError as error:
+            raise CardLost(f"the process of its GPU ended: {str(error).splitlines()[0]}") from error
+        self._begun = self.config["id"]
+        return record
+
+    def _leave(self) -> None:
+        """Free what the trial before the next holds."""
+        if self._begun is not None:
+            self._card.leave.remote(self._begun)
+        self._attempt = self._begun = self._card = None

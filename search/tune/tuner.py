@@ -45,7 +45,9 @@ def build_tuner(
         arrays=arrays,
         run=logbook.folder.files,
         store=logbook.store,
+        policy=limits.checkpoints,
         secret=logbook.folder.begin_session(),
+        cards=limits.cards,
         threads=max(1, int(limits.cpus_per_trial)),
     )
     searcher = LedgerSearch(logbook, limits.num_samples)

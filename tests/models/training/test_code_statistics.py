@@ -24,7 +24,7 @@ def test_effective_rank_of_codes_on_a_line_is_1():
 
 def test_effective_rank_knows_no_scale_and_no_offset():
     codes = gaussian(300, 6) * torch.tensor([5.0, 3, 2, 1, 0.5, 0.1])
-    rank = effective_rank(codes)
+    rank = float(effective_rank(codes))
     assert 1 < rank < 6
     assert effective_rank(1000 * codes + 7) == pytest.approx(rank, rel=1e-3)
 

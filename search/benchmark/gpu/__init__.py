@@ -1,0 +1,1 @@
+"""What a GPU makes of this project: the step, trials that share the card, whole searches."""

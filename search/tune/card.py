@@ -1,0 +1,213 @@
+"""One process for each GPU, in which the trials that share the GPU train side by side.
+
+Kernels of several processes take turns on a GPU, kernels of one process overlap. On an H200 sixteen
+trials in one process train four times as many images a second as one trial, and sixteen processes
+as many as one (docs/benchmarks). Ray Tune still has an actor for each trial. The actor holds the
+trial's part of the GPU and asks the process of that GPU, a `Card`, for each epoch.
+
+A trial trains in a thread, on a CUDA stream of its own. An exception ends the attempt of its own
+trial alone.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import GetTimeoutError, RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search.store.checkpoints import CheckpointStore
+from search.task.protocol import Run, Task, data_from_arrays
+from search.tune.attempt import Attempt, CheckpointPolicy
+
+# Of trials on a GPU; with more, an H200 trained no more images a second
+NUMBERS = (1, 2, 4, 8, 16)
+MEASURE_S = 10.0  # after that no larger number of trials is measured
+READY_S = 60.0
+
+
+class CardLost(Exception):
+    """The process of a GPU ended. The trials in it are tried again; at most one is to blame."""
+
+
+class GpuMemory(Exception):
+    """A trial needed more of the GPU's memory than the others had left."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A GPU of a node, or the node alone."""
+
+    node: str
+    gpu: str
+
+    @classmethod
+    def of_this_worker(cls) -> Place:
+        return cls(ray.get_runtime_context().get_node_id(), str(ray.get_gpu_ids()[0]))
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a trial needs of a GPU."""
+
+    memory: int  # bytes of a trial beside others
+    total: int  # bytes of the whole GPU that are free for trials
+    epochs_per_s: dict[int, float]  # of all trials together, by the number of trials
+
+
+class Cards:
+    """Knows the `Card` of each GPU, and begins it when it is first asked for. An actor, owned by
+    the driver: it and its cards end with the driver."""
+
+    def __init__(
+        self,
+        task: Task,
+        arrays: list[ray.ObjectRef],
+        store: CheckpointStore,
+        checkpoints: CheckpointPolicy,
+    ):
+        self._arguments = (task, arrays, store, checkpoints)
+        self._cards: dict[Place, ray.actor.ActorHandle] = {}
+
+    def at(self, place: Place) -> ray.actor.ActorHandle:
+        """The card of a GPU; a new one if the process of the last has ended."""
+        if place not in self._cards or not _lives(self._cards[place]):
+            on_node = NodeAffinitySchedulingStrategy(place.node, soft=False)
+            options = {"num_cpus": 0, "max_concurrency": 4 * NUMBERS[-1]}
+            begin = ray.remote(Card).options(scheduling_strategy=on_node, **options).remote
+            self._cards[place] = begin(place.gpu, *self._arguments)
+        return self._cards[place]
+
+    def number(self) -> int:
+        """How many GPUs have been asked for."""
+        return len(self._cards)
+
+
+def _lives(card: ray.actor.ActorHandle) -> bool:
+    try:
+        ray.get(card.__ray_ready__.remote(), timeout=READY_S)
+    except RayActorError:
+        return False
+    except GetTimeoutError:
+        pass  # busy
+    return True
+
+
+class Card:
+    """The process of a GPU. Its methods run in threads, one for each trial that asks."""
+
+    def __init__(
+        self,
+        gpu: str,
+        task: Task,
+        arrays: list[ray.ObjectRef],
+        store: CheckpointStore,
+        checkpoints: CheckpointPolicy,
+    ):
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch looks
+        torch.set_num_threads(1)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._task, self._store, self._checkpoints = task, store, checkpoints
+        self._arrays = ray.get(arrays[0])
+        self._data = task.prepare(data_from_arrays(self._arrays), self.device)
+        self._attempts: dict[str, Attempt] = {}
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def step(self, config: dict, begins: bool) -> dict:
+        """The record of the next epoch of a trial. With `begins` an attempt begins, also where the
+        trial has one already, whose actor is gone."""
+        name = config["id"]
+        with self._locks[name], self._guarded(name):
+            if begins:
+                self._attempts.pop(name, None)
+                self._attempts[name] = Attempt(
+                    self._task, self._store, self._checkpoints, config, self._data
+                )
+            return self._attempts[name].next_record()
+
+    def leave(self, name: str) -> None:
+        """Free what a trial that has ended holds."""
+        with self._locks[name]:
+            self._attempts.pop(name, None)
+
+    def call(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of `work(task, arrays, *arguments)` on this GPU, beside the trials."""
+        with self._guarded():
+            return work(self._task, self._arrays, *arguments, device=self.device)
+
+    def measure(self, presets: list[dict], seed: int) -> Need | str:
+        """What trials of the largest preset need, measured by an epoch of one, two, four, ... of
+        them; a sentence where that cannot be measured."""
+        if self.device == "cpu":
+            return "torch sees no GPU there"
+        if not presets:
+            return "no preset uses a GPU"
+        parameters = max(presets, key=lambda p: number_of_weights(self._start(p, seed)))
+        gc.collect()
+        torch.cuda.empty_cache()  # of the smaller networks
+        free = torch.cuda.mem_get_info()[0]
+        epochs: list[Iterator[dict]] = []
+        speeds: dict[int, float] = {}
+        begin = time.monotonic()
+        for number in NUMBERS:
+            new = [self._start(parameters, seed) for _ in range(number - len(epochs))]
+            epochs += [run.epochs() for run in new]
+            with ThreadPoolExecutor(number) as pool:
+                list(pool.map(next, epochs[-len(new) :]))  # the first epoch records the step
+                start = time.monotonic()
+                list(pool.map(next, epochs))
+            speeds[number] = number / (time.monotonic() - start)
+            used = free - torch.cuda.mem_get_info()[0]
+            if used * 2 > free or time.monotonic() - begin > MEASURE_S:
+                break
+        need = Need(used // len(epochs), free, speeds)
+        epochs.clear()
+        torch.cuda.empty_cache()
+        return need
+
+    def _start(self, parameters: dict, seed: int) -> Run:
+        return self._task.start(parameters, seed, self._data)
+
+    @contextmanager
+    def _guarded(self, name: str | None = None) -> Iterator[None]:
+        """An exception inside ends the attempt of one trial alone, and the whole process only where
+        the GPU can no longer be used."""
+        try:
+            yield
+        except BaseException as error:
+            _end_if_broken(self.device)
+            if name is not None:
+                self._attempts.pop(name, None)
+            if isinstance(error, torch.OutOfMemoryError):
+                torch.cuda.empty_cache()
+                raise GpuMemory(str(error).splitlines()[0]) from None
+            raise
+
+
+def number_of_weights(run: Run) -> int:
+    """How many numbers the weights of a run are; 0 if it has none before its first epoch."""
+    try:
+        return sum(value.numel() for value in run.weights().values() if hasattr(value, "numel"))
+    except AttributeError:  # a perceptron that has not been fitted yet
+        return 0
+
+
+def _end_if_broken(device: str) -> None:
+    """After some errors CUDA answers every call of the process with the same error."""
+    if device != "cuda":
+        return
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        os._exit(1)
