@@ -13,7 +13,7 @@ from analysis.tables.best import answer_table
 from analysis.tables.formats import mse, short
 from tests.analysis.report_page import report_page
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 RUNS = ROOT / "docs/study/runs"
 README = (ROOT / "README.md").read_text()
 

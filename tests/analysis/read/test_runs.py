@@ -21,7 +21,7 @@ from search.record.schema import (
 )
 from tests.analysis.run_folders import change_csv, change_json, write_probes, write_search
 
-STUDY = Path(__file__).parents[2] / "docs/study/runs"
+STUDY = Path(__file__).parents[3] / "docs/study/runs"
 
 
 def test_an_older_run_that_its_time_budget_ended_is_a_result():

@@ -23,7 +23,7 @@ from analysis.tables.table import Column, Table
 from tests.analysis.report_page import report_page
 from tests.analysis.run_folders import write_autoencoders, write_classifiers
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PARTS = (
     "The answer",
     "Explore",

@@ -24,7 +24,7 @@ from analysis.read.values import RunError
 from analysis.tables.autopsy import measurements
 from tests.analysis.report_page import report_page
 
-STUDY = Path(__file__).resolve().parents[2] / "docs/study/runs/autopsy"
+STUDY = Path(__file__).resolve().parents[3] / "docs/study/runs/autopsy"
 PROBES = ("extra-trees", "random-forest", "lda", "logistic", "1-nn")
 BASE = dict(zip(PROBES, (0.61, 0.58, 0.70, 0.68, 0.66), strict=True))
 COSTS = {

@@ -27,7 +27,7 @@ from tests.analysis.run_folders import (
     write_search,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
