@@ -18,7 +18,7 @@ from models.training.code_statistics import active_fraction, effective_rank
 from models.training.loop import TrainingConfig, TrainingRun, autocast, evaluation_batch
 from models.training.noise import corrupt
 
-# From codes, labels, validation codes and validation labels to the accuracy on validation
+# Takes codes, labels, validation codes and validation labels; returns the validation accuracy
 Probe = Callable[[Tensor, Tensor, Tensor, Tensor], float]
 
 
@@ -35,7 +35,7 @@ def autoencoder_run(
 @dataclass(frozen=True)
 class Reconstruction:
     """An `Objective`: mean squared error per pixel against the image without noise and warp, plus
-    the L1 penalty on the code. The metrics are taken without noise and dropout; `effective_rank`
+    the L1 penalty on the code. The metrics are measured without noise and dropout; `effective_rank`
     and `active_fraction` are those of `code_statistics`."""
 
     training: TrainingConfig

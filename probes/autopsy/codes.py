@@ -44,7 +44,7 @@ AUTOENCODERS: Mapping[str, TrainingConfig] = MappingProxyType(
 @dataclass(frozen=True)
 class Codes:
     """Codes to fit on, and held-out codes to measure on. The first `drawings` rows of `train` are
-    drawings, the others views of them."""
+    drawings, the others are views of them."""
 
     train: np.ndarray  # float32 (N, D)
     labels: np.ndarray  # (N,)
@@ -61,12 +61,13 @@ def load_data(plan: Plan, centred: bool) -> ImageData:
 
 
 def autoencoder_setting(setting: Setting) -> Setting:
-    """A setting of only what an autoencoder depends on: several settings share an autoencoder."""
+    """The part of a setting that an autoencoder depends on. Settings that agree in it share one
+    autoencoder."""
     return Setting(setting.centred, setting.autoencoder, setting.code)
 
 
 def autoencoder_path(plan: Plan, setting: Setting, seed: int) -> Path:
-    """The file of the weights."""
+    """The file of an autoencoder's weights."""
     kind = setting.autoencoder.replace(" ", "-")
     registration = "centred" if setting.centred else "as-drawn"
     return plan.out / "autoencoders" / f"{kind}-{setting.code}-{registration}-{seed}.pt"
@@ -93,7 +94,7 @@ def _autoencoder_config(setting: Setting) -> AutoencoderConfig:
 
 
 def make_codes(plan: Plan, setting: Setting, seed: int) -> tuple[Codes, str]:
-    """Training and validation codes of a setting, and a note where few units are active."""
+    """Training and validation codes of a setting, and a note if few units are active."""
     data = load_data(plan, setting.centred)
     network = Autoencoder(_autoencoder_config(setting))
     path = autoencoder_path(plan, setting, seed)
@@ -132,7 +133,7 @@ def _drawings_of_each(
 def encode_views(
     network: Autoencoder, data: ImageData, indices: np.ndarray, views: int, seed: int
 ) -> np.ndarray:
-    """Codes (views n, D), float32, of the images at indices (n,), then of augmented views."""
+    """Codes (views * n, D), float32, of the images at indices (n,), then of augmented views."""
     images = data.images[torch.from_numpy(indices)]
     parts = [encode_images(network, images)]
     for view in range(1, views):
@@ -160,8 +161,8 @@ def project(codes: Codes, config: ProjectionConfig) -> Codes:
 
 
 def with_mistake(codes: Codes, mistake: str, rng: np.random.Generator) -> Codes:
-    """Codes as a common bug would leave them."""
-    if mistake == "labels collide":  # each of two sets numbers its classes from 0
+    """Codes with the effect of a common bug; no `mistake`: unchanged."""
+    if mistake == "labels collide":  # as if two data sets both number their classes from 0
         classes, positions = np.unique(codes.labels, return_inverse=True)
         half = max(1, len(classes) // 2)
         held = np.searchsorted(classes, codes.held_labels) % half
