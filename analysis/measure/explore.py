@@ -17,6 +17,9 @@ from search.record.schema import SAMPLED
 NUMBER, LOG, CHOICE = "number", "log", "choice"
 """How a column is drawn: on a linear scale, on a logarithmic one, or as choices."""
 
+MOST = 2000
+"""Trials of a run that a browser still draws without a delay; of more, the best are taken."""
+
 _DIGITS = 5  # of measured values: more are noise, and weigh
 
 
@@ -27,9 +30,10 @@ def explored(run: Run) -> dict[str, Any]:
     `parameter`; the group comes first among these, and the searched metric is `best`. A curve is
     the values of the searched metric, epoch by epoch from the first; where epochs are missing, a
     pair of epochs and values. A hole is None. `command` begins the command that trains one trial
-    alone, and `fixed` are the parameters that it takes by `--set`.
+    alone, and `fixed` are the parameters that it takes by `--set`. Of more than `MOST` trials the
+    best are taken; `trials` counts them all.
     """
-    trials = run.trials.sort_values("number", kind="stable")
+    trials = _taken(run).sort_values("number", kind="stable")
     searched = _searched(run)
     parameters = [run.group, *(n for n in run.parameters(dict.fromkeys(trials)) if n != run.group)]
     columns = [
@@ -49,6 +53,7 @@ def explored(run: Run) -> dict[str, Any]:
     )
     return {
         "name": run.name,
+        "trials": len(run.trials),
         "metric": run.metric,
         "maximised": run.maximised,
         "group": run.group,
@@ -62,6 +67,11 @@ def explored(run: Run) -> dict[str, Any]:
         "command": base_command(run),
         "fixed": _fixed(run, parameters),
     }
+
+
+def _taken(run: Run) -> pd.DataFrame:
+    by_value = (run.sign * run.best()).sort_values(kind="stable")  # holes come last
+    return run.trials.loc[by_value.index[:MOST]]
 
 
 def _column(key: str, kind: str, parameter: bool = False) -> dict[str, Any]:

@@ -228,7 +228,8 @@
   function update() {
     selected = rows.map((_, trial) => passes(trial));
     const many = selected.filter(Boolean).length;
-    live.textContent = `${many} of ${rows.length} trials selected` + (top ? `: the best ${top.trials.size}` + (top.group === null ? "" : ` of ${column(sizeKey()).words} ${top.group}`) : "");
+    live.textContent = `${many} of ${rows.length} trials selected` + (top ? `: the best ${top.trials.size}` + (top.group === null ? "" : ` of ${column(sizeKey()).words} ${top.group}`) : "")
+      + (run.trials > rows.length ? `; these are the best of all ${run.trials} trials, trials.csv has the others` : "");
     for (const button of topBar.querySelectorAll("button")) {
       button.setAttribute("aria-pressed", Boolean(top) && String(top.group ?? "all") === button.dataset.top);
     }

@@ -65,6 +65,15 @@ def test_a_curve_holds_the_searched_metric_of_each_epoch(runs):
     assert 2 not in epochs and len(epochs) == len(values)
 
 
+def test_of_too_many_trials_the_best_are_taken_and_all_are_counted(runs, monkeypatch):
+    run = runs["write_autoencoders"]
+    monkeypatch.setattr("analysis.measure.explore.MOST", 5)
+    found = explored(run)
+    numbers = [row[0] for row in found["rows"]]
+    best = run.trials.assign(value=run.best()).nsmallest(5, "value")["number"]
+    assert numbers == sorted(best) and found["trials"] == 14 and len(found["curves"]) == 5
+
+
 def test_winners_and_the_trials_that_lead_nothing_are_named(runs):
     run = runs["write_autoencoders"]
     numbers = run.trials.set_index("id")["number"]
@@ -78,9 +87,9 @@ def test_data_in_the_page_are_json_without_markup_or_nan(runs):
     assert "<" not in words and words == data_of(runs.values())
     assert [run["name"] for run in json.loads(words)["runs"]] == [*runs]
     json.loads(words, parse_constant=lambda word: pytest.fail(word))
-    odd = Run(**{**vars(runs["write_classifiers"]), "folder": Path("a </script><b>")})
+    odd = Run(**{**vars(runs["write_classifiers"]), "folder": Path("a <b>")})
     assert "<" not in data_of([odd])
-    assert json.loads(data_of([odd]))["runs"][0]["name"] == "a </script><b>"
+    assert json.loads(data_of([odd]))["runs"][0]["name"] == "a <b>"
 
 
 def test_the_command_of_a_trial_keeps_the_data_and_the_budget_and_drops_the_search(runs):
