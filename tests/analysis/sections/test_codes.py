@@ -16,7 +16,7 @@ from analysis.page.sections.learned import learned_blocks
 from analysis.read.runs import Run, read_run
 from tests.analysis.run_folders import change_csv, change_json, write_autoencoders
 
-STUDY = Path(__file__).resolve().parents[2] / "docs/study/runs"
+STUDY = Path(__file__).resolve().parents[3] / "docs/study/runs"
 
 
 def set_error(row: dict, error: float) -> None:
