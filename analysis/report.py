@@ -59,7 +59,10 @@ def write_report(
     for path, content in files.items():
         _write(out / path, content)
     size = len(files["report.html"]) / 1e6
-    print(f"wrote {out / 'report.html'} ({size:.1f} MB) and {len(files) - 1} files beside it")
+    print(
+        f"wrote {out / 'report.html'} ({size:.1f} MB) and {len(files) - 1} files beside it",
+        flush=True,
+    )
     return 0
 
 

@@ -34,6 +34,7 @@ def encoded(figures: Mapping[str, Figure], with_svg: bool = False) -> dict[str, 
         if workers < 2 or len(figures) < _FEWEST or sys.platform != "linux":
             found = [*map(_files, range(len(figures)), wanted)]
         else:
+            sys.stdout.flush()  # a forked process would print what waits in the buffer once more
             fork = multiprocessing.get_context("fork")
             with ProcessPoolExecutor(workers, mp_context=fork) as pool:
                 found = [*pool.map(_files, range(len(figures)), wanted)]
