@@ -1,9 +1,9 @@
 """Data sets on disk as packs, which are read in a fraction of a second.
 
-A pack is an uncompressed .npz file. Its name holds the set and a stamp of the source, so a changed
-source gets a new pack. It holds a sha256 of its arrays; a pack that does not match it is built
-again. Packs are written atomically: processes that start together may each build a pack, but none
-reads half of one.
+A pack is an uncompressed .npz file. Its name contains the name of the data set and a hash that
+changes with the source, so a changed source gets a new pack. A pack also contains the sha256 of its
+arrays. If the arrays do not match it, the pack is built again. Packs are written atomically: two
+processes may build the same pack at the same time, but no process reads a half-written pack.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ import torch
 
 from models.files import make_folder, write_atomically
 
-VERSION = 1  # to be raised whenever older packs must not be read
+VERSION = 1  # raise it when older packs must no longer be read
 
 
 @dataclass(frozen=True, eq=False)
 class Pack:
-    """A whole set as it was read: before centring, before any split."""
+    """A whole data set as it was read, before it is centred or split."""
 
     images: np.ndarray  # uint8 (N, 28, 28), ink bright
     labels: np.ndarray  # int64 (N,)
@@ -37,7 +37,7 @@ class Pack:
 
 
 def digest(arrays: dict[str, np.ndarray]) -> str:
-    """sha256 (hex) of named arrays: names, types and shapes count as much as the bytes."""
+    """sha256 (hex) of named arrays. It covers their names, types, shapes and bytes."""
     sha = hashlib.sha256()
     for key, array in sorted(arrays.items()):
         sha.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
@@ -54,10 +54,10 @@ def weights_digest(network: torch.nn.Module) -> str:
 
 
 def cached(name: str, stamp: object, data_dir: Path, build: Callable[[], Pack]) -> Pack:
-    """The pack `name` of the source that `stamp` identifies by its repr.
+    """The pack of the data set `name`. The repr of `stamp` must change when the source changes.
 
-    Looks in `data_dir`/.cache, then in the user's cache folder. Builds the pack where neither has a
-    sound copy, and writes it to the first folder that can be written, if any.
+    Looks for the pack in `data_dir`/.cache, then in the user's cache folder. If neither has an
+    undamaged copy, calls `build` and saves the pack in the first of the two that can be written.
     """
     key = hashlib.sha256(repr((VERSION, stamp)).encode()).hexdigest()[:12]
     paths = [folder / f"{name}-{key}.npz" for folder in (data_dir / ".cache", _user_cache())]

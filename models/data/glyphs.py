@@ -4,10 +4,10 @@ They replace Omniglot where it cannot be downloaded. A character is one to four 
 drawer has a slant, a tilt, a thickness, proportions and an unsteadiness. Every drawing moves and
 bends the strokes by new random amounts.
 
-The bytes are the same on every machine. Randomness is the frozen stream of `RandomState.
-random_sample`; arithmetic is limited to elementwise + - * / sqrt and comparisons, which IEEE 754
-defines to the last bit; sums run in a written order (no BLAS, no `np.sum`); rotations are rational
-points of the circle instead of sin and cos; and strokes are drawn in integers.
+The bytes are the same on every machine. Random numbers come from `RandomState.random_sample`, which
+NumPy keeps unchanged. The arithmetic is elementwise + - * / sqrt and comparisons only, which IEEE
+754 defines to the last bit. Sums have a fixed order (no BLAS, no `np.sum`). Rotations are computed
+from the tangent of half the angle, without sin and cos. Strokes are drawn in integers.
 """
 
 from typing import NamedTuple
@@ -15,15 +15,15 @@ from typing import NamedTuple
 import numpy as np
 
 CHARACTERS, DRAWERS = 964, 20  # as many as Omniglot's background set
-VERSION = 1  # raised whenever the bytes change
+VERSION = 1  # raise it when the bytes change
 
 SIDE = 28
 STROKES, KNOTS = 4, 6
 SAMPLES = 16  # points per curve piece: at most half a pixel apart, so the line has no gaps
 GRID = 16  # points are rounded to 1/16 pixel
-MARGIN = 3.0  # pixels: points stay this far inside the image, so no ink is cut
-REACH = 2  # pixels around a point that ink can touch: the widest pen plus its soft edge
-FAR = np.int16(30_000)  # squared distance, in grid units, of a pixel that no stroke comes near
+MARGIN = 3.0  # pixels: points stay this far inside the image, so no ink is cut off
+REACH = 2  # pixels from a point to its farthest ink: the widest pen plus its soft edge
+FAR = np.int16(30_000)  # stands for the squared distance, in grid units, of far pixels
 
 
 class Hand(NamedTuple):
@@ -31,17 +31,17 @@ class Hand(NamedTuple):
 
     slant: np.ndarray  # horizontal shift per unit of height
     tilt: np.ndarray  # tangent of half the angle of rotation
-    width: np.ndarray  # pixels per half unit of the canonical frame, horizontally
-    height: np.ndarray  # and vertically
+    width: np.ndarray  # horizontal pixels per unit of the square [-1, 1]
+    height: np.ndarray  # vertical pixels per unit of the square [-1, 1]
     pen: np.ndarray  # pen radius in pixels
-    unsteadiness: np.ndarray  # standard deviation of the control points, canonical units
+    unsteadiness: np.ndarray  # standard deviation of a stroke's shift, in the square's units
 
 
 def draw_glyphs(characters: int = CHARACTERS, seed: int = 0) -> np.ndarray:
     """Draws `characters` characters by each drawer.
 
-    Returns uint8 (characters, DRAWERS, 28, 28), ink = 255. The first characters of a larger set are
-    those of a smaller one with the same seed.
+    Returns uint8 (characters, DRAWERS, 28, 28), ink = 255. With the same seed, a larger
+    set begins with the characters of a smaller set.
     """
     knots, written = _alphabet(characters, _stream(seed, 0))
     hand = _hands(_stream(seed, 1))
@@ -62,25 +62,26 @@ def _uniform(stream: np.random.RandomState, low: float, high: float, *shape: int
 
 
 def _normal(stream: np.random.RandomState, *shape: int) -> np.ndarray:
-    """Near-normal deviates of variance 1: three uniforms of variance 1/3, added in order."""
+    """Nearly normal numbers of variance 1: sums of three uniform numbers, in a fixed order."""
     a, b, c = np.moveaxis(_uniform(stream, -1, 1, *shape, 3), -1, 0)
     return a + b + c
 
 
 def _rotate(vector: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Turns vectors (..., 2) by the angle whose half has the tangent t (...)."""
+    """Rotates vectors (..., 2). `t` (...) is the tangent of half the angle."""
     x, y = vector[..., 0], vector[..., 1]
     cos, sin = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
     return np.stack([cos * x - sin * y, sin * x + cos * y], -1)
 
 
 def _alphabet(characters: int, stream: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Control points (C, STROKES, KNOTS, 2) in the square [-1, 1], and which strokes are written.
+    """Control points (C, STROKES, KNOTS, 2) in the square [-1, 1], and which strokes
+    each character has, bool (C, STROKES).
 
-    A stroke bends steadily, so it is a line, a hook, an arc or a loop. Most strokes begin on the
-    stroke before, as in letters.
+    A stroke is a line, a hook, an arc or a loop, because its direction changes at a nearly constant
+    rate. Most strokes begin on the stroke before them, as in letters.
     """
-    # One draw for each character, so the first characters do not depend on how many follow.
+    # A row of numbers for each character: the first ones do not depend on how many follow.
     dice = stream.random_sample((characters, STROKES, KNOTS + 9))
     knots = np.zeros((characters, STROKES, KNOTS, 2))
     for s in range(STROKES):
@@ -91,18 +92,18 @@ def _alphabet(characters: int, stream: np.random.RandomState) -> tuple[np.ndarra
             position = np.where((joins < 0.6)[:, None], joint, position)
         heading = _rotate(np.tile([1.0, 0.0], (characters, 1)), 4 * way - 2)
         heading = np.where((fork < 0.5)[:, None], heading, -heading)
-        bend = 0.9 * (2 * bend - 1) * np.abs(2 * bend - 1)  # squared: straight ones are common
+        bend = 0.9 * (2 * bend - 1) * np.abs(2 * bend - 1)  # squared: many are straight
         for k in range(KNOTS):
             knots[:, s, k] = position
             heading = _rotate(heading, bend + 0.35 * (dice[:, s, 8 + k] - 0.5))
             position = position + (0.3 + 0.4 * length)[:, None] * heading
-    count = 1.4 + (STROKES - 0.4) * dice[:, 0, -1]  # floored: few characters have a single stroke
+    count = 1.4 + (STROKES - 0.4) * dice[:, 0, -1]  # rounded down: a single stroke is rare
     written = np.arange(1, STROKES + 1) <= count[:, None]
     return _fit(knots, written), written
 
 
 def _fit(knots: np.ndarray, written: np.ndarray) -> np.ndarray:
-    """Centres each character and scales its longer side to the square [-1, 1]."""
+    """Centres each character and scales it: its longer side fills the square [-1, 1]."""
     shown = written[:, :, None, None]
     low = np.where(shown, knots, np.inf).min((1, 2), keepdims=True)
     high = np.where(shown, knots, -np.inf).max((1, 2), keepdims=True)
@@ -115,7 +116,7 @@ def _hands(stream: np.random.RandomState) -> Hand:
 
 
 def _shake(knots: np.ndarray, amount: np.ndarray, stream: np.random.RandomState) -> np.ndarray:
-    """The control points of each drawing (C, D, S, K, 2): shifted by stroke, then by knot."""
+    """Control points of each drawing (C, D, S, K, 2): shifts whole strokes, then each point."""
     noise = _normal(stream, len(knots), DRAWERS, STROKES, KNOTS + 1, 2)
     noise = noise * amount[:, None, None, None]
     return knots[:, None] + noise[..., :1, :] + 0.7 * noise[..., 1:, :]  # whole stroke, each knot
@@ -130,7 +131,8 @@ def _curve(knots: np.ndarray) -> np.ndarray:
 
 
 def _place(points: np.ndarray, hand: Hand) -> np.ndarray:
-    """From the canonical frame (D, S, P, 2) to pixels, in whole 1/GRID pixels (D, S * P, 2)."""
+    """Points (D, S, P, 2) of the square [-1, 1] as image positions (D, S * P, 2), int16, in
+    units of 1/GRID pixel."""
     slant, tilt, width, height, *_ = (drawer[:, None, None] for drawer in hand)
     x, y = points[..., 0], points[..., 1]
     turned = _rotate(np.stack([x - slant * y, y], -1), tilt)
@@ -152,6 +154,6 @@ def _squared_distance(points: np.ndarray) -> np.ndarray:
 
 
 def _ink(squared: np.ndarray, pen: np.ndarray) -> np.ndarray:
-    """Full ink inside the pen's radius, falling to none over one pixel at its edge."""
+    """Full ink inside the pen's radius; at the edge it falls to zero within one pixel."""
     distance = np.sqrt(squared.astype(np.float64)) / GRID  # pixels
     return np.clip(256 * (pen[:, None, None] + 0.5 - distance), 0, 255).astype(np.uint8)

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.data import ImageData
 from models.data.images import to_floats
 
-REFERENCE_IMAGES = 768  # training images for the error without noise
+REFERENCE_IMAGES = 768  # training images on which the error without noise is measured
 PROBE_IMAGES = 640  # training images for the probe, or an eighth of all if that is more
 
 
@@ -26,9 +26,9 @@ class PreparedData:
     labels: Tensor  # int64 (N,)
     train: Tensor  # int64 indices
     validation: Tensor
-    reference: Tensor  # of the training split: error without noise, batch-norm statistics
-    probe_train: Tensor  # of the training split, whole classes
-    probe_validation: Tensor  # positions in `validation` of the same classes
+    reference: Tensor  # part of `train`: error without noise, batch-norm statistics
+    probe_train: Tensor  # part of `train`, for the probe (`_class_subset`)
+    probe_validation: Tensor  # positions in `validation` of images of the probe's classes
 
     @property
     def device(self) -> torch.device:
@@ -49,7 +49,7 @@ def prepare(
 ) -> PreparedData:
     """Move `data` to `device` and choose the fixed subsets, which are the same for every trial.
 
-    `validation_limit`: measure on at most that many validation images, chosen by a fixed seed.
+    `validation_limit`: measure on at most this many validation images, chosen by a fixed seed.
     """
     rng = np.random.default_rng(0)
     validation = _subset(data.validation, validation_limit or len(data.validation), rng)
@@ -75,7 +75,8 @@ def _subset(indices: Tensor, size: int, rng: np.random.Generator) -> Tensor:
 
 
 def _class_subset(data: ImageData, size: int, rng: np.random.Generator) -> Tensor:
-    """About `size` training images: every class in a small set, whole classes of a large one."""
+    """About `size` training images: some of each class if the classes are few, otherwise all of
+    some classes."""
     labels = data.labels[data.train].numpy()
     classes, counts = np.unique(labels, return_counts=True)
     wanted = math.ceil(size / min(64, counts.max()))

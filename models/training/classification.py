@@ -25,8 +25,8 @@ def classifier_run(
 
 @dataclass(frozen=True)
 class Classification:
-    """An `Objective`: cross-entropy in nats. Training adds noise and smooths labels, the metrics do
-    neither. Accuracies are fractions."""
+    """An `Objective`: cross-entropy in nats. Training uses noise and label smoothing, the metrics
+    use neither. Accuracies are fractions."""
 
     training: TrainingConfig
     metrics: tuple[str, ...] = ("train_accuracy", "validation_loss", "validation_accuracy")
@@ -54,8 +54,8 @@ class Classification:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The fraction of rows of logits (N, classes) whose largest is at the label (N,), a float64
-    tensor of no dimension."""
+    """The fraction of rows of logits (N, classes) whose largest value is at the label (N,), as a
+    float64 tensor without dimensions."""
     return (logits.argmax(1) == labels).double().mean()
 
 

@@ -25,6 +25,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.training.augmentation import Affine, augment
+from models.training.contrast import CONTRASTS, Contrast
 from models.training.noise import NoiseName
 from models.training.replay import Replay, seeded_default
 
@@ -32,6 +33,7 @@ EVALUATION_BATCH = 512
 GPU_EVALUATION_BATCH = 5000  # a quarter of a GiB for the default network
 WARMUP_STEPS = 50
 CONSTANT_STEPS = 1000
+TRAINING_ONLY = "training_only"  # a submodule of this name is trained and no part of `weights`
 AVERAGE_POWER = 12  # the average spans about the last 7 % of the steps taken so far
 
 
@@ -51,15 +53,25 @@ class TrainingConfig:
     label_smoothing: float = 0.0  # of a classifier (Szegedy et al. 2016, arXiv:1512.00567)
     affine: float = 0.0  # strength of the augmentation, see Affine.of_strength
     elastic: float = 0.0  # pixels of bending, see models.training.augmentation.augment
-    warp: float = 0.0  # of an autoencoder's input, not of its target
+    warp: float = 0.0  # strength for an autoencoder's input; its target is not warped
+    auxk: float = 0.0  # weight of the loss that revives units, see models.training.dead_units
+    contrastive_weight: float = 0.0  # of an autoencoder's loss of two views; 0: there is none
+    contrast: Contrast = "nt-xent"  # see models.training.contrast
+    temperature: float = 0.1  # of nt-xent
     seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.max_epochs, self.batch_size) < 1:
             raise ValueError("max_epochs and batch_size must be at least 1")
         strengths = (self.l1, self.l2, self.noise_level, self.affine, self.elastic, self.warp)
-        if self.learning_rate <= 0 or min(strengths) < 0:
-            raise ValueError("learning_rate must be positive; penalties, noise, warps not negative")
+        weights = (self.auxk, self.contrastive_weight)
+        if min(self.learning_rate, self.temperature) <= 0 or min(*strengths, *weights) < 0:
+            raise ValueError(
+                "learning_rate and temperature must be positive; penalties, noise, warps and "
+                "weights not negative"
+            )
+        if self.contrast not in CONTRASTS:
+            raise ValueError(f"contrast must be one of {', '.join(CONTRASTS)}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
@@ -69,7 +81,7 @@ class Objective(Protocol):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The keys of what `measure` returns."""
+        """The keys of the result of `measure`."""
         ...
 
     def loss(self, network: Any, images: Tensor, labels: Tensor, generator: Generator, /) -> Tensor:
@@ -78,8 +90,8 @@ class Objective(Protocol):
         ...
 
     def measure(self, network: Any, data: Any) -> dict[str, float | Tensor]:
-        """The metrics of a network in evaluation mode, as numbers or as tensors of no dimension;
-        all nan where they are not finite."""
+        """The metrics of a network in evaluation mode, as numbers or as tensors without
+        dimensions; all nan if the error is not finite."""
         ...
 
 
@@ -103,14 +115,14 @@ class TrainingData(Protocol):
 class TrainingRun:
     """The training of one network, epoch by epoch.
 
-    A run that is stopped after e epochs equals a full run of e epochs, so the numbers that ASHA
-    compares are final numbers of that budget. A cosine or one-cycle schedule must know the last
-    epoch: a stopped run would be measured at a rate that is still large, and a large rate would
-    look worse than it is. Here nothing depends on `max_epochs`. The rate warms up, stays constant
-    for `CONSTANT_STEPS` and then falls with the inverse square root of the step (the "infinite"
-    schedule of Zhai et al. 2022, arXiv:2106.04560). The measured weights are an average over the
-    last part of the steps so far (the power-function average of Karras et al. 2024,
-    arXiv:2312.02696, eq. 5), which has the effect of annealing.
+    A run that is stopped after e epochs equals a full run of e epochs, so ASHA compares final
+    results of equal budgets. A cosine or one-cycle schedule must know the last epoch: a stopped run
+    would be measured while its rate is still large, and large rates would look worse than they are.
+    Here nothing depends on `max_epochs`. The rate warms up, stays constant for `CONSTANT_STEPS`
+    and then falls with the inverse square root of the step (the "infinite" schedule of Zhai et al.
+    2022, arXiv:2106.04560). The measured weights are an average over the last part of the steps so
+    far (the power-function average of Karras et al. 2024, arXiv:2312.02696, eq. 5), which has the
+    effect of annealing.
     """
 
     def __init__(
@@ -167,11 +179,11 @@ class TrainingRun:
 
     @property
     def plain_because(self) -> str | None:
-        """Why a GPU is handed one kernel at a time; None if it replays whole steps."""
+        """Why a GPU is handed one kernel at a time; None if it replays steps, and on a CPU."""
         return self._replay.refusal
 
     def epochs(self) -> Iterator[dict[str, float]]:
-        """Train the epochs that are left up to `max_epochs`; yield a record after each."""
+        """Train the remaining epochs, up to `max_epochs`; yield a record after each."""
         while self.epoch < self.training.max_epochs:
             yield self._next_record()
 
@@ -194,7 +206,7 @@ class TrainingRun:
         }
 
     def state_dict(self) -> dict:
-        """All that the next epoch and `weights` depend on, in tensors and plain containers."""
+        """Everything that the next epoch and `weights` need, in tensors and plain containers."""
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -204,7 +216,7 @@ class TrainingRun:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue after the epoch that `state_dict` was called after."""
+        """Restore what `state_dict` returned; `epochs` continues with the next epoch."""
         self.epoch = state["epoch"]
         with self._replay.stream():
             self._step.fill_(state["step"])
@@ -216,10 +228,11 @@ class TrainingRun:
         self._replay.forget()
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights of the last record: a state dict of the network, on the CPU."""
+        """The averaged weights that the last record measured, as a state dict on the CPU."""
         return {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, value in self.average.state_dict().items()
+            if not name.startswith(f"{TRAINING_ONLY}.")
         }
 
     def _train_epoch(self) -> Tensor:
@@ -275,8 +288,8 @@ class TrainingRun:
             return self.objective.measure(self.average, self.data)
 
     def _estimate_batch_statistics(self) -> None:
-        """Take the batch-norm statistics of the averaged weights on clean images, as Izmailov et
-        al. 2018 (arXiv:1803.05407) do: training gathers them with other weights and noise."""
+        """Compute the batch-norm statistics of the averaged weights on clean images, as Izmailov et
+        al. 2018 (arXiv:1803.05407) do. Those of the training come from other weights and noise."""
         norms = [m for m in self.average.modules() if isinstance(m, _BatchNorm)]
         self.average.eval()
         for norm in norms:
@@ -296,8 +309,8 @@ def evaluation_batch(device: torch.device) -> int:
 
 
 def _batches(rows: Tensor, size: int) -> tuple[Tensor, ...]:
-    """`rows` in parts of `size`, without a last part of a single image: a batch norm divides by the
-    variance, which a single image does not have."""
+    """Split `rows` into parts of `size`. A last part of a single image is left out: a batch norm
+    divides by the variance, which a single image does not have."""
     parts = rows.split(size)
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts
 
@@ -315,7 +328,7 @@ def _rate(step: Tensor) -> Tensor:
 
 
 def _seed(seed: int, epoch: int) -> int:
-    """Every draw of an epoch depends on (seed, epoch) alone, so a resumed epoch repeats exactly."""
+    """The seed of all random numbers of an epoch, so that a resumed epoch repeats exactly."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
 
 
@@ -332,7 +345,7 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 natively; emulated, it is slower than float32."""
+    """Whether the device has bfloat16 arithmetic. Emulated bfloat16 is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)

@@ -1,4 +1,4 @@
-"""Noise on the images that a network is trained on; what is measured has none."""
+"""Noise on training images. Metrics are measured on images without noise."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def corrupt(images: Tensor, noise: str, level: float, generator: Generator) -> T
     """Add noise to images (B, 1, H, W) in [0, 1]; the clean images stay the target of an
     autoencoder (Vincent et al. 2010, JMLR 11).
 
-    `dropout` zeroes each pixel with probability `level`; `gaussian` adds noise of that standard
-    deviation and clips to [0, 1]; `block` zeroes 4x4 blocks, each with probability `level`. The
-    generator is on the images' device. Raises ValueError for an unknown noise.
+    `dropout` zeroes each pixel with probability `level`; `gaussian` adds noise of standard
+    deviation `level` and clips to [0, 1]; `block` zeroes 4x4 blocks, each with probability `level`.
+    The generator is on the images' device. Raises ValueError for an unknown noise.
     """
     if noise not in NOISES:
         raise ValueError(f"noise must be one of {', '.join(NOISES)}, got {noise!r}")

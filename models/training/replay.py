@@ -14,12 +14,17 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
+from typing import Any
 from weakref import WeakMethod
 
 import torch
 
 WARM_UP_STEPS = 3  # are launched one kernel at a time: libraries choose their kernels in them
-AHEAD = 32  # replays that may wait on the GPU; more would only delay an interruption
+# Steps of the larger graph. Trainings in threads wait for each other at every launch: with a launch
+# for each step, sixteen of them trained no faster than eight.
+STEPS = 8
+AHEAD = 4  # larger graphs that may wait on the GPU; more would only delay an interruption
 
 # The default generators belong to the whole process. Who draws from one in a thread holds this.
 default_generators = threading.RLock()
@@ -38,11 +43,9 @@ class Replay:
         # A strong reference would be a cycle, and memory of a GPU would wait for the collector.
         self._method, self._generator = WeakMethod(step), generator
         self.device = generator.device
-        self.refusal: str | None = None  # why the step cannot be recorded
-        if self.device.type != "cuda":
-            self.refusal = f"the device is {self.device.type}"
+        self.refusal: str | None = None  # why a GPU cannot record the step
         self._warm = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by their number of steps
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         if self._stream is not None:  # the data may still be on their way to the device
             self._stream.wait_stream(torch.cuda.current_stream(self.device))
@@ -54,44 +57,48 @@ class Replay:
 
     def forget(self) -> None:
         """Record anew, because the step works on other tensors or on another objective."""
-        self._graph = None
+        self._graphs.clear()
 
     def run(self, count: int, seed: int) -> None:
         """Take `count` steps that draw by `seed` and what was drawn of it before. Returns when the
         device has taken them."""
-        plain = count if self.refusal else min(count, max(0, WARM_UP_STEPS - self._warm))
+        replays = self._stream is not None and not self.refusal
+        plain = min(count, max(0, WARM_UP_STEPS - self._warm)) if replays else count
         self._plainly(plain, seed)
         left = count - plain
-        if left and self._graph is None:
-            self._record()
-        if self._graph is not None:
-            self._replay(self._graph, left)
-        else:
-            self._plainly(left, seed)
+        for steps in (STEPS, 1):
+            if left >= steps and self._recorded(steps):
+                self._replay(steps, left // steps)
+                left %= steps
+        self._plainly(left, seed)
         if self._stream is not None:
             _wait(self._stream)
 
     def _plainly(self, count: int, seed: int) -> None:
         if count:
             with self._drawing(seed):
-                for _ in range(count):
-                    self._step()
+                self._take(count)
             self._warm += count
 
-    def _record(self) -> None:
-        """Record the step; where that fails, `refusal` says why. Recording takes no step."""
+    def _recorded(self, steps: int) -> bool:
+        """Whether there is a graph of so many steps, which is recorded where it is missing. Where
+        that fails, `refusal` says why. Recording takes no step."""
+        if steps in self._graphs or self.refusal:
+            return steps in self._graphs
         graph = torch.cuda.CUDAGraph()
         with _shared_default(self._generator), _no_garbage_collection():
             try:
                 torch.cuda.current_stream(self.device).synchronize()
-                _recorded(graph, self._step)
-                self._graph = graph
+                _record(graph, partial(self._take, steps), self._pool())
+                self._graphs[steps] = graph
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
                 self.refusal = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        return steps in self._graphs
 
-    def _replay(self, graph: torch.cuda.CUDAGraph, count: int) -> None:
+    def _replay(self, steps: int, count: int) -> None:
+        graph = self._graphs[steps]
         events = [torch.cuda.Event(blocking=True) for _ in range(2)]
         for number in range(count):
             graph.replay()
@@ -100,10 +107,16 @@ class Replay:
                 events.reverse()
                 events[0].synchronize()  # the one before; one that was never recorded is done
 
-    def _step(self) -> None:
+    def _take(self, count: int) -> None:
         step = self._method()
         assert step is not None
-        step()
+        for _ in range(count):
+            step()
+
+    def _pool(self) -> Any:
+        """The memory of the graph that there is: the graphs take turns, and no tensor of one is
+        read by another."""
+        return next((graph.pool() for graph in self._graphs.values()), None)
 
     def _drawing(self, seed: int) -> AbstractContextManager:
         if self._stream is not None:
@@ -139,11 +152,11 @@ def _shared_default(generator: torch.Generator) -> Iterator[None]:
             default.graphsafe_set_state(before)
 
 
-def _recorded(graph: torch.cuda.CUDAGraph, step: Callable[[], None]) -> None:
+def _record(graph: torch.cuda.CUDAGraph, steps: Callable[[], None], pool: Any) -> None:
     # "thread_local": threads that train beside this one may go on allocating memory.
-    graph.capture_begin(capture_error_mode="thread_local")
+    graph.capture_begin(pool, capture_error_mode="thread_local")
     try:
-        step()
+        steps()
     except BaseException:
         with suppress(RuntimeError):  # the first error is the one that counts
             graph.capture_end()

@@ -1,4 +1,4 @@
-"""The shortest way to train a network: configs and a data set in, records out."""
+"""The shortest way to train a network: it takes configs and a data set, and yields records."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Why forests and boosting fail on codes: one cause at a time."""
+"""Measures why forests and boosting fail on codes, one possible cause at a time."""

@@ -25,7 +25,9 @@ from probes.codes.projection import ProjectionConfig, fit_projection
 LDA_COMPONENTS = 48
 DEPTH, WIDTH = 5, 16  # of the autoencoders: small, because many are trained
 DROPOUT = {"dropout 0.3": 0.3}
+KEPT_UNITS = {"top-k": 16}  # active units of a code
 _PLAIN = TrainingConfig(batch_size=64)
+_WARPED = replace(_PLAIN, affine=0.5, noise="block", noise_level=0.2, warp=1.0)
 
 AUTOENCODERS: Mapping[str, TrainingConfig] = MappingProxyType(
     {
@@ -34,7 +36,9 @@ AUTOENCODERS: Mapping[str, TrainingConfig] = MappingProxyType(
         "affine augmentation": replace(_PLAIN, affine=1.0),
         "block masking": replace(_PLAIN, noise="block", noise_level=0.3),
         "affine and masking": replace(_PLAIN, affine=1.0, noise="block", noise_level=0.3),
-        "warped input": replace(_PLAIN, affine=0.5, noise="block", noise_level=0.2, warp=1.0),
+        "warped input": _WARPED,
+        "contrastive": replace(_WARPED, contrastive_weight=0.2, batch_size=256),
+        "top-k": replace(_PLAIN, affine=1.0, noise="block", noise_level=0.3, auxk=1 / 32),
         "strong L1": replace(_PLAIN, l1=30.0),  # collapses to the mean image; 0.3 and 3 do not
         "untrained": _PLAIN,
     }
@@ -44,7 +48,7 @@ AUTOENCODERS: Mapping[str, TrainingConfig] = MappingProxyType(
 @dataclass(frozen=True)
 class Codes:
     """Codes to fit on, and held-out codes to measure on. The first `drawings` rows of `train` are
-    drawings, the others views of them."""
+    drawings, the others are views of them."""
 
     train: np.ndarray  # float32 (N, D)
     labels: np.ndarray  # (N,)
@@ -61,12 +65,13 @@ def load_data(plan: Plan, centred: bool) -> ImageData:
 
 
 def autoencoder_setting(setting: Setting) -> Setting:
-    """A setting of only what an autoencoder depends on: several settings share an autoencoder."""
+    """The part of a setting that an autoencoder depends on. Settings that agree in it share one
+    autoencoder."""
     return Setting(setting.centred, setting.autoencoder, setting.code)
 
 
 def autoencoder_path(plan: Plan, setting: Setting, seed: int) -> Path:
-    """The file of the weights."""
+    """The file of an autoencoder's weights."""
     kind = setting.autoencoder.replace(" ", "-")
     registration = "centred" if setting.centred else "as-drawn"
     return plan.out / "autoencoders" / f"{kind}-{setting.code}-{registration}-{seed}.pt"
@@ -89,11 +94,14 @@ def train_autoencoder(plan: Plan, setting: Setting, seed: int) -> None:
 
 def _autoencoder_config(setting: Setting) -> AutoencoderConfig:
     dropout = DROPOUT.get(setting.autoencoder, 0.0)
-    return AutoencoderConfig(DEPTH, None, WIDTH, setting.code, dropout)
+    config = AutoencoderConfig(DEPTH, None, WIDTH, setting.code, dropout)
+    if kept := KEPT_UNITS.get(setting.autoencoder):
+        config = replace(config, code_activation="topk", kept_units=kept)
+    return config
 
 
 def make_codes(plan: Plan, setting: Setting, seed: int) -> tuple[Codes, str]:
-    """Training and validation codes of a setting, and a note where few units are active."""
+    """Training and validation codes of a setting, and a note if few units are active."""
     data = load_data(plan, setting.centred)
     network = Autoencoder(_autoencoder_config(setting))
     path = autoencoder_path(plan, setting, seed)
@@ -132,7 +140,7 @@ def _drawings_of_each(
 def encode_views(
     network: Autoencoder, data: ImageData, indices: np.ndarray, views: int, seed: int
 ) -> np.ndarray:
-    """Codes (views n, D), float32, of the images at indices (n,), then of augmented views."""
+    """Codes (views * n, D), float32, of the images at indices (n,), then of augmented views."""
     images = data.images[torch.from_numpy(indices)]
     parts = [encode_images(network, images)]
     for view in range(1, views):
@@ -160,8 +168,8 @@ def project(codes: Codes, config: ProjectionConfig) -> Codes:
 
 
 def with_mistake(codes: Codes, mistake: str, rng: np.random.Generator) -> Codes:
-    """Codes as a common bug would leave them."""
-    if mistake == "labels collide":  # each of two sets numbers its classes from 0
+    """Codes with the effect of a common bug; no `mistake`: unchanged."""
+    if mistake == "labels collide":  # as if two data sets both number their classes from 0
         classes, positions = np.unique(codes.labels, return_inverse=True)
         half = max(1, len(classes) // 2)
         held = np.searchsorted(classes, codes.held_labels) % half

@@ -1,7 +1,7 @@
 """Why forests and boosting fail on the codes, and why stronger L2 makes the perceptron worse.
 
-`python -m probes.autopsy` changes one factor at a time and measures with several seeds what the
-change costs trees and boosting, and what it costs controls that do not split on single units. It
+`python -m probes.autopsy` changes one factor at a time and measures, with several seeds, the
+accuracy of trees and boosting, and of other classifiers, which do not split on single units. It
 writes `autopsy.json` after every setting, and a second run of the same plan continues it.
 `python -m analysis.report` makes the table, the figure and the answer from the file. Accuracy is on
 the validation split: no test image is read.
@@ -37,9 +37,9 @@ from probes.autopsy.record import Record
 
 
 def run(plan: Plan, base: Setting | None = None) -> None:
-    """Measure all that autopsy.json lacks, and write it after every setting.
+    """Measure everything that autopsy.json does not have yet, and write it after every setting.
 
-    Raises DataError where the data set cannot be loaded, OSError where a file cannot be written."""
+    Raises DataError if the data set cannot be loaded, OSError if a file cannot be written."""
     data = load_data(plan, True)
     all_classes = len(data.class_names)
     base = replace(base or Setting(), classes=min(plan.classes, all_classes))
@@ -113,20 +113,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--data-dir", default=os.environ.get("DATA_DIR", "data"))
     add("--out", type=Path, default=Path("runs/autopsy"), help="default runs/autopsy")
     add("--seeds", type=int, default=3, help="default 3")
-    add("--classes", type=int, default=200, help="of the baseline (default 200)")
-    add("--epochs", type=int, default=6, help="of each autoencoder (default 6)")
-    add("--seconds", type=float, default=8.0, help="of a fit of boosting (default 8)")
+    add("--classes", type=int, default=200, help="classes of the baseline (default 200)")
+    add("--epochs", type=int, default=6, help="to train each autoencoder (default 6)")
+    add("--seconds", type=float, default=8.0, help="time limit of boosting (default 8)")
     add(
         "--forest-seconds",
         type=float,
         default=180.0,
-        help="after which a forest grows no more trees, which is noted (default 180)",
+        help="time limit of a forest; a note says if it is reached (default 180)",
     )
     add(
         "--formulation-seconds",
         type=float,
         default=40.0,
-        help="of a fit of each formulation of boosting (default 40)",
+        help="time limit of each formulation of boosting (default 40)",
     )
     add("--jobs", type=int, default=usable_cores(), help="processes (default: all cores)")
     return parser

@@ -23,7 +23,7 @@ from probes.classifiers.neighbours import unit_rows
 from probes.classifiers.perceptron import Perceptron, PerceptronConfig
 
 FOREST_TREES = {"extra-trees": 100, "random-forest": 30}
-MOST_ITERATIONS = 1000  # of boosting, which the time limit ends earlier
+MOST_ITERATIONS = 1000  # of boosting; the time limit ends it earlier
 RATE = 0.3
 PERCEPTRON_EPOCHS = 30
 
@@ -38,7 +38,7 @@ class Fit:
 
 
 class TimeLimit:
-    """A CatBoost callback that ends a training after that many seconds."""
+    """A CatBoost callback that ends a training after `seconds`."""
 
     def __init__(self, seconds: float):
         self._end, self.iterations = time.monotonic() + seconds, 0
@@ -148,7 +148,7 @@ FITS: Mapping[str, Callable[[Codes, int, float, Setting], Fit]] = MappingProxyTy
 def fit_perceptron(
     codes: Codes, seed: int, l2: float, l2_kind: Literal["decoupled", "coupled"], batch_norm: bool
 ) -> Fit:
-    """The report's perceptron of two blocks: Adam, no dropout."""
+    """The seed report's perceptron: two blocks, Adam, no dropout."""
     config = PerceptronConfig(
         blocks=2,
         dropout=0.0,

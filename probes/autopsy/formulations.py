@@ -27,7 +27,7 @@ from probes.classifiers.ranker import CandidateRanker
 from probes.codes.projection import ProjectionConfig
 
 OUTPUT_CODES = 64
-GRACE = 3  # `_embedded` is ended after so many times its seconds
+GRACE = 3  # `_embedded` is stopped after this many times its time limit
 
 
 def _after_lda(codes: Codes) -> Codes:
@@ -42,8 +42,8 @@ def _embedded(codes: Codes, seed: int, seconds: float) -> Fit:
     """CatBoost's own features of an embedding: its nearest neighbours and its LDA.
 
     With many classes CatBoost computes them for minutes before the first iteration, and no callback
-    can end that. So the fit has its own process, which can be ended. The answer is then that of a
-    model without iterations: the most frequent class."""
+    can end that. So the fit has its own process, which can be ended. The prediction is then the
+    most frequent class, as of a model without iterations."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_send_embedded, args=(sender, codes, seed, seconds))
@@ -83,7 +83,8 @@ def _fit_embedded(codes: Codes, seed: int, seconds: float) -> Fit:
 
 def _output_codes(codes: Codes, seed: int, seconds: float) -> Fit:
     """Error-correcting output codes: each class is a word of bits, and each bit is a boosted
-    two-class problem (Dietterich and Bakiri 1995, arXiv:cs/9501101). The bits share the time."""
+    two-class problem (Dietterich and Bakiri 1995, arXiv:cs/9501101). The bits share the
+    time."""
     projected = _after_lda(codes)
     classes = len(np.unique(codes.labels))
     share = min(1.0, OUTPUT_CODES / classes)
@@ -97,7 +98,7 @@ def _output_codes(codes: Codes, seed: int, seconds: float) -> Fit:
 
 
 def _iterations_within(codes: Codes, seed: int, seconds: float) -> int:
-    """About how many iterations of a two-class problem take that many seconds."""
+    """About how many iterations of a two-class problem fit into `seconds`."""
     trial, begin = 5, time.monotonic()
     bit = codes.labels % 2
     model = catboost(seed, loss="Logloss", iterations=trial)
@@ -106,8 +107,9 @@ def _iterations_within(codes: Codes, seed: int, seconds: float) -> int:
 
 
 def _alphabet_first(codes: Codes, seed: int, seconds: float) -> Fit:
-    """A boosted classifier of alphabets, then one of the characters of each alphabet, each with
-    half of the time. The answer has the largest product of both probabilities."""
+    """A boosted classifier predicts the alphabet, with half of the time. For each alphabet, another
+    predicts the character; these share the rest. The prediction is the character with the largest
+    product of both probabilities."""
     projected = _after_lda(codes)
     alphabets = np.array(codes.alphabets)[codes.labels]
     encoder = LabelEncoder().fit(alphabets)
@@ -135,7 +137,7 @@ def _alphabet_first(codes: Codes, seed: int, seconds: float) -> Fit:
 
 
 def _reranked(codes: Codes, seed: int, seconds: float) -> Fit:
-    """`CandidateRanker` with ten candidates and drawers held out."""
+    """`CandidateRanker` with ten candidates; its folds hold out drawers."""
     begin = time.monotonic()
     ranker = CandidateRanker(
         stages=MOST_ITERATIONS,

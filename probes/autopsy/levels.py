@@ -24,7 +24,7 @@ class Level:
     setting: Setting
     probes: tuple[str, ...]
     question: str = "trees"  # or "boosting", "l2"
-    extra: Mapping[str, Any] = field(default_factory=dict)  # options of the fit, for the record
+    extra: Mapping[str, Any] = field(default_factory=dict)  # options of the fit, also recorded
 
 
 def all_levels(base: Setting, all_classes: int) -> list[Level]:
@@ -81,7 +81,7 @@ def factor_levels(base: Setting, all_classes: int) -> Iterator[Level]:
 
 
 def formulation_levels(base: Setting, all_classes: int) -> Iterator[Level]:
-    """Does boosting fail in other formulations too? All classes, the same time for each."""
+    """Does boosting fail in other formulations too? Each has all classes and the same time."""
     setting = replace(base, classes=all_classes)
     for name in BOOSTING:
         yield Level("formulation", name, setting, (name,), "boosting")
@@ -98,8 +98,9 @@ def l2_levels(base: Setting) -> Iterator[Level]:
 
 
 def group_alike(levels: list[Level], seeds: int, known: set) -> list[tuple[list[Level], int]]:
-    """Levels that share a setting, with a seed, so that equal fits are fitted once; all of one seed
-    before the next. `known` holds the (question, factor, name, seed) that are already measured."""
+    """Groups of levels that share a setting, each with a seed, so that equal fits are made once.
+    All groups of a seed come before the next seed. `known` has the (question, factor, name,
+    seed) that are already measured."""
     found: dict[tuple, list[Level]] = {}
     for seed in range(seeds):
         for level in levels:

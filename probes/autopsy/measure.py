@@ -26,8 +26,8 @@ class Result:
 
 
 def measure(plan: Plan, levels: list[Level], seed: int) -> list[Result]:
-    """A result for each classifier of each of the levels, which share their setting: the baseline
-    is a level of every factor, and its fits are fitted once."""
+    """A result for each classifier of each level. The levels share a setting, so each classifier
+    is fitted once. (The baseline, for example, is a level of every factor.)"""
     torch.set_num_threads(1)
     codes, note = make_codes(plan, levels[0].setting, seed)
     wanted = dict.fromkeys(probe for level in levels for probe in level.probes)

@@ -14,12 +14,12 @@ class Plan:
     data_dir: str
     out: Path
     seeds: int
-    classes: int  # of the baseline
-    epochs: int  # of each autoencoder
-    seconds: float  # of a fit of boosting
-    forest_seconds: float  # after which a forest grows no more trees
-    formulation_seconds: float  # of a fit of each formulation of boosting
-    jobs: int  # processes
+    classes: int  # in the baseline
+    epochs: int  # to train each autoencoder
+    seconds: float  # time limit of boosting
+    forest_seconds: float  # time limit of a forest
+    formulation_seconds: float  # time limit of each formulation of boosting
+    jobs: int  # number of processes
 
 
 @dataclass(frozen=True)

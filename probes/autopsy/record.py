@@ -26,7 +26,7 @@ class Record:
         self.path, self._base = plan.out / "autopsy.json", base
         earlier = self._read(plan)
         self.results = list(_results(earlier, levels))
-        self.known = {  # what is measured: (question, factor, level, seed)
+        self.known = {  # already measured: (question, factor, level, seed)
             (row["question"], row["factor"], row["level"], run["seed"])
             for row in earlier.get("rows", [])
             for run in row["runs"]
@@ -53,7 +53,7 @@ class Record:
         write_atomically(self.path, lambda file: file.write(text.encode()))
 
     def _read(self, plan: Plan) -> dict[str, Any]:
-        """The file of an earlier run; empty where there is none, or its plan is another."""
+        """The file of an earlier run; empty if there is none or it has another plan."""
         try:
             earlier = json.loads(self.path.read_text())
         except (OSError, ValueError):
@@ -64,7 +64,7 @@ class Record:
 
 
 def _plan_as_json(plan: Plan) -> dict[str, Any]:
-    """Without the folders of this machine."""
+    """A plan without the folders of this machine."""
     return {**asdict(plan), "out": plan.out.name, "data_dir": ""}
 
 

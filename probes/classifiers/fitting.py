@@ -32,23 +32,23 @@ METRICS = ("train_loss", "train_accuracy", "validation_accuracy")
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of a stage of each probe, for a budget of that many stages."""
+    """How much each probe computes in a stage, and how many stages a whole fit has."""
 
     stages: int
-    trees: int  # of a forest
-    iterations: int  # of boosting
-    logistic_iterations: int  # in total: a stopped L-BFGS loses its memory
+    trees: int  # that a stage adds to a forest
+    iterations: int  # of boosting, in a stage
+    logistic_iterations: int  # of the whole fit: a stopped L-BFGS cannot be continued
     threads: int = 1
     device: str = "cpu"
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a fit depends on besides the parameters."""
+    """What a fit depends on in addition to the parameters."""
 
     scale: Scale
     seed: int
-    drawings: int  # the first rows, which are not augmented; the others are views of them
+    drawings: int  # number of rows without augmentation, which come first; the others are views
 
 
 def _nearest_mean(p: Mapping[str, Any], task: Task) -> StagedClassifier:
@@ -91,9 +91,7 @@ def _mlp(p: Mapping[str, Any], task: Task) -> StagedClassifier:
 def _forest(bootstrap: bool, p: Mapping[str, Any], task: Task) -> StagedClassifier:
     return StagedForest(
         task.scale.stages,
-        1
-        if bootstrap
-        else task.scale.trees,  # it tries every split, which takes three times as long
+        1 if bootstrap else task.scale.trees,  # a random forest's tree takes three times as long
         bootstrap,
         p["max_features"],
         p["min_samples_leaf"],
@@ -132,7 +130,7 @@ PROBES: Mapping[str, Callable[[Mapping[str, Any], Task], StagedClassifier]] = Ma
 """Name -> function that makes the classifier from the parameters of a trial."""
 
 AT_ONCE = frozenset({"nearest-mean", "knn", "lda", "logistic"})
-"""Probes without stages: their one record counts as the full budget."""
+"""Probes without stages. Their only record counts as the full budget."""
 
 
 class ProbeRun:
@@ -151,7 +149,9 @@ class ProbeRun:
         self._state: dict | None = None
 
     def epochs(self) -> Iterator[dict[str, float]]:
-        """Fit; yield a record per stage. Raises ProbeTooLarge before it takes much memory."""
+        """Fit the probe; yield a record after each stage.
+
+        Raises ProbeTooLarge, before the fit, if it needs more than `memory_bytes`."""
         data, size, views = self.data, self.parameters["latent_size"], self.parameters["views"]
         train = data.train.numpy()
         rows = data.rows(train, views)
@@ -168,7 +168,7 @@ class ProbeRun:
             yield self._record(loss, codes[: len(train)], labels[: len(train)])
 
     def _record(self, loss: float | None, codes: np.ndarray, labels: np.ndarray) -> dict:
-        """`train_loss` is the fraction of mistakes where no loss is minimised."""
+        """`train_loss` is the fraction of mistakes if the probe minimises no loss."""
         sample = np.linspace(0, len(codes) - 1, min(TRAIN_ROWS, len(codes))).astype(int)
         accuracy = float((self.probe.predict(codes[sample]) == labels[sample]).mean())
         validation = self.data.validation.numpy()
@@ -216,7 +216,7 @@ def projection_config(parameters: Mapping[str, Any]) -> ProjectionConfig:
 
 
 def projected_size(parameters: Mapping[str, Any]) -> int:
-    """Features after the projection, at most."""
+    """The largest possible number of features after the projection."""
     sizes = (parameters["latent_size"], parameters["pca"], parameters["lda"])
     return min(size for size in sizes if size)
 
@@ -230,7 +230,7 @@ def make_probe(
 def restore_probe(
     weights: Mapping[str, Any], parameters: Mapping[str, Any], scale: Scale
 ) -> tuple[StagedClassifier, Projection]:
-    """A fitted probe and its projection from what `ProbeRun.weights` gave."""
+    """A fitted probe and its projection, from the result of `ProbeRun.weights`."""
     probe = make_probe(parameters, scale, 0, 1)
     probe.load_weights(dict(weights))
     return probe, Projection.from_weights(dict(weights))
@@ -239,5 +239,5 @@ def restore_probe(
 def predict(
     probe: StagedClassifier, projection: Projection, data: CodedData, size: int, indices: np.ndarray
 ) -> np.ndarray:
-    """Labels (n,) that a fitted probe gives the images at indices (n,), by their own codes."""
+    """Labels (n,) that a fitted probe predicts for the images at indices (n,), without views."""
     return probe.predict(projection(data.codes[size][indices]))

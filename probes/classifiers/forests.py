@@ -1,8 +1,8 @@
-"""Forests for many classes: scikit-learn's trees, grown one at a time and kept small.
+"""Forests for many classes: scikit-learn's trees, grown one at a time and stored sparsely.
 
 scikit-learn keeps the distribution over all classes at every node, in float64: with 964 classes
-and 20,000 nodes, 150 MB for a tree and 15 GB for a forest. Nearly all values are zero, because a
-leaf holds few classes. Here only the others are kept, about half a megabyte for a tree.
+and 20,000 nodes, that is 150 MB for a tree and 15 GB for 100 trees. Nearly all values are zero,
+because a leaf has few classes. Here only the other values are kept, about 0.5 MB for a tree.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ NODES_PER_ROW = 1.8  # of a tree grown to pure leaves; measured 1.5 to 1.7 on 96
 
 class StagedForest(StagedClassifier):
     """Extremely randomised trees (Geurts et al. 2006, doi:10.1007/s10994-006-6226-1), or with
-    `bootstrap` a random forest (Breiman 2001, doi:10.1023/A:1010933404324), by scikit-learn's
-    trees; a stage grows `trees_per_stage` more, as its `warm_start` does."""
+    `bootstrap` a random forest (Breiman 2001, doi:10.1023/A:1010933404324), built from
+    scikit-learn's trees. A stage adds `trees_per_stage` trees, like scikit-learn's `warm_start`."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class StagedForest(StagedClassifier):
 
     def _set_trees(self, trees: list[SparseTree]) -> None:
         self._trees = trees
-        # Of the codes that were scored last: the number of trees, and the sum of their answers
+        # For the codes that were scored last: how many trees, and the sum of their probabilities
         self._sums: dict[bytes, tuple[int, np.ndarray]] = {}
 
     def _grow(self, X: np.ndarray, y: np.ndarray, number: int) -> DecisionTreeClassifier:
@@ -96,14 +96,14 @@ class StagedForest(StagedClassifier):
         )
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:
-        """Of the tree that grows, which is not yet sparse, and of a copy of its leaves."""
+        """The memory of the growing tree, which is not yet sparse, and of a copy of its leaves."""
         return int(1.5 * NODES_PER_ROW * rows / self.min_samples_leaf * classes * 8)
 
 
 class SparseTree:
-    """A fitted tree: for each node the feature (int32, -2 in a leaf) and threshold to go left at,
-    both children, and in `starts`, `classes`, `values` the rows of a sparse matrix (nodes, C) of
-    class probabilities, empty but for the leaves."""
+    """A fitted tree. Each node has a feature (int32, -2 in a leaf), a threshold (a value up to it
+    goes left) and two children. `starts`, `classes` and `values` are a sparse matrix (nodes, C) of
+    class probabilities, in which only the rows of leaves have values."""
 
     PARTS = ("feature", "threshold", "left", "right", "starts", "classes", "values")
 
@@ -113,7 +113,7 @@ class SparseTree:
 
     @classmethod
     def of(cls, tree) -> SparseTree:
-        """From scikit-learn's `tree_`."""
+        """Converts scikit-learn's `tree_`."""
         is_leaf = tree.children_left < 0
         of_leaves = csr_matrix(tree.value[is_leaf, 0])
         starts = np.zeros(tree.node_count + 1, np.int64)
@@ -130,7 +130,7 @@ class SparseTree:
 
     def leaves(self, X: np.ndarray) -> np.ndarray:
         """The leaf (N,) that each of the rows (N, D) ends in."""
-        X = np.asarray(X, np.float32)  # as scikit-learn compares
+        X = np.asarray(X, np.float32)  # scikit-learn compares in float32
         node = np.zeros(len(X), np.int32)
         moving = np.arange(len(X)) if self.feature[0] >= 0 else np.arange(0)
         while len(moving):

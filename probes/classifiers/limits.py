@@ -6,4 +6,4 @@ GIGABYTE = 2**30
 
 
 class ProbeTooLarge(Exception):
-    """A probe needs more memory than it may use; the text says how much. A retry fails again."""
+    """A probe needs more memory than it may use. The message says how much. A retry fails too."""

@@ -1,4 +1,4 @@
-"""Cosines of codes with the nearest members and with the mean of each class."""
+"""Cosine similarity of codes to the nearest members and to the mean of each class."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-QUERY_ROWS = 256  # at a time: bounds the matrix of similarities
+QUERY_ROWS = 256  # at a time, to limit the memory of the matrix of similarities
 
 
 @dataclass(frozen=True)
 class ClassMembers:
-    """Unit codes sorted by class, for `nearest_members`."""
+    """Codes of length 1, sorted by class, for `nearest_members`."""
 
     codes: np.ndarray  # float32 (N, D), length 1
     starts: np.ndarray  # (C + 1,): members of class c are rows starts[c] to starts[c + 1]
-    means: np.ndarray  # float32 (C, D), of the members, length 1
+    means: np.ndarray  # float32 (C, D), means of the members, scaled to length 1
 
     @classmethod
     def of(cls, codes: np.ndarray, labels: np.ndarray, classes: int) -> ClassMembers:
-        """From codes (N, D) of classes (N,) in 0..classes-1; each class needs a member."""
+        """From codes (N, D) with labels (N,) in 0..classes-1. Each class needs a member."""
         order = np.argsort(labels, kind="stable")
         codes = unit_rows(codes[order])
         starts = np.searchsorted(labels[order], np.arange(classes + 1))
@@ -35,7 +35,7 @@ def unit_rows(codes: np.ndarray) -> np.ndarray:
 
 def nearest_members(queries: np.ndarray, members: ClassMembers, count: int) -> np.ndarray:
     """Cosines (N, C, count) of each query (N, D) with the nearest members of each class, nearest
-    first. A class with fewer members repeats its farthest."""
+    first. If a class has fewer than `count` members, its farthest member is repeated."""
     queries = unit_rows(queries)
     classes = len(members.starts) - 1
     nearest = np.empty((len(queries), classes, count), np.float32)

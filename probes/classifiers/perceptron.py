@@ -15,7 +15,7 @@ from models.networks.autoencoder import ACTIVATIONS
 from models.training.loop import TrainingConfig, TrainingRun, autocast
 from probes.classifiers.staged import StagedClassifier
 
-REFERENCE_ROWS = 2048  # on which batch-norm statistics are taken
+REFERENCE_ROWS = 2048  # on which batch-norm statistics are computed
 SCORING_ROWS = 4096
 
 
@@ -23,7 +23,7 @@ SCORING_ROWS = 4096
 class PerceptronConfig:
     """The network and its regularisation. Raises ValueError for values out of range."""
 
-    blocks: int = 2  # linear, batch norm, activation, dropout; one linear layer follows
+    blocks: int = 2  # of linear, batch norm, activation, dropout; a linear layer follows the last
     width: int = 512
     dropout: float = 0.2
     input_norm: bool = True  # batch norm on the code
@@ -32,7 +32,7 @@ class PerceptronConfig:
     label_smoothing: float = 0.1
     l2: float = 0.01
     l2_kind: Literal["decoupled", "coupled"] = "decoupled"
-    l2_later: float | None = None  # in the second half of the training; None: the same
+    l2_later: float | None = None  # l2 in the second half of the training; None: the same l2
     learning_rate: float = 2e-3
     batch_size: int = 128
 
@@ -45,8 +45,8 @@ class PerceptronConfig:
 
 @dataclass(frozen=True)
 class CodeRows:
-    """Codes as `TrainingData`. An epoch draws `per_epoch` of the rows: where each drawing has
-    several views, about one view of each."""
+    """Codes as `TrainingData`. An epoch is `per_epoch` random rows. If each drawing has
+    several views, that is about one view of each."""
 
     codes: Tensor  # (N, D)
     labels: Tensor  # int64 (N,)
@@ -74,8 +74,8 @@ class CodeRows:
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """An `Objective`. Coupled L2 adds half the sum of the squared parameters to the loss, and Adam
-    divides its gradient by the running scale too, as `torch.optim.Adam(weight_decay=...)` does.
+    """An `Objective`. Coupled L2 adds half the sum of the squared parameters, times
+    `coupled_l2`, to the loss. So Adam rescales its gradient too, as in `torch.optim.Adam`.
     With decoupled L2 the optimiser shrinks the weights itself (Loshchilov and Hutter 2019,
     arXiv:1711.05101)."""
 
@@ -181,7 +181,8 @@ class Perceptron(StagedClassifier):
         self._resumed = state["run"]
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:
-        """Of the codes in float32, and of parameters, gradients, averages and Adam's moments."""
+        """The memory of the codes in float32, the parameters, their gradients, their averages and
+        Adam's moments."""
         width = self.config.width
         parameters = width * (features + width * (self.config.blocks - 1) + classes)
         return 4 * rows * features + 5 * 4 * parameters

@@ -1,4 +1,4 @@
-"""Boosting for many classes: it ranks a few candidate classes of each drawing.
+"""Boosting for many classes: it ranks a few candidate classes for each drawing.
 
 With boosting on all classes at once, each of 964 classes gets a gradient of about 1/964, and each
 iteration computes 964 sets of leaf values. Here a nearest-neighbour rule proposes a few classes for
@@ -21,7 +21,7 @@ from probes.classifiers.neighbours import ClassMembers, nearest_members, unit_ro
 from probes.classifiers.staged import StagedClassifier, digest
 from probes.codes.projection import Projection, ProjectionConfig, fit_projection
 
-NEIGHBOURS = 3  # of each class, whose cosines are features of a candidate
+NEIGHBOURS = 3  # nearest members of each class; their cosines are features of a candidate
 
 
 class Reference(NamedTuple):
@@ -37,15 +37,15 @@ class Candidates(NamedTuple):
 
     classes: np.ndarray  # (N, K)
     features: np.ndarray  # float32 (N, K, F)
-    scores: np.ndarray  # float32 (N, C): of all classes, by which the candidates are chosen
+    scores: np.ndarray  # float32 (N, C): of all classes; the candidates have the largest
 
 
 class CandidateRanker(StagedClassifier):
     """CatBoost ranks the `candidates` nearest classes of each drawing (loss QuerySoftMax).
 
-    It is fitted on held-out drawings: in each of `folds`, the drawings of some groups (drawers) are
-    compared with those of the others, after an LDA that is fitted on the others. So the features
-    that it learns from are like those of new drawings. A stage is `iterations_per_stage`
+    It is fitted on held-out drawings: each of `folds` folds holds out the drawings of some groups
+    (drawers), fits an LDA on all other drawings, and compares the held-out drawings with those. So
+    CatBoost learns from features like those of new drawings. A stage is `iterations_per_stage`
     iterations."""
 
     def __init__(
@@ -72,7 +72,7 @@ class CandidateRanker(StagedClassifier):
         self.lda = lda
         self.shrinkage = shrinkage
         self.folds = folds
-        self.queries = queries  # the first rows, which are drawings; the rest are views of them
+        self.queries = queries  # the first rows are drawings, the others are views of them
         self.threads = threads
         self.seed = seed
 
@@ -93,13 +93,13 @@ class CandidateRanker(StagedClassifier):
                 allow_writing_files=False,
             )
             booster.fit(pool, init_model=model)
-            # Stored and loaded as after a restart: a model in memory continues differently.
+            # It is saved and loaded, because a model that stays in memory continues differently.
             self._model: CatBoostRanker = _stored(_bytes(booster))
             model = self._model
             yield -float(booster.get_best_score()["learn"]["QuerySoftMax"])
 
     def _pool(self, X: np.ndarray, y: np.ndarray, groups) -> Pool:
-        """Held-out drawings with their candidates, where the right class is among these."""
+        """Held-out drawings with their candidates, without drawings whose class is no candidate."""
         parts, is_right = [], []
         for known, held in self._held_out(X, groups):
             classes, places = np.unique(y[known], return_inverse=True)
@@ -120,7 +120,8 @@ class CandidateRanker(StagedClassifier):
         return pool
 
     def _held_out(self, X: np.ndarray, groups) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices of known rows and of queries, by fold; without groups, each row is a group."""
+        """For each fold, the indices of known rows and of queries. Without groups, each drawing is
+        a group with its views."""
         queries = self.queries or len(X)
         groups = np.arange(len(X)) % queries if groups is None else np.asarray(groups)
         folds = GroupKFold(min(self.folds, len(np.unique(groups))))
@@ -131,7 +132,7 @@ class CandidateRanker(StagedClassifier):
         """Compare with these rows from now on."""
         self._rows = X, y
         self._reference = self._refer(X, y, len(self.classes_))
-        self._proposed: dict[bytes, Candidates] = {}  # of the codes that were scored last
+        self._proposed: dict[bytes, Candidates] = {}  # for the codes that were scored last
 
     def _refer(self, X: np.ndarray, y: np.ndarray, classes: int) -> Reference:
         config = ProjectionConfig(lda=self.lda, shrinkage=self.shrinkage)
@@ -202,7 +203,7 @@ class CandidateRanker(StagedClassifier):
         self._model = _stored(weights["model"].numpy().tobytes())
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:
-        """Of two copies of the codes, the scores of all classes, and the features."""
+        """The memory of two copies of the codes, the scores of all classes, and the features."""
         queries = self.queries or rows
         pairs = 8 * queries * self.candidates * (self.lda + 4 * NEIGHBOURS + 8)
         return (

@@ -24,7 +24,7 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
     stages: int = 1
 
     def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None):
-        """Fit all stages anew on codes (N, D) with labels (N,) of any kind."""
+        """Fit all stages, from the first, on codes (N, D) with labels (N,) of any kind."""
         self.__dict__.pop("stage_", None)
         for _ in self.fit_stages(X, y, groups):
             pass
@@ -33,10 +33,10 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
     def fit_stages(
         self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None
     ) -> Iterator[float | None]:
-        """Fit stage by stage; yield after each its training loss, None where nothing is minimised.
+        """Fit; yield the training loss of each stage, or None if the classifier minimises no loss.
 
         `groups` (N,) says which rows belong together (drawings of one drawer), for classifiers that
-        hold some rows out."""
+        hold out some rows."""
         self.classes_, positions = np.unique(y, return_inverse=True)
         self.stage_ = getattr(self, "stage_", 0)
         for loss in self._stages(X, positions, groups):
@@ -48,11 +48,11 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[self.decision_function(X).argmax(1)]
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
-        """Scores (N, C), in the order of `classes_`: the largest is the answer."""
+        """Scores (N, C), in the order of `classes_`. The largest is that of the predicted class."""
         raise NotImplementedError
 
     def weights(self) -> dict[str, Tensor]:
-        """All that prediction depends on, as tensors."""
+        """Everything that a prediction needs, as tensors."""
         return {
             "classes": torch.from_numpy(np.asarray(self.classes_)),
             "stage": torch.tensor(self.stage_),
@@ -63,11 +63,11 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.stage_ = weights["classes"].numpy(), int(weights["stage"])
 
     def state_dict(self) -> dict:
-        """All that the next stage depends on; tensors and plain containers only."""
+        """Everything that the next stage needs, in tensors and plain containers."""
         return self.weights()
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue after the stage that `state_dict` was called after."""
+        """Restore what `state_dict` returned; `fit_stages` continues with the next stage."""
         self.load_weights(state)
 
     def memory_bytes(self, rows: int, features: int, classes: int) -> int:
@@ -82,13 +82,13 @@ class StagedClassifier(ClassifierMixin, BaseEstimator):
 
 
 def digest(X: np.ndarray) -> bytes:
-    """A key of codes, so that results for equal codes are computed once."""
+    """A hash of codes. It is the key of stored results, which are computed once for equal codes."""
     return hashlib.blake2b(np.ascontiguousarray(X).tobytes(), digest_size=16).digest()
 
 
 class AtOnce(StagedClassifier):
     """A scikit-learn classifier, which has a single stage. `fitted` names the attributes that hold
-    its fitted state. Without names it stores the training rows and is fitted on them again."""
+    its fitted state. Without names the training rows are stored, and loading fits it again."""
 
     def __init__(self, estimator: ClassifierMixin, fitted: tuple[str, ...] = (), copies: int = 2):
         self.estimator = estimator

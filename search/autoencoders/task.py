@@ -29,6 +29,9 @@ METRICS = (
     "probe_accuracy",
     "active_fraction",
     "effective_rank",
+    "units_per_image",
+    "hoyer_sparsity",
+    "dead_units",
     "images_per_s",
 )
 MODES = {"validation_mse": "min", "probe_accuracy": "max"}
@@ -68,7 +71,7 @@ class AutoencoderTask:
         return autoencoder_space(self.latent_sizes, self.budget == "full", self.for_probes)
 
     def presets(self) -> tuple[Preset, ...]:
-        return autoencoder_presets(self.latent_sizes, self.for_probes)
+        return autoencoder_presets(self.latent_sizes, self.for_probes, self.batch_size)
 
     def prepare(self, data: ImageData, device: str) -> PreparedData:
         limit = QUICK_VALIDATION_IMAGES if self.budget == "quick" else None
@@ -81,10 +84,10 @@ class AutoencoderTask:
     def configs(self, parameters: dict, seed: int) -> tuple[AutoencoderConfig, TrainingConfig]:
         """The configurations that `models` takes for a trial's parameters."""
         training = {
+            "batch_size": self.batch_size,
             **parameters,
             "max_epochs": self.max_epochs,
             "seed": seed,
-            "batch_size": self.batch_size,
         }
         return pick(AutoencoderConfig, parameters), pick(TrainingConfig, training)
 

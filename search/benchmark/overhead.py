@@ -185,7 +185,7 @@ def summary(runs: Runs, sizes: Sequence[int]) -> dict:
 
 
 def _slopes(runs: Runs, first: int, last: int) -> list[float]:
-    """Of the repetitions that ran both sizes."""
+    """Seconds that each further trial costs, in each repetition that ran both sizes."""
     both = zip(runs[first], runs[last], strict=False)
     return [(b.seconds - a.seconds) / (last - first) for a, b in both]
 

@@ -166,7 +166,8 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
 
 @contextmanager
 def _silent_profiler() -> Iterator[None]:
-    """Without what the profiler writes to standard error past Python, even of a missing GPU."""
+    """Hide the profiler's messages, such as the one about a missing GPU. It writes them to the file
+    descriptor and not to Python's `sys.stderr`."""
     before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

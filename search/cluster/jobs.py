@@ -14,7 +14,7 @@ from search.tune.limits import SearchStopped
 
 Key = TypeVar("Key")
 
-LOST_NODES = 20  # a job that loses more nodes than this is held to be the cause
+LOST_NODES = 20  # after more than this, the job itself is probably why its nodes die: stop
 
 
 def on_node_that_sees(run: Files, secret: str, work: Callable[..., Key], *arguments: Any) -> Key:

@@ -158,7 +158,7 @@ def _epoch(search: Search, trial: SimpleNamespace, replay: Replay, curves: Curve
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what Optuna and Ray print of every trial, and stock OptunaSearch of every nan."""
+    """Hide what Optuna and Ray print about every trial, and stock OptunaSearch about every nan."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     with warnings.catch_warnings():

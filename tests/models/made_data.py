@@ -17,8 +17,9 @@ def image_data(images: torch.Tensor, labels: torch.Tensor, parts: torch.Tensor) 
     return ImageData("made", images, labels, None, names, *rows, "made", True, sha256="")
 
 
-def prepared_glyphs(characters: int, validation: int) -> PreparedData:
+def prepared_glyphs(characters: int, validation: int, device: str = "cpu") -> PreparedData:
     """14 drawings of each character to train, `validation` of the other 6 to validate."""
     images = centre_ink(torch.from_numpy(draw_glyphs(characters).reshape(-1, 28, 28)))
     parts = torch.tensor(14 * [0] + validation * [1] + (6 - validation) * [2]).repeat(characters)
-    return prepare(image_data(images, torch.arange(characters).repeat_interleave(20), parts))
+    labels = torch.arange(characters).repeat_interleave(20)
+    return prepare(image_data(images, labels, parts), device)

@@ -5,7 +5,9 @@ import io
 import json
 import math
 import random
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ NOISY = replace(
 KEYS = {
     *("epoch", "train_loss", "train_mse", "validation_mse", "probe_accuracy"),
     *("active_fraction", "effective_rank", "images_per_s"),
+    *("units_per_image", "hoyer_sparsity", "dead_units"),
 }
 
 
@@ -343,13 +346,11 @@ def test_a_warped_input_is_to_give_back_the_image_as_it_was():
     it could if it knew the drawing, pays nothing."""
     images, generator = glyphs().batch(glyphs().train[:8]), torch.Generator().manual_seed(0)
     objective = Reconstruction(TrainingConfig(warp=1.0))
-    codes = torch.zeros(8, 1)
 
-    def copies(noised):
-        return noised, codes
+    def network(outputs: Callable) -> SimpleNamespace:
+        """Its code is the image."""
+        return SimpleNamespace(code_values=lambda x: x, activate=lambda x: x, decode=outputs)
 
-    def knows(noised):
-        return images, codes
-
+    copies, knows = network(lambda warped: warped), network(lambda warped: images)
     assert float(objective.loss(copies, images, None, generator)) > 0.01
     assert float(objective.loss(knows, images, None, generator)) == 0.0

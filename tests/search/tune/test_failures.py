@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from types import SimpleNamespace
 
 import pytest
 import ray
@@ -70,7 +69,8 @@ class Failing:
         pickled.write_bytes(ray.cloudpickle.dumps(error))
         errors = {"error_file": None, "pickled_error_file": str(pickled)}
         config = {"id": trial.id, "number": trial.number}
-        self.keeper.on_trial_error(0, [], SimpleNamespace(config=config, **errors))
+        failed = type("Trial", (), {"config": config, **errors})  # hashable, as Ray's are
+        self.keeper.on_trial_error(0, [], failed)
 
 
 @pytest.mark.parametrize(

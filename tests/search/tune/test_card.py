@@ -1,0 +1,127 @@
+"""The process of a GPU, in which trials train side by side. Without a GPU they do so on the CPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import ray
+import torch
+
+from models.data import load
+from search.autoencoders.task import AutoencoderTask
+from search.record import schema
+from search.store.checkpoints import CheckpointStore
+from search.store.files import FolderFiles
+from search.store.folder import RunFolder
+from search.task.protocol import arrays_from_data
+from search.tune.attempt import EVERY_EPOCH, Attempt
+from search.tune.card import Card, GpuMemory, number_of_weights
+from search.tune.failures import failure_of
+from search.tune.logbook import Logbook
+from tests.search.toy import ToyTask
+from tests.search.toy_search import NO_DATA
+
+
+def card_of(task, data, path) -> Card:
+    store = CheckpointStore(FolderFiles(path))
+    return Card("", task, [ray.put(arrays_from_data(data))], store, EVERY_EPOCH)
+
+
+def config(number: int, **parameters) -> dict:
+    return {"id": f"trial_{number:05d}", "seed": 0, "parameters": parameters}
+
+
+def toy(number: int, trouble: str = "") -> dict:
+    return config(number, size=1, x=0.25, trouble=trouble)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_trials_that_train_side_by_side_have_the_curves_that_they_have_alone(tmp_path):
+    data = load("mnist5k", "data", train_size=60)
+    task = AutoencoderTask((16,), 2, "quick")
+    presets = [preset.parameters | {"dropout": 0.2} for preset in task.presets()[:3]]
+    configs = [config(n, **parameters) for n, parameters in enumerate(presets)]
+    card = card_of(task, data, tmp_path / "together")
+
+    def train(each: dict) -> list[dict]:
+        return [without_times(card.step(each, begins)) for begins in (True, False)]
+
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(train, configs))
+    store, prepared = CheckpointStore(FolderFiles(tmp_path / "alone")), task.prepare(data, "cpu")
+    for each, found in zip(configs, together, strict=True):
+        alone = Attempt(task, store, EVERY_EPOCH, each, prepared)
+        assert [without_times(alone.next_record()) for _ in range(2)] == found
+
+
+def without_times(record: dict) -> dict:
+    return {k: v for k, v in record.items() if k not in ("seconds", "images_per_s")}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_that_raises_takes_no_other_with_it_and_goes_on_from_its_checkpoint(tmp_path):
+    task = ToyTask(marks=str(tmp_path))
+    card = card_of(task, NO_DATA, tmp_path / "checkpoints")
+    card.step(toy(0), True)
+    card.step(toy(1, "raise-once"), True)
+    with pytest.raises(RuntimeError, match="told to raise"):
+        card.step(toy(1, "raise-once"), False)
+    assert card.step(toy(0), False)["epoch"] == 2
+    again = [card.step(toy(1, "raise-once"), begins)["epoch"] for begins in (True, False)]
+    assert again == [1, 2]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_that_does_not_fit_into_the_memory_says_so(tmp_path, monkeypatch):
+    def full(self):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    card = card_of(ToyTask(), NO_DATA, tmp_path)
+    card.step(toy(0), True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Attempt, "next_record", full)
+        with pytest.raises(GpuMemory, match="2.00 GiB") as error:
+            card.step(toy(1), True)
+    assert failure_of(error.value, "text").reason == schema.REASON_GPU_MEMORY
+    assert card.step(toy(0), False)["epoch"] == 2
+
+
+def test_the_largest_preset_has_the_most_weights():
+    task = AutoencoderTask((1024, 32), 1, "quick")
+    images = task.prepare(load("mnist5k", "data", train_size=20), "cpu")
+    runs = [task.start(preset.parameters, 0, images) for preset in task.presets()]
+    largest = max(runs, key=number_of_weights)
+    assert largest.network.config.latent_size == 1024
+
+
+SEARCH = """
+import sys
+from pathlib import Path
+import ray
+ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+from search.benchmark.searches import search_ours
+from search.task.settings import Settings
+from tests.search.toy import ToyTask
+from tests.search.toy_search import NO_DATA
+folder = Path(sys.argv[1])
+task = ToyTask(trouble=("", "kill-once", "", "raise"), marks=sys.argv[2])
+search_ours(task, Settings(num_samples=8, gpus_per_trial=0.25, max_failures=0), NO_DATA, folder)
+"""
+
+
+def test_the_process_of_a_gpu_is_killed_and_its_trials_go_on_in_another(tmp_path):
+    """Ray counts a GPU that is not there, so four trials share one process."""
+    run, marks = tmp_path / "run", tmp_path / "marks"
+    marks.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", SEARCH, str(run), str(marks)], capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert (marks / "kill-once").exists()
+    assert len(list(marks.glob("worker-*"))) == 2  # processes in which a trial trained
+    state = Logbook(RunFolder(run), ToyTask(trouble=("", "kill-once", "", "raise"))).state
+    assert [trial.state for trial in state.trials[:4]] == ["complete"] * 3 + ["error"]
+    assert not state.unfinished()
