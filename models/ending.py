@@ -74,11 +74,12 @@ class Ending:
 
     def say(self, stop: BaseException) -> int:
         """Print the last line, once; return the exit status."""
+        # Ray raises a KeyboardInterrupt of its own in place of what a handler raised.
+        number = stop.number if isinstance(stop, Stopped) else self._asked or signal.SIGINT
         if self._said.acquire(blocking=False):
-            number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
             words = f"; to go on: {self.resume}" if self.resume else self._otherwise
             print(f"{self.command}: {_how(number)}{words}", file=sys.stderr, flush=True)
-        return stop.status if isinstance(stop, Stopped) else 128 + signal.SIGINT
+        return 128 + number
 
     def check(self) -> None:
         """Take the signals back from a library that took them, and raise Stopped if one came.
