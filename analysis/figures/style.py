@@ -30,7 +30,7 @@ FLOOR = "#404040"
 DASHED = {"color": FLOOR, "linestyle": "--", "linewidth": 1.1}
 DOTTED = {"color": FLOOR, "linestyle": ":", "linewidth": 1.4}
 GAP = 2  # pixels of an image between two images of a mosaic
-ZOOM = 3  # screen pixels per pixel of an image: whole, so that no row is blurred
+SHOWN = 84  # screen pixels of an image's side, about
 
 _STYLE = {
     "figure.facecolor": "white",
@@ -70,15 +70,24 @@ def styled(draw: Callable[..., Figure | None]) -> Callable[..., Figure | None]:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG of 256 colours, a third of the bytes; equal figures give equal bytes."""
+    """The figure as a PNG, of 256 colours unless it shows photographs, which is a third of the
+    bytes; equal figures give equal bytes."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     with matplotlib.style.context(_STYLE, after_reset=True):
         _lay_out(figure)
         figure.savefig(drawn, format="png", dpi=DPI)
-    # Undithered: a flat colour stays flat.
-    palette = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    palette.save(packed, format="PNG", optimize=True)
+    picture = Image.open(drawn).convert("RGB")
+    if not _has_photographs(figure):
+        # Undithered: a flat colour stays flat.
+        picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(packed, format="PNG", optimize=True)
     return packed.getvalue()
+
+
+def _has_photographs(figure: Figure) -> bool:
+    """Whether images in colour are shown, which need more than 256 colours."""
+    shown = [image.get_array() for axes in figure.axes for image in axes.images]
+    return any(array is not None and array.ndim == 3 for array in shown)
 
 
 def svg(figure: Figure) -> bytes:
@@ -99,30 +108,53 @@ def _lay_out(figure: Figure) -> None:
         figure.set_layout_engine(None)
 
 
+def zoom(side: int) -> int:
+    """Screen pixels per pixel of an image of that side: whole, so that no row is blurred.
+
+    >>> zoom(28), zoom(32), zoom(64), zoom(128)
+    (3, 3, 1, 1)
+    """
+    return max(1, round(SHOWN / side))
+
+
+def columns_that_fit(side: int, room: int) -> int:
+    """How many images of that side, with the gaps, are shown in `room` screen pixels."""
+    return max(1, room // (zoom(side) * (side + GAP)))
+
+
 def mosaic(
     rows: list[np.ndarray], columns: int, gaps: tuple[int, int] = (GAP, GAP)
 ) -> np.ma.MaskedArray:
-    """Rows of images (N, 28, 28) as one picture, white where there is none; `gaps` are the
-    pixels between two rows and between two columns."""
-    down, across = (28 + gap for gap in gaps)
-    picture = np.full((len(rows) * down - gaps[0], columns * across - gaps[1]), -1.0)
+    """Rows of images (N, side, side), or (N, side, side, 3) in colour, as one picture, white where
+    there is none; `gaps` are the pixels between two rows and between two columns."""
+    side = rows[0].shape[1]
+    down, across = (side + gap for gap in gaps)
+    picture = blank(len(rows) * down - gaps[0], columns * across - gaps[1], rows[0])
     for r, images in enumerate(rows):
         for c, image in enumerate(images[:columns]):
-            picture[r * down : r * down + 28, c * across : c * across + 28] = image
-    return np.ma.masked_less(picture, 0)
+            picture[r * down : r * down + side, c * across : c * across + side] = image
+    return picture
+
+
+def blank(height: int, width: int, images: np.ndarray) -> np.ma.MaskedArray:
+    """An empty part of a picture of images like `images`."""
+    if images.shape[-1] == 3:
+        return np.ma.array(np.ones((height, width, 3)))
+    return np.ma.masked_all((height, width))
 
 
 def show_mosaic(axes: Axes, picture: np.ndarray, labels: Sequence[str], gap: int = GAP) -> None:
-    """Ink dark on a grey so light that each image's edge can be seen."""
+    """Colours as they are; ink dark on a grey so light that each image's edge can be seen."""
+    side = (picture.shape[0] + gap) // len(labels) - gap
     axes.imshow(
-        1 - 0.03 - 0.97 * picture,
+        picture.data if picture.ndim == 3 else 1 - 0.03 - 0.97 * picture,
         cmap="gray",
         vmin=0,
         vmax=1,
         interpolation="nearest",
         aspect="auto",
     )
-    axes.set_yticks([14 + place * (28 + gap) for place in range(len(labels))], labels)
+    axes.set_yticks([side / 2 + place * (side + gap) for place in range(len(labels))], labels)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.grid(False)
@@ -183,8 +215,9 @@ def pictures(
     """Mosaics below each other, each with labels at its left, which has `left` screen pixels, and,
     where it has one, a title; no pixel of an image is a fraction of one on the screen."""
     top, edge = 48, 14  # screen pixels around images
-    tall = [part.shape[0] * ZOOM for part in parts]
-    wide = max(part.shape[1] for part in parts) * ZOOM
+    scale = zoom((parts[0].shape[0] + GAP) // len(labels[0]) - GAP)
+    tall = [part.shape[0] * scale for part in parts]
+    wide = max(part.shape[1] for part in parts) * scale
     width, height = left + wide + edge, top + sum(tall) + edge * len(parts)
     figure = Figure(figsize=(width / DPI, height / DPI))
     end = height - top

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.measure.best import Best
-from analysis.read.results import Floor
+from analysis.read.results import EXACT
 from analysis.read.runs import Result, Run
 from analysis.read.values import text
 from analysis.tables.configurations import CONFIGURATION, configuration
@@ -81,7 +81,7 @@ def _row(best: Best) -> dict[str, Any]:
         "task": TASKS[run.command] + (", by probe accuracy" if best.by_probe else ""),
         "data": run.data["name"],
         "split": text(run.data.get("split")),
-        "stand_in": bool(text(run.data.get("note"))),
+        "stand_in": bool(text(run.data.get("note"))) and not text(run.data.get("source")),
         "latent_size": math.nan if best.size is None else best.size,
         "probe": best.probe,
         **configuration(winner),
@@ -133,10 +133,9 @@ def _theirs(row: Row) -> str:
 
 
 def _floors(row: Row) -> str:
-    pca, components = row["pca_test_mse"], row["pca_components"]
-    exact = Floor({"test_mse": pca}, int(components) if components > 0 else 0).exact
+    exact = row["pca_components"] > 0 and row["pca_test_mse"] <= EXACT
     floors = [
-        ("PCA", "0 (exact)" if exact else mse(pca)),
+        ("PCA", "0 (exact)" if exact else mse(row["pca_test_mse"])),
         ("mean image", mse(row["mean_image_test_mse"])),
         ("1-NN", accuracy(row["pixels_1_nn_test_accuracy"])),
     ]

@@ -26,7 +26,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.training.augmentation import Affine, augment
 from models.training.contrast import CONTRASTS, Contrast
-from models.training.noise import NoiseName
+from models.training.noise import NOISES, NoiseName
 from models.training.replay import Replay, seeded_default
 
 EVALUATION_BATCH = 512
@@ -72,6 +72,8 @@ class TrainingConfig:
             )
         if self.contrast not in CONTRASTS:
             raise ValueError(f"contrast must be one of {', '.join(CONTRASTS)}")
+        if self.noise not in NOISES:
+            raise ValueError(f"noise must be one of {', '.join(NOISES)}, got {self.noise!r}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
@@ -192,10 +194,11 @@ class TrainingRun:
             start = time.perf_counter()
             train_loss = self._train_epoch()
             seconds = time.perf_counter() - start
-            measured = self._measure()
+            with self._replay.alone():
+                measured = self._measure()
+                # One transfer from the device for all numbers of the epoch
+                loss, *values = torch.stack([train_loss, *_tensors(measured, train_loss)]).tolist()
             self.epoch += 1
-            # One transfer from the device for all numbers of the epoch
-            loss, *values = torch.stack([train_loss, *_tensors(measured, train_loss)]).tolist()
         if not math.isfinite(loss):
             values = [math.nan] * len(values)
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -37,7 +37,9 @@ def autoencoder_run(
     data: PreparedData,
     probe: Probe | None = None,
 ) -> TrainingRun:
-    """A training of a new autoencoder; `probe` measures its codes after each epoch."""
+    """A training of a new autoencoder, which takes the size of its images from `data`; `probe`
+    measures its codes after each epoch."""
+    model = replace(model, image_side=data.side, image_channels=data.channels)
     build = partial(build_for_training, model, training)
     return TrainingRun(build, Reconstruction(training, probe), training, data)
 
@@ -80,19 +82,17 @@ class Reconstruction:
     ) -> Tensor:
         training = self.training
         view = self._view(images, generator)
+        revived: Tensor | None = None
         with autocast(images.device):
-            values = network.code_values(view)
-            codes = network.activate(values)
-            outputs = network.decode(codes)
+            if training.auxk and network.config.code_activation == "topk":
+                outputs, codes, revived = _revive(network, view, images)
+            else:
+                outputs, codes = network(view)
         loss = F.mse_loss(outputs, images)
+        if revived is not None:
+            loss = loss + training.auxk * revived
         if training.l1:
             loss = loss + training.l1 * codes.float().abs().mean()
-        if training.auxk and network.config.code_activation == "topk":
-            silent = cast(SilentUnits, network.get_submodule(f"{TRAINING_ONLY}.silent"))
-            dead = silent.update(codes)
-            with autocast(images.device):
-                revived = auxk_loss(network, values, codes, dead, images)
-            loss = loss + training.auxk * revived
         if training.contrastive_weight:
             contrast = self._contrast(network, images, codes, generator)
             loss = loss + training.contrastive_weight * contrast
@@ -145,6 +145,15 @@ class Reconstruction:
             validation_codes[chosen],
             data.labels[data.validation[chosen]],
         )
+
+
+def _revive(network: Autoencoder, view: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs and codes of `view`, as the network gives them, and the loss of `dead_units`."""
+    values = network.code_values(view)
+    codes = network.activate(values)
+    silent = cast(SilentUnits, network.get_submodule(f"{TRAINING_ONLY}.silent"))
+    dead = silent.update(codes)
+    return network.decode(codes), codes, auxk_loss(network, values, codes, dead, images)
 
 
 @torch.no_grad()

@@ -55,7 +55,7 @@ class Record:
     def _read(self, plan: Plan) -> dict[str, Any]:
         """The file of an earlier run; empty if there is none or it has another plan."""
         try:
-            earlier = json.loads(self.path.read_text())
+            earlier = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         free = {"seeds": None, "jobs": None}  # these may change

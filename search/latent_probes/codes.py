@@ -87,7 +87,13 @@ def _train(size: int, arrays: dict, home: Files, settings: Settings) -> None:
     """As a trial of search.autoencoders trains; keeps the weights of the best epoch."""
     torch.set_num_threads(1)
     data = data_from_arrays(arrays)
-    task = AutoencoderTask((size,), EPOCHS[settings.budget], settings.budget)
+    task = AutoencoderTask(
+        (size,),
+        EPOCHS[settings.budget],
+        settings.budget,
+        image_side=data.side,
+        image_channels=data.channels,
+    )
     parameters = {**AUTOENCODER_PRESETS[PRESET], "latent_size": size}
     run = task.start(parameters, settings.seed, task.prepare(data, claim_device()))
     store = CheckpointStore(home)

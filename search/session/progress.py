@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 
 from models.machine import seconds
@@ -22,20 +24,20 @@ class StatusBlock:
         self._begin = seconds()
         self._done_before = self._done()
         self._due = self._begin + TERMINAL_PERIOD_S
-        self._lines = 0
+        self._rows = 0  # of the last block, if the next one is drawn over it
 
     def print_if_due(self) -> None:
         if seconds() >= self._due:
             self.print()
 
     def print(self) -> None:
-        terminal = sys.stdout.isatty()
-        self._due = seconds() + (TERMINAL_PERIOD_S if terminal else LOG_PERIOD_S)
         text = self.text()
-        if terminal and self._lines:
-            print(f"\x1b[{self._lines}F\x1b[J", end="")
+        rows = _rows(text)
+        self._due = seconds() + (TERMINAL_PERIOD_S if rows else LOG_PERIOD_S)
+        if rows and self._rows:
+            print(f"\x1b[{self._rows}F\x1b[J", end="")
         print(text, flush=True)
-        self._lines = text.count("\n") + 1
+        self._rows = rows
 
     def text(self) -> str:
         counts = self._logbook.state.counts()
@@ -73,6 +75,17 @@ class StatusBlock:
         if self._limits.time_budget_s:
             left = min(left, max(0.0, self._limits.time_budget_s - elapsed))
         return _clock(left)
+
+
+def _rows(text: str) -> int:
+    """How many rows of the terminal `text` takes; a line that is wider takes several. 0 where
+    nothing can be drawn over it: in a log, in a terminal that cannot move its cursor, and in one
+    that is not as high as the text."""
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return 0
+    terminal = shutil.get_terminal_size()
+    rows = sum(max(1, -(-len(line) // terminal.columns)) for line in text.splitlines())
+    return rows if rows < terminal.lines else 0
 
 
 def failure_line(logbook: Logbook) -> str:

@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import optuna
 import ray
@@ -17,6 +18,7 @@ from models.ending import Ending
 from search.cluster.capacity import begin_cards, check_room, session_limits
 from search.cluster.connection import start_ray
 from search.cluster.mps import mps_daemon
+from search.cluster.ray_folder import ray_folder, refuse_shared_folder
 from search.cluster.storage_check import check_storage
 from search.record import schema
 from search.record.ledger import LedgerError
@@ -24,8 +26,9 @@ from search.session.begin import begun
 from search.session.command import Command
 from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
-from search.session.prepare import Session, prepare
+from search.session.prepare import Session, prepare, space_as_toml
 from search.session.progress import StatusBlock
+from search.session.reasons import in_words
 from search.session.run_record import RunRecord
 from search.session.tables import TableWriter
 from search.store.files import FolderError
@@ -44,14 +47,18 @@ def run_command(command: Command, given: dict) -> int:
     starts_ray = not ray.is_initialized()  # else the process that started Ray ends it
     with Ending(f"search.{command.name}", " before the search began") as ending:
         try:
+            if given.pop("print_space", False):
+                print(space_as_toml(command, given))
+                return 0
             session = prepare(command, given)
             return _run(session, "resume" in given, ending)
         except (UsageError, DataError, FolderError, LedgerError) as error:
             print(f"search.{command.name}: error: {error}", file=sys.stderr)
             return 2
         except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
+            reason = str(error) if isinstance(error, SearchStopped) else in_words(error)
             goes_on = _after_a_stop(ending.resume)
-            print(f"search.{command.name}: stopped: {error}{goes_on}", file=sys.stderr)
+            print(f"search.{command.name}: stopped: {reason}{goes_on}", file=sys.stderr)
             return 1
         except KeyboardInterrupt as stop:
             return ending.say(stop)
@@ -74,8 +81,11 @@ def _run(session: Session, resumed: bool, ending: Ending) -> int:
     settings = session.settings
     if settings.address:  # a cluster that cannot be used is refused before a file is written
         start_ray(settings.address)
+        refuse_shared_folder(ray.nodes(), Path.cwd())
         check_room(settings)
         check_storage(open_storage(settings.storage_path), settings)
+    elif not ray.is_initialized():
+        ray_folder()  # likewise, a machine on which Ray cannot start
     with begun(session, resumed) as session, mps_daemon(settings.mps):
         ending.resume = session.resume_command
         _quiet()
@@ -145,13 +155,12 @@ def _is_finished(logbook: Logbook, limits: Limits) -> bool:
 def _stopped(folder: RunFolder, error: Exception) -> SearchStopped:
     """Why the search stopped, as far as it is known; the traceback goes to `errors/`.
 
-    Ray passes on an error of a callback only as the text of a traceback, whose last line is the
-    error itself."""
+    The traceback of an error of a callback is in its text, where Ray put it."""
     with suppress(OSError):  # the disk may be the cause
         folder.errors.mkdir(exist_ok=True)
-        (folder.errors / "driver.txt").write_text("".join(traceback.format_exception(error)))
-    reason = (str(error).strip() or repr(error)).splitlines()[-1]
-    return SearchStopped(reason.rpartition("SearchStopped: ")[2])
+        text = "".join(traceback.format_exception(error))
+        (folder.errors / "driver.txt").write_text(text, encoding="utf-8", errors="replace")
+    return SearchStopped(in_words(error))
 
 
 def _quiet() -> None:

@@ -20,6 +20,8 @@ from search.tune.scheduler import REDUCTION_FACTOR, rung_epochs
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
 
+OWN_SPACE = ("changes", "left_out", "starts")  # what the user put in place of the default space
+
 
 class RunRecord:
     """`run.json`: what was run, on which data, with which versions, and how far it came."""
@@ -56,6 +58,11 @@ class RunRecord:
                 "settings": self._settings.as_json(),
                 "space": header["space"],
                 "presets": header["presets"],
+                **{
+                    name: header[name]
+                    for name in ("changes", "left_out", "starts")
+                    if name in header
+                },
                 "reduction_factor": REDUCTION_FACTOR,
                 "rungs": rung_epochs(self._settings.grace_epochs, logbook.task.max_epochs),
                 "counts": logbook.state.counts(),
@@ -70,7 +77,7 @@ class RunRecord:
 def _earlier_record(folder: RunFolder) -> dict:
     """The record of the last session; empty if there is none that can be read."""
     try:
-        return json.loads(folder.run_json.read_text())
+        return json.loads(folder.run_json.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import ray
 from ray import tune
@@ -215,7 +216,9 @@ def _cause(error: Exception | None) -> Exception | None:
 def _last_traceback(trial) -> str:
     """The traceback of a trial's last failure, as Ray wrote it."""
     path = trial.error_file
-    text = open(path).read() if path and os.path.exists(path) else "no traceback was left"
+    if not path or not os.path.exists(path):
+        return "no traceback was left"
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
     return text.split("Failure # ")[-1].partition("\n")[2] or text
 
 

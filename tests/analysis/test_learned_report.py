@@ -101,7 +101,7 @@ def with_trials(folder: Path, columns: dict) -> Run:
 def test_everything_is_shown_in_order(made):
     blocks = blocks_of(made)
     sizes = [f"reconstructions-{size}" for size in (1024, 128, 32)]
-    assert names(blocks, Picture) == [*sizes, *PICTURES]
+    assert names(blocks, Picture) == [*sizes, *PICTURES, "error-by-active-units"]
     assert names(blocks, Table) == ["codes", "error-and-accuracy"]
     assert not names(blocks, Skipped)
     widths = {b.name: b.figure.get_size_inches()[0] for b in blocks if isinstance(b, Picture)}

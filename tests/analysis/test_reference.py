@@ -26,7 +26,8 @@ def test_every_run_folder_of_the_study_can_be_read():
 @pytest.mark.parametrize("data, name", [("mnist", "MNIST"), ("omniglot", "Omniglot")])
 def test_the_table_on_the_first_screen_is_of_the_study(data, name):
     runs, _ = find_runs(RUNS)
-    (run,) = [one for one in runs if one.question[1::2] == (data, "validation_mse")]
+    wanted = (data, "validation_mse")
+    (run,) = [one for one in runs if (one.data["name"], one.metric) == wanted]
     rows = answer_table(bests(run)).rows
     assert [row["latent_size"] for row in rows] == [1024, 128, 32]
     for row in rows:

@@ -13,9 +13,9 @@ from models.networks.autoencoder import (
     AutoencoderConfig,
     Conv3x3,
     ConvBlock,
-    block_sides,
 )
 from models.networks.presets import AUTOENCODER_PRESETS, AUTOENCODER_STARTS, SPARSE_PRESETS
+from models.networks.resolution import Resolution
 from models.training.loop import TrainingConfig
 
 
@@ -164,7 +164,7 @@ def test_every_block_of_the_encoder_has_the_side_that_block_sides_says():
         for block in network.encoder:
             block.register_forward_hook(lambda _, __, out, seen=seen: seen.append(out.shape[-1]))
         network.encode(images())
-        assert seen == block_sides(depth) == sorted(seen, reverse=True)
+        assert seen == Resolution(28).block_sides(depth) == sorted(seen, reverse=True)
         assert set(seen) == set((14, 7, 4)[:depth])
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+from models.data import ImageData
 from models.networks.autoencoder import Autoencoder
 from models.networks.presets import AUTOENCODER_PRESETS, SPARSE_PRESETS
 from search.autoencoders.floors import reconstruction_floors
@@ -84,3 +85,17 @@ def test_pca_is_measured_at_the_code_sizes_and_at_the_units_of_sparse_codes():
     assert floors["pca"]["16"]["test_mse"] == pytest.approx(expected, rel=1e-3)
     mean = np.square(pixels[40:50] - pixels[:40].mean(0)).mean()
     assert floors["mean_image"]["validation_mse"] == pytest.approx(float(mean), rel=1e-4)
+
+
+def test_large_images_without_labels_are_tested_by_their_error_alone():
+    images = torch.randint(0, 256, (30, 40, 40, 3), dtype=torch.uint8)
+    parts = [torch.arange(30)[part::3] for part in range(3)]
+    data = ImageData("own", images, torch.zeros(30).long(), None, (), *parts, "x", False, "")
+    task = AutoencoderTask((8,), 1, "quick", labelled=False, image_side=40, image_channels=3)
+    parameters = {**task.presets()[0].parameters, "latent_size": 8}
+    run = task.start(parameters, 0, task.prepare(data, "cpu"))
+    (record,) = run.epochs()
+    assert set(task.metrics) - set(record) == set() and "probe_accuracy" not in task.metrics
+    metrics, _ = task.test(run.weights(), parameters, data, "cpu")
+    assert set(metrics) == {"validation_mse", "test_mse"}
+    assert task.examples(run.weights(), parameters, data)["inputs"].shape == (10, 40, 40, 3)

@@ -156,7 +156,7 @@ def test_a_run_in_a_bucket_is_held_by_one_driver_and_freed_by_its_death(s3, buck
         with Lease(bucket, "run").held():
             pass
     other.send_signal(signal.SIGKILL)
-    other.wait()
+    other.wait(timeout=60)
     with Lease(bucket, "run").held() as lock:
         lock.check()
         assert len(bucket.names()) == 1
