@@ -24,28 +24,22 @@ from analysis.read.autopsy import find_autopsies, without_autopsies
 from analysis.read.runs import Run, Skipped, find_runs, newest
 from analysis.read.values import RunError
 from analysis.watch import watch
-from models.ending import Ending
-from models.streams import steady_streams
+from models.ending import ends_at_signals
 
 
+@ends_at_signals("analysis.report", "; the same command writes the report")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report; 0 if a run was reported, 2 with one line on stderr if none could be, 128
     and its number after a signal: 130 after Ctrl-C."""
-    with (
-        steady_streams("analysis.report"),
-        Ending("analysis.report", "; the same command writes the report") as ending,
-    ):
-        options = _parser().parse_args(arguments)
-        write = partial(
-            write_report, options.runs, options.out, options.compare, options.svg, options.watch
-        )
-        try:
-            return watch(options.runs, options.watch, write) if options.watch else write()
-        except (RunError, OSError) as error:
-            print(f"analysis.report: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt as stop:
-            return ending.say(stop)
+    options = _parser().parse_args(arguments)
+    write = partial(
+        write_report, options.runs, options.out, options.compare, options.svg, options.watch
+    )
+    try:
+        return watch(options.runs, options.watch, write) if options.watch else write()
+    except (RunError, OSError) as error:
+        print(f"analysis.report: {error}", file=sys.stderr)
+        return 2
 
 
 def write_report(

@@ -7,15 +7,18 @@ how to go on, and within `DEADLINE_S`. Standard library only: a command imports 
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
+
+from models.streams import steady_streams
 
 SIGNALS = tuple(
     getattr(signal, name)
@@ -71,11 +74,12 @@ class Ending:
 
     def say(self, stop: BaseException) -> int:
         """Print the last line, once; return the exit status."""
+        # Ray raises a KeyboardInterrupt of its own in place of what a handler raised.
+        number = stop.number if isinstance(stop, Stopped) else self._asked or signal.SIGINT
         if self._said.acquire(blocking=False):
-            number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
             words = f"; to go on: {self.resume}" if self.resume else self._otherwise
             print(f"{self.command}: {_how(number)}{words}", file=sys.stderr, flush=True)
-        return stop.status if isinstance(stop, Stopped) else 128 + signal.SIGINT
+        return 128 + number
 
     def check(self) -> None:
         """Take the signals back from a library that took them, and raise Stopped if one came.
@@ -141,6 +145,26 @@ def check() -> None:
     """`Ending.check` of the command that runs in this process, if there is one."""
     if _current is not None:
         _current.check()
+
+
+def ends_at_signals(
+    command: str, otherwise: str
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Decorates the main function of a command: a signal ends it with the line of an `Ending`, and
+    it goes on when nobody reads what it prints."""
+
+    def decorate(main: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(main)
+        def decorated(*arguments: Any, **more: Any) -> int:
+            with steady_streams(command), Ending(command, otherwise) as ending:
+                try:
+                    return main(*arguments, **more)
+                except KeyboardInterrupt as stop:
+                    return ending.say(stop)
+
+        return decorated
+
+    return decorate
 
 
 def end_while_imported() -> None:

@@ -22,6 +22,7 @@ import ray
 import torch
 
 from models.data import DATASETS, DataError
+from models.ending import ends_at_signals
 from models.machine import usable_cores
 from search.benchmark import memory, overhead, quality, step, whole
 from search.benchmark.gpu import part as gpu
@@ -98,6 +99,7 @@ def _parser() -> OneLineParser:
     return parser
 
 
+@ends_at_signals("search.benchmark", "; what it measured is in the file that --json names")
 def main(argv: list[str] | None = None) -> int:
     """Return the exit status: 0, or 2 for an argument or a file that cannot be used."""
     given = _parser().parse_args(argv)
@@ -112,9 +114,6 @@ def main(argv: list[str] | None = None) -> int:
     except (UsageError, DataError) as error:
         print(f"search.benchmark: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("search.benchmark: interrupted", file=sys.stderr)
-        return 130
     finally:
         if ours:
             ray.shutdown()

@@ -7,6 +7,7 @@ import shutil
 import sys
 
 from models.machine import seconds
+from search.record.schema import ERRORS
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
 
@@ -95,8 +96,8 @@ def failure_line(logbook: Logbook) -> str:
     detail, trials = found
     short = detail if len(detail) <= LONGEST_DETAIL else detail[: LONGEST_DETAIL - 1] + "…"
     which = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
-    path = logbook.folder.errors / f"{trials[-1].id}.txt"
-    return f"failed: {which}, {short} ({path})"
+    place = f"{logbook.folder.location}/{ERRORS}/{trials[-1].id}.txt"
+    return f"failed: {which}, {short} ({place})"
 
 
 def _clock(duration: float) -> str:

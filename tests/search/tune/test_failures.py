@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-from types import SimpleNamespace
 
 import pytest
 import ray
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayTaskError
 
 from probes.classifiers.limits import ProbeTooLarge
-from search.record.decision import Failure
+from search.record.decision import Decision, Failure
 from search.session.progress import failure_line
 from search.store.checkpoints import StorageFailed
 from search.tune import failures, searcher
@@ -70,7 +69,8 @@ class Failing:
         pickled.write_bytes(ray.cloudpickle.dumps(error))
         errors = {"error_file": None, "pickled_error_file": str(pickled)}
         config = {"id": trial.id, "number": trial.number}
-        self.keeper.on_trial_error(0, [], SimpleNamespace(config=config, **errors))
+        failed = type("Trial", (), {"config": config, **errors})  # hashable, as Ray's are
+        self.keeper.on_trial_error(0, [], failed)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,8 @@ def test_while_the_memory_of_a_node_is_used_up_the_search_waits_and_then_stops(
     assert failing.searcher.suggest("ray") is None and not failing.searcher.is_exhausted
     now[0] = PAUSE_S
     assert failing.begin() is first
+    record = {"epoch": 1, "train_loss": 1.0, "value": 1.0, "seconds": 0.1}
+    failing.logbook.record_epoch(first, record, Decision("continue"))
     failing.keeper.on_trial_result(0, [], "ray", {})  # an epoch: the memory is free again
     for number in range(PAUSES):
         failing.fail(first, killed)
