@@ -56,9 +56,12 @@ def find_files(folder: Path, *endings: str) -> Iterator[Path]:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make a rename in a folder survive a power loss."""
+    """Make a rename in a folder survive a power loss, where the file system can do that."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF):
+            raise
     finally:
         os.close(descriptor)

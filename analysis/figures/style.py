@@ -7,7 +7,6 @@ figure, or None if there is no data.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
@@ -19,7 +18,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from PIL import Image
 
 DPI = 150
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -32,7 +30,7 @@ DOTTED = {"color": FLOOR, "linestyle": ":", "linewidth": 1.4}
 GAP = 2  # pixels of an image between two images of a mosaic
 SHOWN = 84  # screen pixels of an image's side, about
 
-_STYLE = {
+STYLE = {
     "figure.facecolor": "white",
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
@@ -63,49 +61,10 @@ def styled(draw: Callable[..., Figure | None]) -> Callable[..., Figure | None]:
 
     @wraps(draw)
     def drawn(*args: Any, **kwargs: Any) -> Figure | None:
-        with matplotlib.style.context(_STYLE, after_reset=True):
+        with matplotlib.style.context(STYLE, after_reset=True):
             return draw(*args, **kwargs)
 
     return drawn
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG, of 256 colours unless it shows photographs, which is a third of the
-    bytes; equal figures give equal bytes."""
-    drawn, packed = io.BytesIO(), io.BytesIO()
-    with matplotlib.style.context(_STYLE, after_reset=True):
-        _lay_out(figure)
-        figure.savefig(drawn, format="png", dpi=DPI)
-    picture = Image.open(drawn).convert("RGB")
-    if not _has_photographs(figure):
-        # Undithered: a flat colour stays flat.
-        picture = picture.quantize(256, dither=Image.Dither.NONE)
-    picture.save(packed, format="PNG", optimize=True)
-    return packed.getvalue()
-
-
-def _has_photographs(figure: Figure) -> bool:
-    """Whether images in colour are shown, which need more than 256 colours."""
-    shown = [image.get_array() for axes in figure.axes for image in axes.images]
-    return any(array is not None and array.ndim == 3 for array in shown)
-
-
-def svg(figure: Figure) -> bytes:
-    """The figure as an SVG, text as text; equal figures give equal bytes."""
-    buffer = io.BytesIO()
-    style = {**_STYLE, "svg.hashsalt": "autoencoder-search", "svg.fonttype": "none"}
-    with matplotlib.style.context(style, after_reset=True):
-        _lay_out(figure)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
-
-
-def _lay_out(figure: Figure) -> None:
-    """Let the layout engine do its work once: it takes as long as drawing, and would do it for
-    each file."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine(None)
 
 
 def zoom(side: int) -> int:

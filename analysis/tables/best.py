@@ -15,6 +15,7 @@ from analysis.read.values import text
 from analysis.tables.configurations import CONFIGURATION, configuration
 from analysis.tables.formats import accuracy, count, data_words, escape, mse, printed, short, spread
 from analysis.tables.table import Column, Row, Table
+from search.record.schema import SAMPLED
 
 TASKS = {
     "autoencoders": "autoencoder",
@@ -23,7 +24,6 @@ TASKS = {
 }
 """Words for what a command searches."""
 
-_ROOM = 56  # letters of a configuration's settings in the table of all runs
 _SIZE = Column("code size", lambda row: count(row["latent_size"]))
 _RATIO = Column("test / PCA", lambda row: short(row["test_over_pca"]))
 
@@ -41,7 +41,7 @@ def answer_table(found: Iterable[Best]) -> Table:
             Column("seed report", _theirs),
             Column("without a network", _floors, numeric=False),
             _RATIO,
-            Column("best configuration", _shortened, numeric=False),
+            Column("best configuration", _named, numeric=False),
         ),
     )
 
@@ -118,7 +118,7 @@ def _data(row: Row) -> str:
 def _marked(row: Row) -> str:
     """The test figure, or the one of validation where there is none, with marks for its limits."""
     split = "test" if row["seeds"] else "validation"
-    shown = _spread(row, split, mse if row["metric"] == "mse" else accuracy, count_seeds=True)
+    shown = _spread(row, split, mse if row["metric"] == "mse" else accuracy)
     if shown == "-":
         return shown
     if row["task"].endswith("by probe accuracy"):
@@ -142,11 +142,9 @@ def _floors(row: Row) -> str:
     return ", ".join(f"{name} {shown}" for name, shown in floors if shown != "-") or "-"
 
 
-def _shortened(row: Row) -> str:
-    """As much of the configuration as there is room for on one screen; the CSV has all."""
-    name, colon, settings = row["configuration"].partition(": ")
-    parts = settings.split(", ")
-    kept = [part for end, part in enumerate(parts, 1) if len(", ".join(parts[:end])) <= _ROOM]
-    more = ", …" if len(kept) < len(parts) else ""
-    probe = f"{escape(row['probe'])}, " if row["probe"] else ""
-    return f"{probe}{name}{colon}{', '.join(kept)}{more}" or "-"
+def _named(row: Row) -> str:
+    """Which configuration it is; the table of its search has all settings, and so has the CSV."""
+    if not row["configuration"]:
+        return "-"
+    name = f"sampled, {escape(row['trial'])}" if row["preset"] == SAMPLED else f"`{row['preset']}`"
+    return f"{escape(row['probe'])}, {name}" if row["probe"] else name

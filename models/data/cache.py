@@ -50,7 +50,7 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
     for key, array in sorted(arrays.items()):
         sha.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
         # A view of the bytes: a copy of a large set would take its memory twice.
-        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return sha.hexdigest()
 
 

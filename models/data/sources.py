@@ -128,7 +128,7 @@ def _read_keras(kind: str, data_dir: Path) -> list[np.ndarray] | None:
 
 
 def _sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.networks.code_activation import CODE_ACTIVATIONS, CodeActivation, activate_code
 from models.networks.resolution import Resolution, check_images, patches
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
@@ -31,6 +32,8 @@ class AutoencoderConfig:
     dropout: float = 0.0  # channel dropout after each block
     activation: Literal["relu", "gelu", "silu"] = "silu"
     linear_path: bool = False  # adds a linear autoencoder; the blocks learn the rest
+    code_activation: CodeActivation = "linear"  # see models.networks.code_activation
+    kept_units: int = 64  # active units of each code, at most: of `topk` alone
     image_side: int = 28  # pixels; a training takes it from its data
     image_channels: int = 1
 
@@ -39,12 +42,14 @@ class AutoencoderConfig:
             raise ValueError(f"depth must be at least 1, got {self.depth}")
         if self.decoder_blocks < 0:
             raise ValueError(f"decoder_depth must not be negative, got {self.decoder_depth}")
-        if min(self.width, self.latent_size) < 1:
-            raise ValueError("width and latent_size must be at least 1")
+        if min(self.width, self.latent_size, self.kept_units) < 1:
+            raise ValueError("width, latent_size and kept_units must be at least 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
+        if self.code_activation not in CODE_ACTIVATIONS:
+            raise ValueError(f"code_activation must be one of {', '.join(CODE_ACTIVATIONS)}")
         check_images(self.image_side, self.image_channels)
 
     @property
@@ -168,8 +173,15 @@ class Autoencoder(nn.Module):
                 nn.init.zeros_(parameter)
 
     def encode(self, images: Tensor) -> Tensor:
-        codes = self.to_code(self.encoder(patches(images, self.resolution.patch)).flatten(1))
-        return codes + self.linear_path.encode(images) if self.linear_path else codes
+        return self.activate(self.code_values(images))
+
+    def code_values(self, images: Tensor) -> Tensor:
+        """Codes (B, latent_size) before their activation."""
+        values = self.to_code(self.encoder(patches(images, self.resolution.patch)).flatten(1))
+        return values + self.linear_path.encode(images) if self.linear_path else values
+
+    def activate(self, values: Tensor) -> Tensor:
+        return activate_code(values, self.config.code_activation, self.config.kept_units)
 
     def decode(self, codes: Tensor) -> Tensor:
         x = self.from_code(codes).unflatten(1, (self.code_channels, self.code_side, -1))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from models.data.prepared import PreparedData
 from models.networks.own import OwnConfig, try_batch
-from models.training.loop import TrainingConfig, TrainingRun
+from models.training.contrast import Projection
+from models.training.loop import TRAINING_ONLY, TrainingConfig, TrainingRun
 from models.training.reconstruction import Probe, Reconstruction
 
 PREFIX = "loss_"  # of the terms in a record
@@ -22,14 +23,23 @@ def own_run(
 ) -> TrainingRun:
     """A training of a new network of one's own; `probe` measures its codes after each epoch."""
     objective = OwnReconstruction(training, try_batch(model), probe)
-    return TrainingRun(model.build, objective, training, data)
+    return TrainingRun(partial(_build, model, training), objective, training, data)
+
+
+def _build(model: OwnConfig, training: TrainingConfig) -> Any:
+    """A new network, with what its training needs besides as the submodule TRAINING_ONLY."""
+    network = model.build()
+    if training.contrastive_weight:
+        parts = nn.ModuleDict({"projection": Projection(model.latent_size)})
+        network.add_module(TRAINING_ONLY, parts)
+    return network
 
 
 @dataclass(frozen=True)
 class OwnReconstruction:
-    """An `Objective`: the sum of the network's own terms, plus the L1 penalty on the code. A record
-    has the metrics of `Reconstruction`, and each term on training images without noise. A network
-    without terms has the loss of `Reconstruction`."""
+    """An `Objective`: the sum of the network's own terms, plus what `Reconstruction` asks of the
+    codes. A record has the metrics of `Reconstruction`, and each term on training images without
+    noise. A network without terms has the loss of `Reconstruction`."""
 
     training: TrainingConfig
     terms: tuple[str, ...]
@@ -48,9 +58,9 @@ class OwnReconstruction:
             return self._usual.loss(network, images, labels, generator)
         seen = self._usual.view(images, generator)
         loss = torch.stack(list(network.losses(seen, images).values())).sum()
-        if self.training.l1:
-            loss = loss + self.training.l1 * network.encode(seen).abs().mean()
-        return loss
+        if not (self.training.l1 or self.training.contrastive_weight):
+            return loss
+        return self._usual.penalised(loss, network, images, network.encode(seen), generator)
 
     def measure(self, network: Any, data: PreparedData) -> dict[str, float | Tensor]:
         found = self._usual.measure(network, data)

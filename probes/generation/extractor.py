@@ -53,22 +53,27 @@ def find_extractor(
     mnist5k, then by validation accuracy. For other images, one of `data` itself. Without any,
     trains a small classifier, in less than a minute on a CPU; None if `data` has no labels for
     that."""
-    by_digits = data is None or (data.side, data.channels) == DIGIT_SIZE
-    wanted = DIGITS if by_digits else (data.name,)
-    for *_, folder in sorted(_candidates(runs, wanted, None if by_digits else data)):
+    if data is not None and (data.side, data.channels) == DIGIT_SIZE:
+        data = None
+    wanted = DIGITS if data is None else (data.name,)
+    for *_, folder in sorted(_candidates(runs, wanted, data)):
         try:
             return _read(folder)
         except Exception:  # torch raises nearly anything for a damaged file
             continue
-    if by_digits:
+    if data is None:
         return train_extractor(_digits(data_dir))
     return train_extractor(_part(data)) if data.labelled else None
 
 
 def train_extractor(data: ImageData) -> Extractor:
     """A small classifier of the training images of `data`."""
-    size = {"image_side": data.side, "image_channels": data.channels}
-    model = replace(SMALL, classes=len(data.class_names), **size)
+    model = replace(
+        SMALL,
+        classes=len(data.class_names),
+        image_side=data.side,
+        image_channels=data.channels,
+    )
     run = classifier_run(model, SMALL_TRAINING, prepare(data, validation_limit=2000))
     *_, last = run.epochs()
     network = Classifier(model)
@@ -105,7 +110,7 @@ def _candidates(
     source = "" if data is None else data.source
     for path in runs.glob("*/best/classifier/config.json"):
         try:
-            config = json.loads(path.read_text())
+            config = json.loads(path.read_text(encoding="utf-8"))
             about = config["data"]
             rank = names.index(about["name"])
             if (about.get("side", 28), about.get("channels", 1)) != size:
@@ -120,7 +125,7 @@ def _candidates(
 
 
 def _read(folder: Path) -> Extractor:
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     network = Classifier(ClassifierConfig(**config["model"]))
     network.load_state_dict(
         torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models.data import ImageData
 
+CURVE = (4, 8, 16, 32, 64, 128, 256)  # components that sparse codes are compared with
 FITTED_VALUES = 200_000_000  # of images that PCA is fitted on, as floats: 0.8 GB
 ROWS = 4096  # images at a time, where all as floats would fill the memory
 MOST_EXACT = 4096  # pixels; the covariance of more takes too long to decompose
@@ -17,37 +18,49 @@ MOST_EXACT = 4096  # pixels; the covariance of more takes too long to decompose
 
 def reconstruction_floors(data: ImageData, latent_sizes: tuple[int, ...]) -> dict:
     """Mean squared error on validation and test of the mean training image, and of PCA with as
-    many components as each code has units (at most as many as the training split allows).
+    many components as each code has units and as CURVE says (at most as many as the training
+    split allows).
 
     PCA is fitted on a part of the training images if they are many and large. With more than
-    4,096 pixel values an image its components are found by a randomised method (Halko et al. 2011,
+    4,096 pixel values an image, its components are found by a randomised method (Halko et al. 2011,
     arXiv:0909.4061)."""
     from sklearn.decomposition import PCA  # takes a second to import, and workers do not need it
 
     pixels = data.images[0].numel()
     fitted_on = _floats(data, _spread(data.train, FITTED_VALUES // pixels))
-    mean, of_size = _mean(data), {}
     solver = "covariance_eigh" if pixels <= MOST_EXACT else "randomized"
-    for size in latent_sizes:
-        components = min(size, *fitted_on.shape)
-        pca = PCA(components, svd_solver=solver, random_state=0).fit(fitted_on)
-        reconstructed = _errors(
-            data, lambda images, pca=pca: pca.inverse_transform(pca.transform(images))
-        )
-        about: dict[str, Any] = {"components": components, "pixels": pixels}
-        if len(fitted_on) < len(data.train):
-            about["images"] = len(fitted_on)
-        of_size[str(size)] = {**about, **reconstructed}
-    return {"mean_image": _errors(data, lambda images: mean), "pca": of_size}
+    most = min(max(*latent_sizes, *CURVE), *fitted_on.shape)
+    pca = PCA(most, svd_solver=solver, random_state=0).fit(fitted_on)
+    about: dict[str, Any] = {"pixels": pixels}
+    if len(fitted_on) < len(data.train):
+        about["images"] = len(fitted_on)
+
+    def floors(counts: Iterable[int]) -> dict[str, dict]:
+        found = {}
+        for count in counts:
+            # The first components are those of a PCA with no more of them.
+            first = pca.components_[:count]
+            errors = _errors(
+                data, pca.mean_, lambda centred, first=first: (centred @ first.T) @ first
+            )
+            found[str(count)] = {"components": len(first), **about, **errors}
+        return found
+
+    curve = [count for count in CURVE if count <= most]
+    mean = _errors(data, _mean(data), lambda centred: 0)
+    return {"mean_image": mean, "pca": floors(latent_sizes), "pca_curve": floors(curve)}
 
 
-def _errors(data: ImageData, reconstruct: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
+def _errors(
+    data: ImageData, mean: np.ndarray, reconstruct: Callable[[np.ndarray], Any]
+) -> dict[str, float]:
+    """Errors of a reconstruction of images less `mean`."""
     found = {}
     for name, rows in {"validation_mse": data.validation, "test_mse": data.test}.items():
         total = 0.0
         for part in rows.split(ROWS):
-            images = _floats(data, part)
-            total += float(np.square(images - reconstruct(images)).sum(dtype=np.float64))
+            centred = _floats(data, part) - mean
+            total += float(np.square(centred - reconstruct(centred)).sum(dtype=np.float64))
         found[name] = total / (len(rows) * data.images[0].numel())
     return found
 

@@ -17,6 +17,8 @@ from search.task.ranges import read_wanted
 from search.task.settings import UsageError
 from search.task.space import Preset, Space
 
+# Of our networks alone: `auxk` revives the units of their activation `topk`.
+_OURS = {each.name for each in fields(AutoencoderConfig)} | {"auxk"}
 _START = AUTOENCODER_STARTS["linear-path"]  # its training is the one of the presets here
 
 
@@ -51,13 +53,12 @@ class OwnNetwork:
 
     def space(self, usual: Space) -> Space:
         """`usual` with the network's hyperparameters in the place of those of ours."""
-        ours = {each.name for each in fields(AutoencoderConfig)}
         defaults, ranges = self.network.ranges()
         _refuse_taken_names(self.network, defaults)
         space = replace(
             usual,
-            distributions={n: d for n, d in usual.distributions.items() if n not in ours},
-            constants={n: v for n, v in usual.constants.items() if n not in ours} | defaults,
+            distributions={n: d for n, d in usual.distributions.items() if n not in _OURS},
+            constants={n: v for n, v in usual.constants.items() if n not in _OURS} | defaults,
         )
         try:
             return changed(space, read_wanted(ranges))
@@ -65,11 +66,14 @@ class OwnNetwork:
             reason = str(error).removeprefix("--set ")
             raise NetworkError(f"{self.network.at(self.network.line_of())}: {reason}") from error
 
-    def presets(self, latent_sizes: tuple[int, ...]) -> tuple[Preset, ...]:
-        """The defaults of the file, at each code size."""
+    def presets(
+        self, latent_sizes: tuple[int, ...], for_probes: bool, batch_size: int
+    ) -> tuple[Preset, ...]:
+        """The defaults of the file, at each code size. `batch_size` is theirs where it is searched,
+        which is in a search for probes."""
         defaults, _ = self.network.ranges()
-        ours = {each.name for each in fields(AutoencoderConfig)}
-        training = {name: value for name, value in _START.items() if name not in ours}
+        start = {**_START, "batch_size": batch_size} if for_probes else _START
+        training = {name: value for name, value in start.items() if name not in _OURS}
         return tuple(
             Preset(f"{self.network.name}-{size}", {**training, **defaults, "latent_size": size})
             for size in latent_sizes

@@ -35,6 +35,9 @@ METRICS = (
     "probe_accuracy",
     "active_fraction",
     "effective_rank",
+    "units_per_image",
+    "hoyer_sparsity",
+    "dead_units",
     "images_per_s",
 )
 MODES = {"validation_mse": "min", "probe_accuracy": "max"}
@@ -86,8 +89,8 @@ class AutoencoderTask:
 
     def default_presets(self) -> tuple[Preset, ...]:
         if self.network:
-            return self.network.presets(self.latent_sizes)
-        return autoencoder_presets(self.latent_sizes, self.for_probes)
+            return self.network.presets(self.latent_sizes, self.for_probes, self.batch_size)
+        return autoencoder_presets(self.latent_sizes, self.for_probes, self.batch_size)
 
     def space(self) -> Space:
         return self.own.space(self.default_space())
@@ -114,10 +117,10 @@ class AutoencoderTask:
     ) -> tuple[AutoencoderConfig | OwnConfig, TrainingConfig]:
         """The configurations that `models` takes for a trial's parameters."""
         training = {
+            "batch_size": self.batch_size,
             **parameters,
             "max_epochs": self.max_epochs,
             "seed": seed,
-            "batch_size": self.batch_size,
         }
         if self.network:
             return self.network.config(parameters), pick(TrainingConfig, training)
@@ -134,7 +137,7 @@ class AutoencoderTask:
         """Error on all of validation and test, probe accuracy if there are labels; no arrays."""
         network = self._network(weights, parameters, device)
         whole = prepare(data, device)
-        train_codes = encode(network, whole, whole.probe_train)
+        train_codes = encode(network, whole, whole.probe_train) if self.labelled else None
         train_labels = whole.labels[whole.probe_train]
         metrics = {}
         for split in ("validation", "test"):

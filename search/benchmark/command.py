@@ -22,6 +22,8 @@ import ray
 import torch
 
 from models.data import DATASETS, DataError
+from models.ending import ends_at_signals
+from models.machine import usable_cores
 from search.benchmark import dashboards, memory, overhead, quality, step, whole
 from search.benchmark.gpu import part as gpu
 from search.cluster.connection import start_ray
@@ -98,6 +100,7 @@ def _parser() -> OneLineParser:
     return parser
 
 
+@ends_at_signals("search.benchmark", "; what it measured is in the file that --json names")
 def main(argv: list[str] | None = None) -> int:
     """Return the exit status: 0, or 2 for an argument or a file that cannot be used."""
     given = _parser().parse_args(argv)
@@ -112,9 +115,6 @@ def main(argv: list[str] | None = None) -> int:
     except (UsageError, DataError) as error:
         print(f"search.benchmark: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("search.benchmark: interrupted", file=sys.stderr)
-        return 130
     finally:
         if ours:
             ray.shutdown()
@@ -150,7 +150,7 @@ def machine() -> dict:
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
     return {
         "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpus": gpus,
         "system": f"{platform.system()} {platform.machine()}",

@@ -45,10 +45,11 @@ def measured_share(task: Task, cards: ray.actor.ActorHandle, settings: Settings)
         return 1 / UNKNOWN
     found = share(need)
     number = round(1 / found)
-    gain = need.epochs_per_s[number] / need.epochs_per_s[1]
+    gains = {n: speed / need.epochs_per_s[1] for n, speed in need.epochs_per_s.items()}
     print(
-        f"{number} trials share each GPU (--gpus-per-trial {found:g}): together they train "
-        f"{gain:.1f} times as fast as one; the largest preset takes {need.memory / 2**30:.2f} of "
+        f"{number} trials share each GPU (--gpus-per-trial {found:g}), for "
+        f"{', '.join(f'{n} train {gain:.1f}' for n, gain in gains.items())} times as fast as one; "
+        f"the largest preset takes {need.memory / 2**30:.2f} of "
         f"{need.total / 2**30:.1f} GiB",
         flush=True,
     )

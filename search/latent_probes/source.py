@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,7 @@ def choose_source(settings: Settings, data: ImageData) -> Settings:
             raise UsageError(
                 f"--autoencoders {run} has no autoencoder of {data.name} ({data.split} split, "
                 f"{'' if data.centred else 'not '}centred) in best/<code size>/: "
-                f"make one with python -m search.autoencoders --dataset {data.name}"
+                f"make one with python -m search.autoencoders --dataset {shlex.quote(data.name)}"
             )
     else:
         run, sizes = _newest_run(storage, data)

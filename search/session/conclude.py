@@ -6,9 +6,11 @@ import shlex
 import statistics
 from collections.abc import Iterator
 
+from models.machine import cores_in_words, other_commands
 from search.record.schema import COMPLETE, SEARCH_OUT_OF_TIME
 from search.record.state import TrialRecord
 from search.session.prepare import Session
+from search.session.progress import failure_line
 from search.session.starts import Start
 from search.task.own import changes
 from search.tune.logbook import Logbook
@@ -21,8 +23,13 @@ def announce(session: Session, logbook: Logbook) -> None:
         f"search.{session.command.name}: {settings.num_samples} trials on {data.name} "
         f"({len(data.train):,} train / {len(data.validation):,} validation / "
         f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
-        f"{settings.max_epochs} epochs a trial"
+        f"{settings.max_epochs} epochs a trial{_where(session)}"
     )
+    if not settings.address and (others := other_commands("search")):
+        print(
+            f"another search runs on this machine (process {', '.join(map(str, others))}): each "
+            "uses all cores, and they slow each other down; taskset -c gives each a part of them"
+        )
     for line in _about_the_space(session):
         print(line)
     if known:
@@ -30,6 +37,10 @@ def announce(session: Session, logbook: Logbook) -> None:
             f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
         )
     print(f"run folder: {session.folder.location}", flush=True)
+
+
+def _where(session: Session) -> str:
+    return "" if session.settings.address else f", on {cores_in_words()}"
 
 
 def _about_the_space(session: Session) -> Iterator[str]:
@@ -64,6 +75,8 @@ def _move(name: str, before: object, after: object) -> str:
 def conclude(session: Session, logbook: Logbook, state: str) -> None:
     """Print what was found and where it is."""
     print(best_table(logbook))
+    if failure := failure_line(logbook):
+        print(f"{failure}\n")
     location, runs = session.folder.location, str(session.folder.path)
     print(f"everything is in {location}; for tables and pictures:")
     if "://" in location:

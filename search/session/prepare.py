@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
-import ray
 import torch
 
 from models.data import DataError, ImageData, load
 from search.cluster.connection import start_ray
+from search.cluster.gpu_check import cluster_has_gpu
 from search.record.schema import LEDGER
 from search.session.command import Command
 from search.session.starts import Start, find_starts
@@ -23,7 +24,7 @@ from search.store.storage import Storage, open_storage
 from search.task.own import OwnSpace, changes, refuse_impossible
 from search.task.protocol import Task
 from search.task.ranges import as_texts, read_wanted
-from search.task.settings import Settings, UsageError, refuse_changes, resolve
+from search.task.settings import Settings, UsageError, as_flag, refuse_changes, resolve
 from search.task.space_file import as_toml, read_space_file
 
 LEDGER_VERSION = 1
@@ -40,6 +41,7 @@ class Session:
     note: str  # what every result must say about the data; may be empty
     folder: RunFolder
     starts: tuple[Start, ...]
+    named: bool = True  # by the user
 
     @property
     def header(self) -> dict:
@@ -66,10 +68,20 @@ class Session:
 
     def as_command(self) -> str:
         """The command line that goes on with this search."""
-        return (
-            f"python -m search.{self.command.name} --resume --name {self.folder.name} "
-            f"--storage-path {shlex.quote(self.settings.storage_path)}"
-        )
+        return _resume_command(self.command.name, self.folder.name, self.settings.storage_path)
+
+    def renamed(self, name: str) -> Session:
+        """The same session in another run folder."""
+        storage = open_storage(self.settings.storage_path)
+        return replace(self, folder=storage.run(name), settings=replace(self.settings, name=name))
+
+
+def _resume_command(command: str, name: str, storage_path: str) -> str:
+    words = ["python", "-m", f"search.{command}", "--resume"]
+    for flag, value in (("--name", name), ("--storage-path", storage_path)):
+        # A value that begins like a flag is taken for one, unless it is in the same word.
+        words += [f"{flag}={value}"] if value.startswith("-") else [flag, value]
+    return shlex.join(words)
 
 
 def prepare(command: Command, given: dict) -> Session:
@@ -77,8 +89,20 @@ def prepare(command: Command, given: dict) -> Session:
     starts and before a file is written. Raises UsageError, DataError, FolderError, LedgerError."""
     given = _with_own_space(given)
     storage = open_storage(given.get("storage_path", Settings.storage_path))
+    _refuse_no_text({**given, "storage_path": storage.location})
     begin = _resumed if given.get("resume") else _new
     return begin(command, given, storage)
+
+
+def _refuse_no_text(given: dict) -> None:
+    """Raise UsageError for a value that is no text, such as a name whose bytes are of another
+    encoding: Ray cannot start with such a value in the command line."""
+    for name, value in given.items():
+        if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+            raise UsageError(
+                f"{as_flag(name)} {value!a} is not text in UTF-8: export LC_ALL=C.UTF-8 if the "
+                "terminal has another encoding, or rename the folder"
+            )
 
 
 def space_as_toml(command: Command, given: dict) -> str:
@@ -109,9 +133,10 @@ def _new(command: Command, given: dict, storage: Storage) -> Session:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = storage.run(settings.name or f"{command.name}-{data.name}-{stamp}")
     settings = command.complete(_settled(settings, data, folder, storage), data)
-    task = _task(command, settings, data)
+    task, named = _task(command, settings, data), "name" in given
     starts = find_starts(settings.start_from, command.name, task, storage)
-    return Session(command, settings, _begun_by(task, starts), data, note, folder, tuple(starts))
+    begun = _begun_by(task, starts)
+    return Session(command, settings, begun, data, note, folder, tuple(starts), named)
 
 
 def _resumed(command: Command, given: dict, storage: Storage) -> Session:
@@ -119,8 +144,8 @@ def _resumed(command: Command, given: dict, storage: Storage) -> Session:
     events, _ = folder.read_events()
     if events[0]["command"] != command.name:
         raise UsageError(
-            f"{folder.location} is a search of {events[0]['command']}: resume it "
-            f"with python -m search.{events[0]['command']}"
+            f"{folder.location} is a search of {events[0]['command']}: resume it with "
+            f"{_resume_command(events[0]['command'], folder.name, storage.location)}"
         )
     settings = resolve(given, events[0]["settings"], {}, {})
     data, note = _load(command, settings)
@@ -153,6 +178,7 @@ def _settled(settings: Settings, data: ImageData, folder: RunFolder, storage: St
         split=data.split,
         name=folder.name,
         storage_path=storage.location,
+        data_dir=str(Path(settings.data_dir).expanduser().absolute()),
     )
 
 
@@ -172,7 +198,7 @@ def _default_budget(given: dict) -> str:
     """`full` if the search will have a GPU, else `quick`."""
     if given.get("address"):
         start_ray(given["address"])
-        return "full" if ray.cluster_resources().get("GPU", 0) else "quick"
+        return "full" if cluster_has_gpu() else "quick"
     return "full" if torch.cuda.is_available() else "quick"
 
 

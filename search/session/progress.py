@@ -3,15 +3,19 @@ in a log."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-import time
 from collections.abc import Callable
 
+from models.machine import seconds
+from search.record.schema import ERRORS
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
 
 REDRAWN_PERIOD_S = 5.0  # where a block is drawn over the last one
 LOG_PERIOD_S = 30.0
+LONGEST_DETAIL = 200  # characters of an error in the block
 
 
 class StatusBlock:
@@ -19,29 +23,33 @@ class StatusBlock:
 
     def __init__(self, logbook: Logbook, limits: Limits):
         self._logbook, self._limits = logbook, limits
-        self._begin = time.monotonic()
+        self._begin = seconds()
         self._done_before = self._done()
         self._due = self._begin + REDRAWN_PERIOD_S
         self._draw = _in_notebook() or _Terminal().draw
 
     def print_if_due(self) -> None:
-        if time.monotonic() >= self._due:
+        if seconds() >= self._due:
             self.print()
 
     def print(self) -> None:
-        redrawn = sys.stdout.isatty() or _notebook() is not None
-        self._due = time.monotonic() + (REDRAWN_PERIOD_S if redrawn else LOG_PERIOD_S)
-        self._draw(self.text())
+        text = self.text()
+        redrawn = _notebook() is not None or _rows(text) > 0
+        self._due = seconds() + (REDRAWN_PERIOD_S if redrawn else LOG_PERIOD_S)
+        self._draw(text)
 
     def text(self) -> str:
         counts = self._logbook.state.counts()
         states = ", ".join(f"{count} {state}" for state, count in counts.items())
-        elapsed = time.monotonic() - self._begin
+        elapsed = seconds() - self._begin
         lines = [
             f"[{_clock(elapsed)}] {self._done()}/{self._limits.num_samples} trials done "
             f"({states}); about {self._left(elapsed)} left"
         ]
-        return "\n".join([*lines, *map(self._best_line, self._logbook.space.groups)])
+        lines += map(self._best_line, self._logbook.space.groups)
+        if failure := failure_line(self._logbook):
+            lines.append(f"  {failure}")
+        return "\n".join(lines)
 
     def _best_line(self, group: object) -> str:
         task, best = self._logbook.task, self._logbook.best(group)
@@ -68,23 +76,47 @@ class StatusBlock:
         return _clock(left)
 
 
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
+def _rows(text: str) -> int:
+    """How many rows of the terminal `text` takes; a line that is wider takes several. 0 where
+    nothing can be drawn over it: in a log, in a terminal that cannot move its cursor, and in one
+    that is not as high as the text."""
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return 0
+    terminal = shutil.get_terminal_size()
+    rows = sum(max(1, -(-len(line) // terminal.columns)) for line in text.splitlines())
+    return rows if rows < terminal.lines else 0
+
+
+def failure_line(logbook: Logbook) -> str:
+    """The most frequent failure and the file with its traceback; empty if no trial failed."""
+    found = logbook.state.most_frequent_failure()
+    if found is None:
+        return ""
+    detail, trials = found
+    short = detail if len(detail) <= LONGEST_DETAIL else detail[: LONGEST_DETAIL - 1] + "…"
+    which = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+    place = f"{logbook.folder.location}/{ERRORS}/{trials[-1].id}.txt"
+    return f"failed: {which}, {short} ({place})"
+
+
+def _clock(duration: float) -> str:
+    minutes, rest = divmod(int(duration), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
+    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 class _Terminal:
     """Draws each block over the last one in a terminal, and below it in a log."""
 
     def __init__(self):
-        self._lines = 0
+        self._rows = 0  # of the last block, if the next one is drawn over it
 
     def draw(self, text: str) -> None:
-        if sys.stdout.isatty() and self._lines:
-            print(f"\x1b[{self._lines}F\x1b[J", end="")
+        rows = _rows(text)
+        if rows and self._rows:
+            print(f"\x1b[{self._rows}F\x1b[J", end="")
         print(text, flush=True)
-        self._lines = text.count("\n") + 1
+        self._rows = rows
 
 
 def _notebook():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from models.data.cache import digest
+from models.ending import Ending
 from models.files import write_atomically
 from search.session.command import Command
 from search.task.ranges import as_texts, read_wanted
@@ -30,9 +31,13 @@ def search_from_python(
     parser = command.parser()
     parser.error = _refuse  # type: ignore[method-assign]
     given = vars(parser.parse_args(argv))
-    from search.session.run import run_search
+    from search.session.run import BEFORE, run_search
 
-    return run_search(command, given, argv, _as_call)
+    ending = Ending(f"search.{command.name}", BEFORE)  # not begun: it leaves the signals alone
+    try:
+        return run_search(command, given, argv, ending, _as_call)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted{ending.goes_on}") from None
 
 
 def _dataset(images: Any, labels: Any, flags: Mapping[str, Any]) -> dict[str, str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Sequence
 
 import torch
 
+from models.machine import cores_in_words, seconds
 from models.provenance import git_commit, timestamp, versions
 from search.record.schema import SEARCH_RUNNING
 from search.store.files import write_json
@@ -28,7 +28,7 @@ class RunRecord:
 
     def __init__(self, logbook: Logbook, settings: Settings, argv: Sequence[str] = ()):
         self._logbook, self._settings = logbook, settings
-        self._begin = time.time()
+        self._begin = seconds()
         earlier = _earlier_record(logbook.folder)
         self._earlier = float(earlier.get("seconds", 0.0))
         self._argv = earlier.get("argv", list(argv))  # of the session that began the search
@@ -36,7 +36,6 @@ class RunRecord:
     def write(self, state: str) -> None:
         """Write run.json; `state` is one of schema.SEARCH_STATES."""
         logbook, header = self._logbook, self._logbook.state.header
-        now = time.time()
         write_json(
             logbook.folder.run_json,
             {
@@ -68,8 +67,8 @@ class RunRecord:
                 "rungs": rung_epochs(self._settings.grace_epochs, logbook.task.max_epochs),
                 "counts": logbook.state.counts(),
                 "start": timestamp(header["time"]),
-                "end": None if state == SEARCH_RUNNING else timestamp(now),
-                "seconds": round(self._earlier + now - self._begin, 1),
+                "end": None if state == SEARCH_RUNNING else timestamp(time.time()),
+                "seconds": round(self._earlier + seconds() - self._begin, 1),
             },
         )
         logbook.folder.publish()
@@ -78,7 +77,7 @@ class RunRecord:
 def _earlier_record(folder: RunFolder) -> dict:
     """The record of the last session; empty if there is none that can be read."""
     try:
-        return json.loads(folder.run_json.read_text())
+        return json.loads(folder.run_json.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -88,4 +87,4 @@ def _device() -> str:
 
 
 def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"{platform.system()} {platform.machine()}, {cores_in_words()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -94,16 +95,29 @@ def _start(run: str, group: Any, parameters: dict, task: Task) -> Start:
         return Start(run, group, "", {}, ())
     about = {space.group: here, **space.meaning.get(here, {})}
     now, before = space.of(here), default.of(here)
-    presets = (preset.parameters for preset in task.default_presets())
-    usual: dict = next((each for each in presets if each[space.group] == here), {})
+    usual = _usual(parameters, here, task)
     found, moves = dict(about), list(_differences(parameters, about))
     for name in (*now.distributions, *now.constants):
         value = parameters.get(name, usual.get(name))
         found[name] = value if fits(name, value, before, now) else moved(name, value, now)
         if name not in parameters or found[name] != value:
             moves.append((name, parameters.get(name), found[name]))
+    for name, value in usual.items():  # what a trial may have, and this search does not vary
+        found.setdefault(name, parameters.get(name, value))
     moves += [(name, value, None) for name, value in parameters.items() if name not in found]
     return Start(run, group, f"{run}-{group}", found, tuple(moves))
+
+
+def _usual(parameters: dict, group: Any, task: Task) -> dict:
+    """All hyperparameters that a preset of the group has. Their values are what a configuration
+    makes of their absence, as in a run of an older version, else the preset's."""
+    presets = (preset.parameters for preset in task.default_presets())
+    preset = next((each for each in presets if each[task.space().group] == group), {})
+    absent: dict = {}
+    with suppress(ValueError, TypeError, KeyError):  # what is wrong in it is moved later
+        for part in task.describe(parameters, 0).values():
+            absent |= part
+    return {name: absent.get(name, value) for name, value in preset.items()}
 
 
 def _nearest_group(space: Space, parameters: dict) -> Any:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from models.ending import ends_at_signals
 from search.simulate.curves import add_curves_flag, load_curves
 from search.simulate.policies import POLICIES
 from search.simulate.recording import record
@@ -52,6 +53,7 @@ def _parser() -> OneLineParser:
     return parser
 
 
+@ends_at_signals("search.simulate", "")
 def main(argv: list[str] | None = None) -> int:
     """Return the exit status: 0, or 2 for an argument or a file that cannot be used."""
     given = _parser().parse_args(argv)

@@ -73,7 +73,7 @@ def load_curves(path: Path) -> Curves:
     A file that is older than a parameter of the search is replayed without that parameter, in the
     space it was recorded in."""
     try:
-        with gzip.open(path, "rt", newline="") as file:
+        with gzip.open(path, "rt", newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         sizes = tuple(sorted({int(row[GROUP]) for row in rows}, reverse=True))
         space = _recorded_space(sizes, rows[0].keys())

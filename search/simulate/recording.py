@@ -22,7 +22,7 @@ def record(run: Path, out: Path) -> int:
     stopped no trial early."""
     folder = RunFolder(run)
     try:
-        about = json.loads(folder.run_json.read_text())
+        about = json.loads(folder.run_json.read_text(encoding="utf-8"))
         trials = _rows(folder.trials_csv)
         epochs = _rows(folder.epochs_csv)
     except (OSError, ValueError) as error:
@@ -64,7 +64,7 @@ def _is_curve(row: dict) -> bool:
 
 
 def _rows(path: Path) -> list[dict]:
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -33,8 +33,6 @@ def changed(space: Space, wanted: Mapping[str, Wanted]) -> Space:
     # A name with its family comes last, because it says more than one without.
     in_order = sorted(wanted.items(), key=lambda item: "." in item[0])
     families = [_changed_family(each, in_order) for each in space.families or (space,)]
-    if not any(family.distributions for family in families):
-        raise UsageError("every hyperparameter has one value, so there is nothing to search")
     if not space.families:
         return families[0]
     return Space.of_families(tuple(families), space.groups, space.meaning)

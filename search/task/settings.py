@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.data import DATASETS
+from models.machine import cores_in_words, usable_cores
 from search.task.kinds import (
     data_set,
     image_size,
@@ -203,7 +204,7 @@ def resolve(
     else:
         refuse_changes(given, recorded)
         kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
-        values = {**kept, **given}
+        values = {**kept, "data_dir": _data_dir_now(kept.get("data_dir", "data")), **given}
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     shared = {each.name for each in fields(Settings)}
     settings = Settings(
@@ -211,6 +212,15 @@ def resolve(
         options={key: value for key, value in values.items() if key not in shared},
     )
     return _checked(settings, given)
+
+
+def _data_dir_now(recorded: str) -> str:
+    """The data folder of a search that is resumed: the recorded one or, if it is gone because the
+    run was moved, the one of this session's surroundings."""
+    if Path(recorded).expanduser().exists():
+        return recorded
+    here = [os.environ.get("DATA_DIR", ""), "data"]
+    return next((folder for folder in here if folder and Path(folder).exists()), recorded)
 
 
 def refuse_changes(given: dict, recorded: dict) -> None:
@@ -248,11 +258,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
             raise UsageError(f"{as_flag(name)} {as_typed(value)} names a value twice")
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: name the data set to split")
-    cores = os.cpu_count()
+    cores = usable_cores()
     if settings.address is None and settings.cpus_per_trial > cores:
         raise UsageError(
-            f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores} cores of this "
-            "machine"
+            f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores_in_words()} of "
+            "this machine that may be used"
         )
     if settings.mps and settings.address:
         raise UsageError(

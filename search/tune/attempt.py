@@ -88,7 +88,11 @@ class Attempt:
             record["seconds"] = time.perf_counter() - start
             if self._task.checkpoints:
                 self._keep(record)
-        return {**record, "saved_epoch": self._saved_epoch}
+        return {
+            **record,
+            "saved_epoch": self._saved_epoch,
+            "plain_because": getattr(self._run, "plain_because", None),
+        }
 
     def _keep(self, record: dict) -> None:
         task = self._task

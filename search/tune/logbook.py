@@ -88,14 +88,21 @@ class Logbook:
         return self._record({"event": "trial", **chosen})
 
     def record_epoch(
-        self, trial: TrialRecord, record: dict, decision: Decision, saved_epoch: int | None = None
+        self,
+        trial: TrialRecord,
+        record: dict,
+        decision: Decision,
+        saved_epoch: int | None = None,
+        plain_because: str | None = None,
     ) -> None:
         """Record an epoch together with the scheduler's decision after it. `saved_epoch` is that of
-        the trial's newest checkpoint (None: this one)."""
+        the trial's newest checkpoint (None: this one); `plain_because` says why a GPU did not
+        replay the steps."""
         saved = record["epoch"] if saved_epoch is None else saved_epoch
         event = {"event": "epoch", "number": trial.number, "record": record, "saved_epoch": saved}
-        detail = {"detail": decision.detail} if decision.detail else {}
-        self._record({**event, "decision": decision.kind, **detail})
+        more = {"detail": decision.detail, "plain_because": plain_because}
+        more = {name: text for name, text in more.items() if text}
+        self._record({**event, "decision": decision.kind, **more})
 
     def record_failure(self, trial: TrialRecord, failure: Failure, final: bool) -> None:
         """Record that a trial failed, with its traceback in `errors/`; `final`: it is not tried
@@ -103,7 +110,7 @@ class Logbook:
         path = self.folder.errors / f"{trial.id}.txt"
         path.parent.mkdir(exist_ok=True)
         title = failure.reason if failure.is_loss else f"failure {trial.failures + 1}"
-        with open(path, "a") as file:
+        with open(path, "a", encoding="utf-8", errors="replace") as file:
             file.write(f"{title} after epoch {trial.epochs}\n{failure.text}\n")
         event = {"event": "failure", "number": trial.number, "final": final}
         self._record({**event, "reason": failure.reason, "detail": failure.detail})

@@ -115,6 +115,7 @@ class LedgerScheduler(FIFOScheduler):
     def __init__(self, logbook: Logbook, grace_epochs: int):
         super().__init__()
         self._logbook = logbook
+        self._told_plain = False
         self.asha = GroupedASHA(logbook.task, grace_epochs, logbook.state)
 
     def on_trial_add(self, tune_controller, trial) -> None:
@@ -128,7 +129,11 @@ class LedgerScheduler(FIFOScheduler):
         names = ("epoch", *self._logbook.task.metrics, "seconds")
         record = {name: result[name] for name in names}
         decision = self.asha.decide(known, record)
-        self._logbook.record_epoch(known, record, decision, result.get("saved_epoch"))
+        plain = result.get("plain_because")
+        self._logbook.record_epoch(known, record, decision, result.get("saved_epoch"), plain)
+        if plain and not self._told_plain:
+            self._told_plain = True
+            print(f"training steps are not recorded as CUDA graphs, so they are slow: {plain}")
         running = decision.state == schema.RUNNING
         return TrialScheduler.CONTINUE if running else TrialScheduler.STOP
 

@@ -127,7 +127,7 @@ def _check_shapes(
 ) -> None:
     """Refuse, before the images are read, what cannot be used or does not fit into memory."""
     count, held, read = 0, 0, 0
-    shapes = set()
+    shapes: set[tuple[int, int]] = set()
     for shape, dtype in headers:
         count_here, height, width, channels = _extents(shape, str(path))
         check_side((height, width), image_size, str(path))

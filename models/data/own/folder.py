@@ -83,7 +83,7 @@ def read_folder(folder: Path, data_dir: Path, image_size: int | None, grey: bool
 def list_images(folder: Path) -> Listing:
     """The images of a folder, in the order of their names. Symbolic links are followed; hidden
     files and `__MACOSX` are not looked at. Raises DataError."""
-    found, others = [], []
+    found, others = list[str](), list[str]()
     for path in sorted(file.relative_to(folder).as_posix() for file in find_files(folder)):
         (found if path.lower().endswith(SUFFIXES) else others).append(path)
     if not found:

@@ -83,12 +83,6 @@ def test_a_training_that_is_over_holds_no_memory_until_the_collector_comes():
     assert gone() is None
 
 
-def test_a_cpu_takes_every_step_plainly_and_says_so():
-    run = autoencoder_run(MODEL, NOISY, prepared_glyphs(20, validation=2))
-    next(run.epochs())
-    assert run.plain_because == "the device is cpu"
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_replays_the_step_to_the_same_records():
     data = prepared_glyphs(20, validation=2, device="cuda")

@@ -16,6 +16,8 @@ from models.networks.own import NetworkError, NetworkFile, OwnConfig, read_netwo
 from models.training.loop import TrainingConfig
 from models.training.own_network import own_run
 from search.autoencoders.command import COMMAND
+from search.autoencoders.own_network import OwnNetwork
+from search.autoencoders.task import AutoencoderTask
 from search.session.command import main
 from tests.models.made_data import prepared_glyphs
 
@@ -55,12 +57,36 @@ def test_a_training_lowers_the_error_and_records_each_term(source):
     assert "loss_mse" not in next(plain.epochs())
 
 
+@pytest.mark.parametrize("name", ["Dense", "Variational"])
+def test_the_contrastive_loss_is_added_and_its_weights_are_not_kept(source, name):
+    data, model = prepared_glyphs(8, 2), config(source, name)
+    losses = []
+    for weight in (0.0, 0.5):
+        training = TrainingConfig(max_epochs=1, contrastive_weight=weight, affine=0.5)
+        run = own_run(model, training, data)
+        losses.append(next(run.epochs())["train_loss"])
+        model.build().load_state_dict(run.weights())
+    assert losses[1] > losses[0] + 0.1
+
+
+def test_the_space_for_probes_has_the_training_of_ours_and_presets_for_it(source):
+    network = OwnNetwork(NetworkFile("my_networks.py", "Dense", source), SHAPE)
+    task = AutoencoderTask((32, 16), 3, "quick", "probe_accuracy", network=network)
+    space = task.space()
+    assert {"hidden", "units", "contrastive_weight", "batch_size"} <= space.distributions.keys()
+    assert not {"depth", "code_activation", "kept_units", "auxk"} & space.distributions.keys()
+    for preset in task.presets():
+        assert space.distributions.keys() <= preset.parameters.keys()
+        _, training = task.configs(preset.parameters, 0)
+        assert training.batch_size == task.batch_size
+
+
 def test_two_epochs_resumed_are_four_at_once(source):
     data, model = prepared_glyphs(12, 2), config(source, "Variational")
-    whole = list(
-        own_run(model, TrainingConfig(max_epochs=4, noise="block", noise_level=0.1), data).epochs()
+    training = TrainingConfig(
+        max_epochs=4, noise="block", noise_level=0.1, l1=1e-6, contrastive_weight=0.1
     )
-    training = TrainingConfig(max_epochs=4, noise="block", noise_level=0.1)
+    whole = list(own_run(model, training, data).epochs())
     first = own_run(model, training, data)
     epochs = first.epochs()
     halves = [next(epochs), next(epochs)]

@@ -60,7 +60,7 @@ def refused(*arguments, capsys, module="search.autoencoders"):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory, data_dir):
     """A finished tiny search: the run folder, and what the command printed."""
-    storage = tmp_path_factory.mktemp("runs")
+    storage = tmp_path_factory.mktemp("my rüns")
     relative = os.path.relpath(storage, ROOT)  # the workers are in another folder
     done = command(*TINY, "--storage-path", relative, "--data-dir", data_dir)
     assert done.returncode == 0, done.stderr
@@ -158,9 +158,19 @@ def test_the_output_is_a_status_block_and_a_table_and_none_of_ray_s_boxes(tiny):
     assert "╭" not in out and "Trial status" not in out and "Traceback" not in out
 
 
+def path_with_this_python(folder) -> str:
+    """A PATH whose first `python` is this one, as in an environment that is activated."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / "bin" / "python").chmod(0o755)
+    return f"{folder / 'bin'}:{os.environ['PATH']}"
+
+
 def test_the_report_is_made_of_it(tiny, tmp_path):
-    done = command("--runs", tiny[0], "--out", tmp_path / "report", module="analysis.report")
-    assert done.returncode == 0, done.stderr
+    (printed,) = [line for line in tiny[1].splitlines() if "analysis.report" in line]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path_with_this_python(tmp_path)}
+    pasted = subprocess.run(printed, shell=True, cwd=tmp_path, env=environment, timeout=300)
+    assert pasted.returncode == 0
     text = (tmp_path / "report" / "report.md").read_text()
     assert "deeper-dae-0.2" in text and "0.02097" in text
     assert list((tmp_path / "report").rglob("*.png"))
@@ -187,6 +197,7 @@ WRONG = {
     ),
     "a size twice": (["--latent-sizes", "32", "32"], "names a value twice"),
     "a path for a name": (["--name", "a/b"], "must be a plain folder name"),
+    "a name in another encoding": (["--name", "r\udcfcns"], "is not text in UTF-8"),
     "a budget of no time": (["--time-budget-s", "-1"], "is not a positive number"),
     "data that is not there": (["--dataset", "omniglot"], "omniglot"),
     "nothing to resume": (["--resume", "--name", "gone"], "does not exist"),

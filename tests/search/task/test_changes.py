@@ -12,7 +12,7 @@ from probes.classifiers.fitting import PROBES
 from search.autoencoders.task import AutoencoderTask
 from search.classifiers.task import ClassifierTask
 from search.latent_probes.task import ProbeTask
-from search.task.changes import changed
+from search.task.changes import changed, ends
 from search.task.own import OwnSpace, changes, refuse_impossible
 from search.task.ranges import read_wanted
 from search.task.settings import UsageError
@@ -128,11 +128,11 @@ def test_an_impossible_range_is_refused_in_one_line_that_names_it(task, text):
     assert text.partition("=")[0].rpartition(".")[2] in str(error.value)
 
 
-def test_a_space_of_fixed_values_is_refused():
-    texts = [f"{name}={value}" for name, value in (("depth", 4), ("width", 16), ("dropout", 0))]
-    texts += ["noise=none", "noise_level=0", "l1=0", "l2=0", "affine=0", "learning_rate=1e-3"]
-    with pytest.raises(UsageError, match="nothing to search"):
-        own(AUTOENCODERS, *texts, "activation=relu", "linear_path=true").space()
+def test_a_space_of_fixed_values_is_one_configuration():
+    """The report prints a command that trains one configuration alone."""
+    fixed = {name: ends(d)[0] for name, d in AUTOENCODERS.space().distributions.items()}
+    space = changed(AUTOENCODERS.space(), read_wanted(fixed))
+    assert space.distributions == {} and fixed.items() <= space.constants.items()
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -169,7 +169,7 @@ def test_a_preset_stays_where_it_lies_inside_or_off_a_log_scale_s_low_end():
     assert kept("depth=2..9") == everything  # the default says the same
     assert everything - kept("depth=2..10") == {"even-deeper-dae", "deeper-sae"}
     assert kept("l1=1e-9..1e-3") == everything
-    assert kept("l1=1e-6..1e-3") == {"dae-l1", "sae", "deeper-sae"}
+    assert kept("l1=1e-6..1e-3") == {"dae-l1", "sae", "sae-relu", "deeper-sae"}
     assert kept("linear_path=true") == {"linear-path-128", "linear-path-32"}
     assert kept("dropout=0.3") == {"dae-l1", "deeper-dae", "even-deeper-dae"}
 
