@@ -34,6 +34,12 @@ class About:
     metrics: tuple[str, ...]
     hyperparameters: tuple[str, ...]
 
+    def best(self, trial: TrialRecord) -> dict[str, float]:
+        """The best value of the metric by its name, such as `best_validation_mse`; empty before
+        any finite value."""
+        found = trial.best_record(self.metric, self.mode)
+        return {f"best_{self.metric}": found[self.metric]} if found else {}
+
 
 @dataclass(frozen=True)
 class Known:
@@ -41,12 +47,6 @@ class Known:
 
     epochs: frozenset[int] = field(default_factory=frozenset)
     ended: bool = False
-
-    def best(self, trial: TrialRecord) -> dict[str, float]:
-        """The best value of the metric by its name, such as `best_validation_mse`; empty before
-        any finite value."""
-        found = trial.best_record(self.metric, self.mode)
-        return {f"best_{self.metric}": found[self.metric]} if found else {}
 
 
 class Dashboard(Protocol):

@@ -189,7 +189,7 @@ def test_a_finished_search_resumes_to_the_same_tables_at_once(tiny, data_dir):
 WRONG = {
     "no number of samples": (["--num-samples", "0"], "--num-samples: 0 is not at least 1"),
     "not a number": (["--num-samples", "many"], "--num-samples: invalid integer value: 'many'"),
-    "unknown data set": (["--dataset", "cifar"], "invalid choice: 'cifar'"),
+    "unknown data set": (["--dataset", "cifar"], "cifar is neither a data set nor a file"),
     "unknown flag": (["--sample", "3"], "unrecognized arguments: --sample 3"),
     "grace longer than the trial": (
         ["--grace-epochs", "5", "--max-epochs", "2"],
