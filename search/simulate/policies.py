@@ -2,84 +2,118 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
-from ray.tune.search.optuna import OptunaSearch
+from search.simulate.halving import PromotingASHA, halved, one_stop
+from search.simulate.own import Learning, Own, Scheduler, Stopping
+from search.simulate.policy import Searching, Setting
+from search.simulate.through_optuna import gaussian_process, hyperband
+from search.simulate.through_ray import ledger, stock
 
-from search.simulate.curves import METRIC, Curves
-from search.task.space import Preset, Space
-from search.tune.logbook import Logbook
-from search.tune.scheduler import REDUCTION_FACTOR, LedgerScheduler
-from search.tune.searcher import LedgerSearch
-
-
-class Search(NamedTuple):
-    searcher: OptunaSearch
-    scheduler: TrialScheduler
-
-
-@dataclass(frozen=True)
-class ReplayTask:
-    """The part of a `search.task.protocol.Task` that searcher and scheduler use; it trains
-    nothing."""
-
-    recorded_space: Space
-    max_epochs: int
-    metric: str = METRIC
-    mode: str = "min"
-    metrics: tuple[str, ...] = ("train_loss", METRIC)
-    checkpoints: bool = False
-    seconds_per_trial: float | None = None
-
-    def space(self) -> Space:
-        return self.recorded_space
-
-    def presets(self) -> tuple[Preset, ...]:
-        return ()
-
-
-def _ours(
-    curves: Curves, seed: int, grace_epochs: int, folder: Path, sampler: str = "tpe"
-) -> Search:
-    logbook = Logbook.start(folder, ReplayTask(curves.space, curves.max_epochs), seed, sampler)
-    return Search(LedgerSearch(logbook, sys.maxsize), LedgerScheduler(logbook, grace_epochs))
-
-
-def _unpruned(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Search:
-    return _ours(curves, seed, curves.max_epochs, folder, "random")
-
-
-def _stock(curves: Curves, seed: int, grace_epochs: int, folder: Path) -> Search:
-    """Ray's own searcher and scheduler, as its documentation combines them: the code size is one
-    more categorical parameter, and all trials share one set of rungs."""
-    searcher = OptunaSearch(curves.space.all_distributions(), metric=METRIC, mode="min", seed=seed)
-    scheduler = AsyncHyperBandScheduler(
-        time_attr="training_iteration",
-        metric=METRIC,
-        mode="min",
-        max_t=curves.max_epochs,
-        grace_period=grace_epochs,
-        reduction_factor=REDUCTION_FACTOR,
-    )
-    return Search(searcher, scheduler)
+RANDOM = Learning(sampler="random")
 
 
 @dataclass(frozen=True)
 class Policy:
+    """`kind` is a word that names several policies. `budgeted`: the policy plans for its budget,
+    so that each budget is a search of its own."""
+
     meaning: str
-    build: Callable[[Curves, int, int, Path], Search]
-    """Takes the curves, a seed, the grace epochs, and the path of a run folder to make."""
+    build: Callable[[Setting], Searching]
+    kind: str
+    budgeted: bool = False
 
 
+def _own(scheduler: Callable[[Setting], Scheduler], learning: Learning | None = None):
+    return lambda setting: Own(setting, scheduler(setting), learning)
+
+
+def _unstopped(setting: Setting) -> Stopping:
+    return Stopping(replace(setting, grace_epochs=setting.curves.max_epochs))
+
+
+def _one_epoch(setting: Setting) -> Scheduler:
+    return one_stop(setting, setting.grace_epochs)
+
+
+def _three_epochs(setting: Setting) -> Scheduler:
+    return one_stop(setting, 3 * setting.grace_epochs)
+
+
+def _shared_rungs(setting: Setting) -> Stopping:
+    return Stopping(setting, rungs_of_all=True)
+
+
+RIVALS, SCHEDULERS, ABLATION = "rivals", "schedulers", "ablation"
+OURS = "ours"
 POLICIES = {
-    "ours": Policy("this project's searcher and ASHA per code size", _ours),
-    "stock": Policy("Ray's OptunaSearch and AsyncHyperBandScheduler", _stock),
-    "random": Policy("random search with ASHA per code size", partial(_ours, sampler="random")),
-    "random-unpruned": Policy("random search that stops nothing early", _unpruned),
+    OURS: Policy("this project's searcher and ASHA per group", _own(Stopping), RIVALS),
+    "stock": Policy("Ray's OptunaSearch and AsyncHyperBandScheduler", stock, RIVALS),
+    "random": Policy("random search with ASHA per group", _own(Stopping, RANDOM), RIVALS),
+    "random-unpruned": Policy(
+        "random search that stops nothing early", _own(_unstopped, RANDOM), RIVALS
+    ),
+    "i-epoch": Policy(
+        "random search: everything stops after the grace epochs, and the best two of each group "
+        "get the rest",
+        _own(_one_epoch, RANDOM),
+        RIVALS,
+        budgeted=True,
+    ),
+    "hyperband": Policy("Optuna's TPESampler and HyperbandPruner", hyperband, RIVALS),
+    "gp": Policy("Optuna's GPSampler; nothing is stopped early", gaussian_process, "gp"),
+    "ledger": Policy("ours with its ledger and its study, which changes nothing", ledger, "ledger"),
+    "random-promote": Policy(
+        "random search, ASHA that calls stopped trials back", _own(PromotingASHA, RANDOM), SCHEDULERS
+    ),
+    "random-halving": Policy(
+        "random search, synchronous halving sized to the budget",
+        _own(halved, RANDOM),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "random-3-epoch": Policy(
+        "i-epoch with three times the grace epochs",
+        _own(_three_epochs, RANDOM),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "promote": Policy(
+        "our searcher, ASHA that calls stopped trials back", _own(PromotingASHA), SCHEDULERS
+    ),
+    "halving": Policy(
+        "our searcher, synchronous halving sized to the budget",
+        _own(halved),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "1-epoch": Policy("our searcher under i-epoch", _own(_one_epoch), SCHEDULERS, budgeted=True),
+    "3-epoch": Policy(
+        "our searcher under i-epoch with three times the grace epochs",
+        _own(_three_epochs),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "shared-rungs": Policy("ours with one set of rungs for all", _own(_shared_rungs), ABLATION),
+    "shared-ranks": Policy(
+        "ours with one ranking of all groups", _own(Stopping, Learning(ranks_of_all=True)), ABLATION
+    ),
+    "no-liar": Policy(
+        "ours without running trials (differs only with several workers)",
+        _own(Stopping, Learning(liar=False)),
+        ABLATION,
+    ),
+    "stopped-as-complete": Policy(
+        "ours, where a stopped trial counts as complete with its best value",
+        _own(Stopping, Learning(stopped_as_complete=True)),
+        ABLATION,
+    ),
 }
+KINDS = (RIVALS, SCHEDULERS, ABLATION)
+
+
+def named(names: list[str]) -> list[str]:
+    """The policies that names and kinds stand for, ours first, each once."""
+    found = [p for name in names for p in POLICIES if name in (p, POLICIES[p].kind)]
+    return list(dict.fromkeys([OURS, *found]))
