@@ -65,7 +65,9 @@ POLICIES = {
     "gp": Policy("Optuna's GPSampler; nothing is stopped early", gaussian_process, "gp"),
     "ledger": Policy("ours with its ledger and its study, which changes nothing", ledger, "ledger"),
     "random-promote": Policy(
-        "random search, ASHA that calls stopped trials back", _own(PromotingASHA, RANDOM), SCHEDULERS
+        "random search, ASHA that calls stopped trials back",
+        _own(PromotingASHA, RANDOM),
+        SCHEDULERS,
     ),
     "random-halving": Policy(
         "random search, synchronous halving sized to the budget",

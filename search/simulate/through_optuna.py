@@ -21,6 +21,7 @@ class ThroughOptuna:
         self._study = optuna.create_study(
             sampler=sampler,
             pruner=pruner,
+            study_name="simulated",  # HyperbandPruner draws a trial's bracket from it
             direction="minimize" if curves.mode == "min" else "maximize",
         )
         self._distributions = curves.space.all_distributions()
