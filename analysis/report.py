@@ -1,40 +1,53 @@
 """The report: `python -m analysis.report --runs DIR --out DIR`.
 
 Reads run folders, writes `report.html`, one page that needs nothing beside it, and the same as
-`report.md`; in a folder per run each table as CSV and LaTeX and each figure as PNG and SVG. Same
-run folders, same bytes.
+`report.md`; in a folder per run each table as CSV and LaTeX and each figure as PNG, with `--svg`
+as SVG too. Same run folders, same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from analysis.page import document, html
 from analysis.page.blocks import COMMANDS
+from analysis.page.explore import data_of
 from analysis.page.parts import Study, parts
 from analysis.read.autopsy import find_autopsies, without_autopsies
 from analysis.read.runs import Run, Skipped, find_runs, newest
 from analysis.read.values import RunError
+from analysis.watch import watch
+from models.ending import ends_at_signals
 
 
+@ends_at_signals("analysis.report", "; the same command writes the report")
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the report; 0 if a run was reported, 2 with one line on stderr if none could be."""
+    """Write the report; 0 if a run was reported, 2 with one line on stderr if none could be, 128
+    and its number after a signal: 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
+    write = partial(
+        write_report, options.runs, options.out, options.compare, options.svg, options.watch
+    )
     try:
-        return write_report(options.runs, options.out, options.compare)
+        return watch(options.runs, options.watch, write) if options.watch else write()
     except (RunError, OSError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
 
 
-def write_report(runs: Path, out: Path, compare: bool = False) -> int:
+def write_report(
+    runs: Path, out: Path, compare: bool = False, with_svg: bool = False, every: float = 0
+) -> int:
     """Report the newest run of each command, data set, split and metric under `runs`, and the
     newest autopsy, into the folder `out`; `compare` sets all runs of each side by side as well.
+    If the page is written again `every` so many seconds, it says how old it is.
 
     Prints what is skipped, broken folders on stderr. Returns the exit status. Raises `RunError` if
     there is nothing to report, `OSError` if `out` cannot be written.
@@ -43,13 +56,16 @@ def write_report(runs: Path, out: Path, compare: bool = False) -> int:
     for run in study.older:
         print(f"not reported {run.name}: a newer run of the same question is")
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before it is drawn
-    markdown, files = document.written(parts(study))
-    files["report.html"] = html.render(markdown, files).encode()
+    markdown, files = document.written(parts(study), with_svg)
+    files["report.html"] = html.render(markdown, files, data_of(study.runs), every).encode()
     files["report.md"] = markdown.encode()
     for path, content in files.items():
         _write(out / path, content)
     size = len(files["report.html"]) / 1e6
-    print(f"wrote {out / 'report.html'} ({size:.1f} MB) and {len(files) - 1} files beside it")
+    print(
+        f"wrote {out / 'report.html'} ({size:.1f} MB) and {len(files) - 1} files beside it",
+        flush=True,
+    )
     return 0
 
 
@@ -123,7 +139,27 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="where a command was run several times, set the runs side by side",
     )
+    parser.add_argument(
+        "--watch",
+        type=_seconds,
+        nargs="?",
+        const=60.0,
+        default=0.0,
+        metavar="SECONDS",
+        help="write the report again when a run folder has changed, looking every so many seconds "
+        "(60), until no search is running; the page then says how old it is",
+    )
+    parser.add_argument(
+        "--svg", action="store_true", help="write each figure as SVG too, which takes longer"
+    )
     return parser
+
+
+def _seconds(words: str) -> float:
+    value = float(words)
+    if not 1 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{words} is not a number of seconds from 1 up")
+    return value
 
 
 if __name__ == "__main__":

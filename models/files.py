@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,10 +40,28 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
+def find_files(folder: Path, *endings: str) -> Iterator[Path]:
+    """The files in `folder` and its folders whose names end in one of `endings`, or all, in any
+    case. Symbolic links are followed, a folder is entered once. Hidden files and `__MACOSX`, which
+    some systems add, are left out."""
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        shown = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+        folders[:] = [] if real in seen else shown
+        for name in files if real not in seen else ():
+            if not name.startswith(".") and name.lower().endswith(endings or ("",)):
+                yield Path(place, name)
+        seen.add(real)
+
+
 def _sync_folder(path: Path) -> None:
-    """Make a rename in a folder survive a power loss."""
+    """Make a rename in a folder survive a power loss, where the file system can do that."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF):
+            raise
     finally:
         os.close(descriptor)

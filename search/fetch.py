@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from models.ending import ends_at_signals
 from search.record.ledger import LedgerError
 from search.store.files import FolderError
 from search.store.storage import fetch_run
 from search.task.flags import OneLineParser
 
 
+@ends_at_signals("search.fetch", "; what was copied is incomplete: delete it and fetch it again")
 def main(argv: list[str] | None = None) -> int:
     """Fetch a run; return the exit status: 0, or 2 if the run cannot be fetched."""
     parser = OneLineParser("fetch", __doc__)

@@ -25,7 +25,7 @@ ALLOWED = {
 # other. A module of the package itself that is no room here stands above all rooms.
 FLOORS = {
     "models": ["files", "data", "networks", "training"],
-    "probes": ["codes", ("classifiers", "generation"), "autopsy"],
+    "probes": ["codes", ("classifiers", "generation"), ("autopsy", "readout")],
     "search": [
         *("record", "task", "store", "tune", "cluster", "session"),
         *("autoencoders", "classifiers", "latent_probes"),

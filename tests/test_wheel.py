@@ -79,7 +79,7 @@ class Installed:
     def run(self, *arguments: str, folder: Path, **environment: str) -> tuple[int, str, str]:
         """Exit status, output and errors of a Python process."""
         process = self.process(*arguments, folder=folder, **environment)
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=500)
         return process.returncode, out, err
 
     def start(self, module: str, *flags: str, folder: Path, **environment: str) -> None:
@@ -131,10 +131,11 @@ def test_the_autopsy_starts_in_another_folder(installed, tmp_path):
     """It is ended once it has measured something: the whole of it takes long."""
     with installed.process("-m", "probes.autopsy", *AUTOPSY, folder=tmp_path) as process:
         result = tmp_path / "runs" / "autopsy" / "autopsy.json"
-        while not result.exists() and process.poll() is None:
+        end = time.monotonic() + 400
+        while not result.exists() and process.poll() is None and time.monotonic() < end:
             time.sleep(0.1)
         process.terminate()
-        assert result.exists(), process.communicate()
+        assert result.exists(), process.communicate(timeout=60)
 
 
 @pytest.mark.slow

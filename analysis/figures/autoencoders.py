@@ -8,7 +8,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.figures.errors import draw_errors, drawable
-from analysis.figures.style import DPI, ZOOM, mosaic, pictures, show_mosaic, styled
+from analysis.figures.style import (
+    DPI,
+    columns_that_fit,
+    mosaic,
+    pictures,
+    show_mosaic,
+    styled,
+    zoom,
+)
 from analysis.measure.best import Best
 from analysis.read.pictures import Examples
 from analysis.read.runs import Group, Result
@@ -25,17 +33,19 @@ def overview(found: Sequence[Best], examples: Mapping[Group, Examples]) -> Figur
     if not drawn:
         return None
     rows = _strip_rows(examples)
-    images = mosaic([images for _, images in rows], 7) if rows else None
-    height = max(430, (images.shape[0] * ZOOM if rows else 0) + 110)
+    side = rows[0][1].shape[1] if rows else 0
+    scale = zoom(side) if rows else 0
+    images = mosaic([images for _, images in rows], columns_that_fit(side, 630)) if rows else None
+    height = max(430, (images.shape[0] * scale if rows else 0) + 110)
     figure = Figure(figsize=(1200 / DPI, height / DPI))
-    width = (images.shape[1] * ZOOM if rows else 0) / 1200
+    width = (images.shape[1] * scale if rows else 0) / 1200
     label_room = 0.085 if rows else 0.015
     left, below, above = 0.09, 112 / height, 34 / height
     axes = figure.add_axes((left, below, 0.98 - left - width - label_room, 1 - below - above))
     handles = draw_errors(axes, drawn, [drawn[0].run.data["name"]])
     figure.legend(handles=handles, loc="lower center", ncols=4, columnspacing=1.6)
     if rows:
-        tall = images.shape[0] * ZOOM / height
+        tall = images.shape[0] * scale / height
         strip = figure.add_axes((0.99 - width, 1 - above - tall, width, tall))
         show_mosaic(strip, images, [label for label, _ in rows])
         strip.set_title("inputs and their reconstructions")
@@ -44,7 +54,7 @@ def overview(found: Sequence[Best], examples: Mapping[Group, Examples]) -> Figur
 
 @styled
 def reconstructions(winner: Result, examples: Examples) -> Figure:
-    """Twelve inputs, what the training noise leaves of them, and the inputs as reconstructed."""
+    """Some inputs, what the training noise leaves of them, and the inputs as reconstructed."""
     noised = "noised\ninputs"
     if np.array_equal(examples.inputs, examples.noised):
         noised = "noised inputs\n(no noise: as\nabove)"
@@ -53,7 +63,8 @@ def reconstructions(winner: Result, examples: Examples) -> Figure:
         (noised, examples.noised),
         ("reconstructions\nof the inputs", examples.reconstructions),
     ]
-    images = mosaic([images for _, images in rows], 12)
+    columns = min(12, columns_that_fit(examples.inputs.shape[1], 1080))
+    images = mosaic([images for _, images in rows], columns)
     title = f"code {winner.group}, {_error_in_words(winner)}"
     return pictures([images], [[label for label, _ in rows]], [title], left=172)
 

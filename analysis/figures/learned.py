@@ -19,6 +19,8 @@ from analysis.figures.style import (
     FAINT,
     GAP,
     MARKERS,
+    blank,
+    columns_that_fit,
     entry,
     line_look,
     marks,
@@ -31,6 +33,7 @@ from analysis.figures.style import (
 from analysis.read.gallery import CodeMap, Interpolation
 from analysis.read.runs import Group
 
+WIDTH = 1080  # screen pixels of a row of images
 SHOWN = 12  # samples of a row
 STEPS = 9  # of a line between two codes, as wide as a page bears
 ROWS = 12  # of interpolations that still fit on a page
@@ -48,10 +51,12 @@ _KIND_LOOKS = tuple(
 
 @styled
 def samples(found: Mapping[Group, np.ndarray]) -> Figure | None:
-    """A row of images (N, 28, 28) per code size."""
+    """A row of images (N, side, side) or (N, side, side, 3) per code size."""
     if not found:
         return None
-    picture = mosaic(list(found.values()), min(SHOWN, max(map(len, found.values()))))
+    rows = list(found.values())
+    most = min(SHOWN, columns_that_fit(rows[0].shape[1], WIDTH))
+    picture = mosaic(rows, min(most, max(map(len, rows))))
     labels = [f"code {size}" for size in found]
     return pictures([picture], [labels], ["decoded from random codes"])
 
@@ -215,15 +220,17 @@ def _between(way: Interpolation, pair: int) -> np.ma.MaskedArray:
     """A row: a drawing, the images on the way, the other drawing."""
     first, last = way.ends[pair]
     images = way.images[pair]
-    steps = np.linspace(0, len(images) - 1, min(STEPS, len(images))).round().astype(int)
-    blank = np.ma.masked_all((28, ASIDE))
+    side = first.shape[0]
+    most = min(STEPS, max(2, columns_that_fit(side, WIDTH) - 2))
+    steps = np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)
+    aside = blank(side, ASIDE, images)
     shown = mosaic([images[steps]], len(steps))
-    return np.ma.hstack([np.ma.array(first), blank, shown, blank, np.ma.array(last)])
+    return np.ma.hstack([np.ma.array(first), aside, shown, aside, np.ma.array(last)])
 
 
 def _stacked(rows: Sequence[np.ma.MaskedArray]) -> np.ma.MaskedArray:
-    blank = np.ma.masked_all((GAP, rows[0].shape[1]))
-    parts = [part for row in rows for part in (row, blank)]
+    between = blank(GAP, rows[0].shape[1], rows[0])
+    parts = [part for row in rows for part in (row, between)]
     return np.ma.vstack(parts[:-1])
 
 

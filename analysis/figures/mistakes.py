@@ -15,17 +15,17 @@ from analysis.figures.style import (
     DPI,
     FAINT,
     MARKERS,
-    ZOOM,
     mosaic,
     show_mosaic,
     styled,
+    zoom,
 )
 from analysis.measure.mistakes import Confused
 from analysis.tables.formats import accuracy, count
 
 _COLUMNS = 6  # pairs side by side; more go below
 _WORDS = 16  # letters of a line under an image
-_GAPS = (17, 22)  # pixels of an image between rows, for two lines of words, and between columns
+_GAPS = (51, 66)  # screen pixels between rows, for two lines of words, and between columns
 
 
 @styled
@@ -53,36 +53,40 @@ def accuracy_by_kind(found: Sequence[tuple[str, float]], overall: float, kind: s
 @styled
 def confusions(images: Sequence[np.ndarray], pairs: Sequence[Confused]) -> Figure:
     """A column per pair: the drawing that was mistaken, an example of its class, and one of the
-    class it was taken for, each (pairs, 28, 28), with a label of each below it."""
+    class it was taken for, each (pairs, side, side) or (pairs, side, side, 3), with a label of each
+    below it."""
     labels = [
         (f"{count(pair.times)} of {count(pair.of)} times", pair.wanted, pair.taken_for)
         for pair in pairs
     ]
     bands = [slice(start, start + _COLUMNS) for start in range(0, len(labels), _COLUMNS)]
     columns = min(_COLUMNS, len(labels))
-    down, across = (ZOOM * (28 + gap) for gap in _GAPS)
-    left, edge, below = 84, 20, 6 + ZOOM * _GAPS[0]  # screen pixels
-    band = 3 * down - ZOOM * _GAPS[0]
+    side = images[0].shape[1]
+    scale = zoom(side)
+    gaps = (_GAPS[0] // scale, _GAPS[1] // scale)  # in pixels of an image
+    down, across = (scale * (side + gap) for gap in gaps)
+    left, edge, below = 84, 20, 6 + scale * gaps[0]  # screen pixels
+    band = 3 * down - scale * gaps[0]
     width = left + columns * across + edge
     height = edge + len(bands) * (band + below) + edge * (len(bands) - 1)
     figure = Figure(figsize=(width / DPI, height / DPI))
     for place, chosen in enumerate(bands):
-        picture = mosaic([rows[chosen] for rows in images], columns, _GAPS)
+        picture = mosaic([rows[chosen] for rows in images], columns, gaps)
         bottom = height - edge - place * (band + below + edge) - band
         axes = figure.add_axes(
             (
-                (left + ZOOM * _GAPS[1] / 2) / width,
+                (left + scale * gaps[1] / 2) / width,
                 bottom / height,
-                picture.shape[1] * ZOOM / width,
+                picture.shape[1] * scale / width,
                 band / height,
             )
         )
-        show_mosaic(axes, picture, ["mistaken", "its class", "taken for"], _GAPS[0])
+        show_mosaic(axes, picture, ["mistaken", "its class", "taken for"], gaps[0])
         for column, names in enumerate(labels[chosen]):
             for row, name in enumerate(names):
                 axes.text(
-                    14 - 0.5 + column * (28 + _GAPS[1]),
-                    28 + 1 + row * (28 + _GAPS[0]),
+                    side / 2 - 0.5 + column * (side + gaps[1]),
+                    side + 1 + row * (side + gaps[0]),
                     short_name(name),
                     ha="center",
                     va="top",

@@ -7,7 +7,6 @@ figure, or None if there is no data.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
@@ -19,7 +18,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from PIL import Image
 
 DPI = 150
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -30,9 +28,9 @@ FLOOR = "#404040"
 DASHED = {"color": FLOOR, "linestyle": "--", "linewidth": 1.1}
 DOTTED = {"color": FLOOR, "linestyle": ":", "linewidth": 1.4}
 GAP = 2  # pixels of an image between two images of a mosaic
-ZOOM = 3  # screen pixels per pixel of an image: whole, so that no row is blurred
+SHOWN = 84  # screen pixels of an image's side, about
 
-_STYLE = {
+STYLE = {
     "figure.facecolor": "white",
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
@@ -63,66 +61,59 @@ def styled(draw: Callable[..., Figure | None]) -> Callable[..., Figure | None]:
 
     @wraps(draw)
     def drawn(*args: Any, **kwargs: Any) -> Figure | None:
-        with matplotlib.style.context(_STYLE, after_reset=True):
+        with matplotlib.style.context(STYLE, after_reset=True):
             return draw(*args, **kwargs)
 
     return drawn
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG of 256 colours, a third of the bytes; equal figures give equal bytes."""
-    drawn, packed = io.BytesIO(), io.BytesIO()
-    with matplotlib.style.context(_STYLE, after_reset=True):
-        _lay_out(figure)
-        figure.savefig(drawn, format="png", dpi=DPI)
-    # Undithered: a flat colour stays flat.
-    palette = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    palette.save(packed, format="PNG", optimize=True)
-    return packed.getvalue()
+def zoom(side: int) -> int:
+    """Screen pixels per pixel of an image of that side: whole, so that no row is blurred.
+
+    >>> zoom(28), zoom(32), zoom(64), zoom(128)
+    (3, 3, 1, 1)
+    """
+    return max(1, round(SHOWN / side))
 
 
-def svg(figure: Figure) -> bytes:
-    """The figure as an SVG, text as text; equal figures give equal bytes."""
-    buffer = io.BytesIO()
-    style = {**_STYLE, "svg.hashsalt": "autoencoder-search", "svg.fonttype": "none"}
-    with matplotlib.style.context(style, after_reset=True):
-        _lay_out(figure)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
-
-
-def _lay_out(figure: Figure) -> None:
-    """Let the layout engine do its work once: it takes as long as drawing, and would do it for
-    each file."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine(None)
+def columns_that_fit(side: int, room: int) -> int:
+    """How many images of that side, with the gaps, are shown in `room` screen pixels."""
+    return max(1, room // (zoom(side) * (side + GAP)))
 
 
 def mosaic(
     rows: list[np.ndarray], columns: int, gaps: tuple[int, int] = (GAP, GAP)
 ) -> np.ma.MaskedArray:
-    """Rows of images (N, 28, 28) as one picture, white where there is none; `gaps` are the
-    pixels between two rows and between two columns."""
-    down, across = (28 + gap for gap in gaps)
-    picture = np.full((len(rows) * down - gaps[0], columns * across - gaps[1]), -1.0)
+    """Rows of images (N, side, side), or (N, side, side, 3) in colour, as one picture, white where
+    there is none; `gaps` are the pixels between two rows and between two columns."""
+    side = rows[0].shape[1]
+    down, across = (side + gap for gap in gaps)
+    picture = blank(len(rows) * down - gaps[0], columns * across - gaps[1], rows[0])
     for r, images in enumerate(rows):
         for c, image in enumerate(images[:columns]):
-            picture[r * down : r * down + 28, c * across : c * across + 28] = image
-    return np.ma.masked_less(picture, 0)
+            picture[r * down : r * down + side, c * across : c * across + side] = image
+    return picture
+
+
+def blank(height: int, width: int, images: np.ndarray) -> np.ma.MaskedArray:
+    """An empty part of a picture of images like `images`."""
+    if images.shape[-1] == 3:
+        return np.ma.array(np.ones((height, width, 3)))
+    return np.ma.masked_all((height, width))
 
 
 def show_mosaic(axes: Axes, picture: np.ndarray, labels: Sequence[str], gap: int = GAP) -> None:
-    """Ink dark on a grey so light that each image's edge can be seen."""
+    """Colours as they are; ink dark on a grey so light that each image's edge can be seen."""
+    side = (picture.shape[0] + gap) // len(labels) - gap
     axes.imshow(
-        1 - 0.03 - 0.97 * picture,
+        picture.data if picture.ndim == 3 else 1 - 0.03 - 0.97 * picture,
         cmap="gray",
         vmin=0,
         vmax=1,
         interpolation="nearest",
         aspect="auto",
     )
-    axes.set_yticks([14 + place * (28 + gap) for place in range(len(labels))], labels)
+    axes.set_yticks([side / 2 + place * (side + gap) for place in range(len(labels))], labels)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.grid(False)
@@ -183,8 +174,9 @@ def pictures(
     """Mosaics below each other, each with labels at its left, which has `left` screen pixels, and,
     where it has one, a title; no pixel of an image is a fraction of one on the screen."""
     top, edge = 48, 14  # screen pixels around images
-    tall = [part.shape[0] * ZOOM for part in parts]
-    wide = max(part.shape[1] for part in parts) * ZOOM
+    scale = zoom((parts[0].shape[0] + GAP) // len(labels[0]) - GAP)
+    tall = [part.shape[0] * scale for part in parts]
+    wide = max(part.shape[1] for part in parts) * scale
     width, height = left + wide + edge, top + sum(tall) + edge * len(parts)
     figure = Figure(figsize=(width / DPI, height / DPI))
     end = height - top

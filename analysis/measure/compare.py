@@ -97,12 +97,18 @@ def compare(runs: Sequence[Run]) -> Comparison:
         found=len(runs),
         identity={key: [run.info.get(key) for run in shown] for key in _IDENTITY},
         counts={state: values for state, values in by_state.items() if any(values)},
-        settings=_differing({key: [run.settings.get(key) for run in shown] for key in keys}),
+        settings=_differing({key: [_setting(run, key) for run in shown] for key in keys}),
         data=_differing(data),
         space=[_space_beside(run, shown[0]) for run in shown],
         best=tuple(_best(shown, groups)),
         drawn=tuple(_leading(shown[-1], groups)),
     )
+
+
+def _setting(run: Run, key: str) -> Any:
+    """None for an empty list too: an older run lacks what is empty in a newer one."""
+    value = run.settings.get(key)
+    return None if value == [] else value
 
 
 def _differing(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:

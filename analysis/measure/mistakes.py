@@ -32,7 +32,7 @@ class Mistakes:
     """Of test images, by the retrained networks of one configuration.
 
     `by_kind` has the accuracy of each class or alphabet, the worst first; it is empty, and
-    `confused` is None, where nothing was retrained. `images` are three arrays (pairs, 28, 28) in
+    `confused` is None, where nothing was retrained. `images` are three arrays (pairs, *image) in
     [0, 1]: an image that was mistaken, one of its class, and one of the class it was taken for.
     """
 

@@ -34,6 +34,11 @@ class Presets:
     def untrained(self, *names: str) -> list[str]:
         return [name for name in names if not self.trained(name)]
 
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The presets that the run does not train, because they lie outside its own ranges."""
+        return frozenset(mapping(self.run.info.get("left_out")))
+
     def failed(self, name: str) -> bool:
         return self.get(name).state in FAILED
 

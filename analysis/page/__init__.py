@@ -22,5 +22,6 @@ begins with `#### ` is a heading; a list may have blank lines or `{% for %}` bet
 and empty entries are left out.
 
 `parts` puts the sections in order, `document` makes the Markdown and the files it links to, `html`
-makes the page of both.
+makes the page of both. `explore` puts the trials into the page as JSON, for the part "Explore",
+whose script is `templates/explore.js`.
 """

@@ -1,5 +1,5 @@
 """The report as one Markdown text, and the files that it links to: each table as CSV and LaTeX,
-each picture as PNG and SVG."""
+each picture as PNG, and as SVG if asked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from urllib.parse import quote
 import pandas as pd
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from matplotlib.figure import Figure
 
-from analysis.figures.style import png, svg
+from analysis.figures.encoding import encoded
 from analysis.page.blocks import Block, Picture
 from analysis.read.runs import Skipped
 from analysis.tables.formats import escape
@@ -25,10 +26,12 @@ _LATEX_HEAD = "% needs \\usepackage{booktabs}\n"
 _INLINE = MarkdownIt("commonmark", {"html": False})
 
 
-def written(parts: Iterable[tuple[str, Content]]) -> tuple[str, dict[str, bytes]]:
+def written(
+    parts: Iterable[tuple[str, Content]], with_svg: bool = False
+) -> tuple[str, dict[str, bytes]]:
     """The Markdown of parts (title, content), numbered as they come, and the content of each file
     by its path. A file whose name is taken gets a number."""
-    paragraphs, files = [f"# {TITLE}"], dict[str, bytes]()
+    paragraphs, tables, figures = [f"# {TITLE}"], dict[str, bytes](), dict[str, Figure]()
     seen: Counter[tuple[type, str]] = Counter()
     for number, (title, content) in enumerate(parts, 1):
         paragraphs.append(f"## {number}. {title}")
@@ -38,14 +41,17 @@ def written(parts: Iterable[tuple[str, Content]]) -> tuple[str, dict[str, bytes]
                 seen[type(block), stem] += 1  # a table's files have other endings than a picture's
                 if (times := seen[type(block), stem]) > 1:
                     stem = f"{stem}-{times}"
-                files |= _files(block, stem)
-                paragraphs += _placed(block, quote(stem))
+                if isinstance(block, Picture):
+                    figures[stem] = block.figure
+                else:
+                    tables |= _files(block, stem)
+                paragraphs += _placed(block, quote(stem), with_svg)
             elif isinstance(block, Skipped):
                 reason = escape(block.reason)
                 paragraphs.append(f"> {escape(block.name)} is left out: {reason}.")
             else:
                 paragraphs.append(block)
-    return "\n\n".join(paragraphs) + "\n", files
+    return "\n\n".join(paragraphs) + "\n", tables | encoded(figures, with_svg)
 
 
 def latex(table: Table) -> str:
@@ -72,16 +78,15 @@ def _words(tokens: Iterable[Token]) -> Iterator[str]:
         yield from _words(token.children) if token.children else [token.content or space]
 
 
-def _files(block: Table | Picture, stem: str) -> dict[str, bytes]:
-    if isinstance(block, Table):
-        return {f"{stem}.csv": block.csv().encode(), f"{stem}.tex": latex(block).encode()}
-    return {f"{stem}.png": png(block.figure), f"{stem}.svg": svg(block.figure)}
+def _files(table: Table, stem: str) -> dict[str, bytes]:
+    return {f"{stem}.csv": table.csv().encode(), f"{stem}.tex": latex(table).encode()}
 
 
-def _placed(block: Table | Picture, path: str) -> tuple[str, str]:
+def _placed(block: Table | Picture, path: str, with_svg: bool) -> tuple[str, str]:
     """A table or picture, and the paragraph below it with the links to its files."""
     if isinstance(block, Picture):
-        return f"![{block.name}]({path}.png)", f"*{block.caption}* ([as SVG]({path}.svg))"
+        link = f" ([as SVG]({path}.svg))" if with_svg else ""
+        return f"![{block.name}]({path}.png)", f"*{block.caption}*{link}"
     links = f"([as CSV]({path}.csv), [as LaTeX]({path}.tex))"
     shown, rows = len(block.printed_rows), len(block.rows)
     if shown < rows:

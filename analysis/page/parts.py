@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from analysis.page.blocks import COMMANDS, Block
 from analysis.page.document import Content
+from analysis.page.explore import TITLE as EXPLORE
+from analysis.page.explore import explore_blocks
 from analysis.page.rendering import render
 from analysis.page.sections.answer import answer_blocks
 from analysis.page.sections.autoencoders import autoencoder_blocks, autoencoder_curves
@@ -58,6 +60,7 @@ def parts(study: Study) -> list[tuple[str, Content]]:
     """Title and content of each part; a part that no run fills says which command does."""
     found: list[tuple[str, Content]] = [
         ("The answer", _in("answer", answer_blocks(study.runs))),
+        (EXPLORE, _in("explore", explore_blocks(study.runs))),
         ("The report reproduced", _reproduced(study)),
         ("The search", _searches(study)),
         ("What the autoencoder learned", _each(study, AUTOENCODERS, learned_blocks)),

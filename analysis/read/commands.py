@@ -11,6 +11,13 @@ from analysis.read.runs import Run
 from analysis.read.values import number, text
 
 _CHANGED_BY_RESUME = ("num_samples", "final_seeds")
+_OF_A_SEARCH = frozenset(
+    """
+    --num-samples --name --storage-path --resume --time-budget-s --control-every --max-concurrent
+    --address --latent-sizes --probes --set --space --start-from --log-to --report
+    """.split()
+)
+"""Flags that mean nothing for one trial, or that its own configuration gives."""
 
 
 def resume_command(run: Run) -> str:
@@ -42,6 +49,25 @@ def repeat_command(run: Run) -> str:
             if math.isfinite(value := number(run.settings.get(name))):
                 words = _with_flag(words, f"--{name.replace('_', '-')}", f"{value:.0f}")
     return _command(run, words)
+
+
+def base_command(run: Run, max_epochs: float = math.nan) -> str:
+    """The beginning of a command that trains as the run did: its data, budget and seed, without
+    what belongs to that search alone. `max_epochs` replaces the epochs of the budget."""
+    kept: list[str] = []
+    keep = True
+    for word in shlex.split(repeat_command(run))[3:]:
+        if word.startswith("--"):
+            keep = word.partition("=")[0] not in _OF_A_SEARCH
+        if keep:
+            kept.append(word)
+    for name in ("max_epochs", "train_size"):
+        flag, value = f"--{name.replace('_', '-')}", number(run.settings.get(name))
+        if math.isfinite(value) and not _given(kept, flag):
+            kept += [flag, f"{value:.0f}"]
+    if math.isfinite(max_epochs):
+        kept = _with_flag(kept, "--max-epochs", f"{max_epochs:.0f}")
+    return _command(run, kept)
 
 
 def resumed(run: Run) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -32,20 +33,21 @@ class CodeMap:
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Images (pairs, steps, 28, 28) between two drawings (pairs, 2, 28, 28), in [0, 1]."""
+    """Images (pairs, steps, *image) between two drawings (pairs, 2, *image), in [0, 1]."""
 
     images: np.ndarray
     ends: np.ndarray
 
 
 def read_samples(run: Run, size: Group) -> np.ndarray:
-    """Decoded random codes (N, 28, 28) in [0, 1]."""
-    return _read(run, size, ("samples",), lambda images: as_images(images, "samples"))
+    """Images of decoded random codes, as `as_images` gives them."""
+    return _read(run, size, ("samples",), lambda images: as_images(run, images, "samples"))
 
 
 def read_interpolations(run: Run, size: Group) -> Interpolation:
     """Images on the way from one drawing to another, and the drawings."""
-    return _read(run, size, ("interpolations", "interpolation_ends"), _interpolation)
+    keys = ("interpolations", "interpolation_ends")
+    return _read(run, size, keys, partial(_interpolation, run))
 
 
 def read_spread(run: Run, size: Group) -> np.ndarray:
@@ -70,13 +72,13 @@ def _read(run: Run, size: Group, keys: tuple[str, ...], make: Callable[..., Kept
         return make(*[found[key] for key in keys])
 
 
-def _interpolation(images: np.ndarray, ends: np.ndarray) -> Interpolation:
+def _interpolation(run: Run, images: np.ndarray, ends: np.ndarray) -> Interpolation:
     steps = images.shape[1] if images.ndim > 1 else 0
     if steps < 2 or len(images) != len(ends):
         raise ValueError(f"interpolations have shape {images.shape}, their ends {ends.shape}")
     return Interpolation(
-        as_images(images, "interpolations", (steps, 28, 28)),
-        as_images(ends, "interpolation_ends", (2, 28, 28)),
+        as_images(run, images, "interpolations", (steps,)),
+        as_images(run, ends, "interpolation_ends", (2,)),
     )
 
 

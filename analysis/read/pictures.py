@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.read.results import Group
 from analysis.read.runs import Run
-from analysis.read.values import RunError, one_line
+from analysis.read.values import RunError, finite, one_line, text
 from search.record.schema import BEST
 
 _FAULTS = (
@@ -34,7 +34,8 @@ _FAULTS = (
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures of one winner: float arrays (N, 28, 28) in [0, 1], ink bright."""
+    """Pictures of one winner: float arrays in [0, 1], (N, side, side) with ink bright, or (N, side,
+    side, 3) in colour."""
 
     inputs: np.ndarray
     noised: np.ndarray
@@ -48,12 +49,12 @@ def read_examples(run: Run, group: Group) -> Examples:
 
 
 def read_images(run: Run, name: str, keys: Iterable[str]) -> list[np.ndarray]:
-    """Arrays (N, 28, 28) in [0, 1] of one N from a file of the run folder.
+    """Arrays of one N from a file of the run folder, as `as_images` gives them.
 
     Raises `RunError` if it is missing, broken or pickled, or holds arrays of other shapes.
     """
     with archive(run, name) as found:
-        arrays = [as_images(found[key], key) for key in keys]
+        arrays = [as_images(run, found[key], key) for key in keys]
     if len({len(array) for array in arrays}) != 1:
         raise RunError(f"{name} holds arrays of different lengths")
     return arrays
@@ -74,9 +75,17 @@ def archive(run: Run, name: str) -> Iterator[Any]:
         raise RunError(f"{name} cannot be read ({one_line(error)})") from None
 
 
-def as_images(array: np.ndarray, key: str, shape: tuple[int, ...] = (28, 28)) -> np.ndarray:
-    """Images (N, *shape) in [0, 1]. Raises `ValueError` for another shape."""
+def as_images(run: Run, array: np.ndarray, key: str, lead: tuple[int, ...] = ()) -> np.ndarray:
+    """Images (N, *lead, side, side) in [0, 1], ink bright, or (N, *lead, side, side, 3) in colour,
+    of the size of the run's images. Own images in grey are given in colour, for they are shown as
+    they are, and no ink on paper. Raises `ValueError` for another shape."""
+    side = int(finite(run.data.get("side"), 28))
+    colours = (3,) if finite(run.data.get("channels"), 1) == 3 else ()
+    shape = (*lead, side, side, *colours)
     if array.ndim != 1 + len(shape) or array.shape[1:] != shape or not len(array):
         raise ValueError(f"{key} has shape {array.shape}, not (N, {', '.join(map(str, shape))})")
     scale = 255 if array.dtype == np.uint8 else 1
-    return np.clip(np.nan_to_num(array.astype(np.float64) / scale, nan=0.0), 0, 1)
+    images = np.clip(np.nan_to_num(array.astype(np.float64) / scale, nan=0.0), 0, 1)
+    if text(run.data.get("source")) and not colours:
+        return np.repeat(images[..., None], 3, axis=-1)
+    return images

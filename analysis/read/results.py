@@ -10,7 +10,8 @@ from typing import Any
 from analysis.read.values import RunError, entries, finite, mapping, number, numbers, text
 from search.record.schema import FINAL_JSON, SAMPLED
 
-PIXELS = 28 * 28
+PIXELS = 28 * 28  # of an image, in runs that do not record it
+EXACT = 1e-7  # an MSE that floats leave where nothing is lost
 SIZES = ("latent_size",)  # groups that are numbers; the groups of any other name are words
 
 Group = int | str
@@ -64,6 +65,7 @@ class Floor:
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     components: int = 0  # of PCA; 0 for anything else
+    pixels: int = PIXELS  # values of an image, as many as PCA can have components
 
     def value(self, metric: str) -> float:
         return self.metrics.get(metric, math.nan)
@@ -71,7 +73,7 @@ class Floor:
     @property
     def exact(self) -> bool:
         """PCA with as many components as pixels loses nothing (to float precision)."""
-        return self.components >= PIXELS and not self.value("test_mse") > 1e-7
+        return self.components >= self.pixels and not self.value("test_mse") > EXACT
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,11 @@ class Final:
         entry: Mapping[str, Any] = self.floors
         for name in names:
             entry = mapping(entry.get(name))
-        return Floor(numbers(entry), int(finite(entry.get("components"), 0)))
+        components, pixels = (
+            int(finite(entry.get(key), default))
+            for key, default in (("components", 0), ("pixels", PIXELS))
+        )
+        return Floor(numbers(entry), components, pixels)
 
 
 def read_final(content: Mapping[str, Any], group: str) -> Final:

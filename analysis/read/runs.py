@@ -83,9 +83,16 @@ class Run:
         return self.command, self.data["name"], text(self.data.get("split"))
 
     @property
-    def question(self) -> tuple[str, str, str, str]:
-        """The task and the metric: of runs that agree here the newest answers best."""
-        return *self.task, self.metric
+    def question(self) -> tuple[str, ...]:
+        """The task, the metric, and size and place of the images: of runs that agree here the
+        newest answers best."""
+        side, channels = finite(self.data.get("side"), 28), finite(self.data.get("channels"), 1)
+        size = f"{side:g} x {channels:g}"
+        return *self.task, self.metric, size, text(self.data.get("source"))
+
+    @property
+    def labelled(self) -> bool:
+        return number(self.data.get("classes")) != 0
 
     @property
     def settings(self) -> Mapping[str, Any]:

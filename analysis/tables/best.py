@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.measure.best import Best
-from analysis.read.results import Floor
+from analysis.read.results import EXACT
 from analysis.read.runs import Result, Run
 from analysis.read.values import text
 from analysis.tables.configurations import CONFIGURATION, configuration
 from analysis.tables.formats import accuracy, count, data_words, escape, mse, printed, short, spread
 from analysis.tables.table import Column, Row, Table
+from search.record.schema import SAMPLED
 
 TASKS = {
     "autoencoders": "autoencoder",
@@ -23,7 +24,6 @@ TASKS = {
 }
 """Words for what a command searches."""
 
-_ROOM = 56  # letters of a configuration's settings in the table of all runs
 _SIZE = Column("code size", lambda row: count(row["latent_size"]))
 _RATIO = Column("test / PCA", lambda row: short(row["test_over_pca"]))
 
@@ -41,7 +41,7 @@ def answer_table(found: Iterable[Best]) -> Table:
             Column("seed report", _theirs),
             Column("without a network", _floors, numeric=False),
             _RATIO,
-            Column("best configuration", _shortened, numeric=False),
+            Column("best configuration", _named, numeric=False),
         ),
     )
 
@@ -81,7 +81,7 @@ def _row(best: Best) -> dict[str, Any]:
         "task": TASKS[run.command] + (", by probe accuracy" if best.by_probe else ""),
         "data": run.data["name"],
         "split": text(run.data.get("split")),
-        "stand_in": bool(text(run.data.get("note"))),
+        "stand_in": bool(text(run.data.get("note"))) and not text(run.data.get("source")),
         "latent_size": math.nan if best.size is None else best.size,
         "probe": best.probe,
         **configuration(winner),
@@ -118,7 +118,7 @@ def _data(row: Row) -> str:
 def _marked(row: Row) -> str:
     """The test figure, or the one of validation where there is none, with marks for its limits."""
     split = "test" if row["seeds"] else "validation"
-    shown = _spread(row, split, mse if row["metric"] == "mse" else accuracy, count_seeds=True)
+    shown = _spread(row, split, mse if row["metric"] == "mse" else accuracy)
     if shown == "-":
         return shown
     if row["task"].endswith("by probe accuracy"):
@@ -133,21 +133,18 @@ def _theirs(row: Row) -> str:
 
 
 def _floors(row: Row) -> str:
-    pca, components = row["pca_test_mse"], row["pca_components"]
-    exact = Floor({"test_mse": pca}, int(components) if components > 0 else 0).exact
+    exact = row["pca_components"] > 0 and row["pca_test_mse"] <= EXACT
     floors = [
-        ("PCA", "0 (exact)" if exact else mse(pca)),
+        ("PCA", "0 (exact)" if exact else mse(row["pca_test_mse"])),
         ("mean image", mse(row["mean_image_test_mse"])),
         ("1-NN", accuracy(row["pixels_1_nn_test_accuracy"])),
     ]
     return ", ".join(f"{name} {shown}" for name, shown in floors if shown != "-") or "-"
 
 
-def _shortened(row: Row) -> str:
-    """As much of the configuration as there is room for on one screen; the CSV has all."""
-    name, colon, settings = row["configuration"].partition(": ")
-    parts = settings.split(", ")
-    kept = [part for end, part in enumerate(parts, 1) if len(", ".join(parts[:end])) <= _ROOM]
-    more = ", …" if len(kept) < len(parts) else ""
-    probe = f"{escape(row['probe'])}, " if row["probe"] else ""
-    return f"{probe}{name}{colon}{', '.join(kept)}{more}" or "-"
+def _named(row: Row) -> str:
+    """Which configuration it is; the table of its search has all settings, and so has the CSV."""
+    if not row["configuration"]:
+        return "-"
+    name = f"sampled, {escape(row['trial'])}" if row["preset"] == SAMPLED else f"`{row['preset']}`"
+    return f"{escape(row['probe'])}, {name}" if row["probe"] else name

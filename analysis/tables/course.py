@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.measure.course.control import Spared
+from analysis.measure.course.own_space import Change, Start
 from analysis.measure.course.rungs import Correlations, Rung
 from analysis.measure.course.warnings import Tied
 from analysis.read.runs import Run
@@ -49,6 +50,42 @@ def states(run: Run) -> Table:
             Column("meaning", lambda row: row["meaning"] or "-", numeric=False),
         ),
     )
+
+
+def change_table(changes: Sequence[Change]) -> Table:
+    """The hyperparameters that were searched otherwise than by default."""
+    return Table(
+        "own-ranges",
+        pd.DataFrame([asdict(each) for each in changes]),
+        (
+            Column("hyperparameter", lambda row: escape(row["name"]), numeric=False),
+            Column("searched", lambda row: escape(row["searched"]), numeric=False),
+            Column("default", lambda row: escape(row["default"]), numeric=False),
+        ),
+    )
+
+
+def start_table(run: Run, starts: Sequence[Start]) -> Table:
+    """The winners of other runs that were the first trials, and what they reached here."""
+    show = metric_format(run)
+    rows = [{**asdict(each), "moved": ", ".join(map(_move, each.moved))} for each in starts]
+    return Table(
+        "starts",
+        pd.DataFrame(rows),
+        (
+            Column("winner of", lambda row: escape(row["run"]), numeric=False),
+            Column("at", lambda row: escape(row["group"]), numeric=False),
+            Column("trial here", lambda row: escape(row["preset"]) or "left out", numeric=False),
+            Column("moved", lambda row: escape(row["moved"]) or "-", numeric=False),
+            Column(f"best {metric_words(run.metric)}", lambda row: show(row["value"])),
+        ),
+    )
+
+
+def _move(moved: tuple[str, Any, Any]) -> str:
+    name, before, after = moved
+    ends = ["nothing" if end is None else short(end) for end in (before, after)]
+    return f"{name} {ends[0]} to {ends[1]}"
 
 
 def rung_table(run: Run, found: Sequence[Rung]) -> Table:

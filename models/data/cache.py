@@ -18,21 +18,29 @@ import torch
 
 from models.files import make_folder, write_atomically
 
+TRAIN, VALIDATION, TEST = range(3)
 VERSION = 1  # raise it when older packs must no longer be read
+
+
+_TEXTS = ("class_names", "notes")  # arrays of a pack that are tuples of words
 
 
 @dataclass(frozen=True, eq=False)
 class Pack:
     """A whole data set as it was read, before it is centred or split."""
 
-    images: np.ndarray  # uint8 (N, 28, 28), ink bright
-    labels: np.ndarray  # int64 (N,)
-    drawers: np.ndarray | None  # int64 (N,), 1..20
-    class_names: tuple[str, ...]
+    images: np.ndarray  # uint8 (N, side, side), or (N, side, side, 3) in colour
+    labels: np.ndarray  # int64 (N,); zeros if there are no labels
+    drawers: np.ndarray | None  # int64 (N,): who drew an image, or another group: patient, camera
+    class_names: tuple[str, ...]  # empty if there are no labels
+    parts: np.ndarray | None = None  # int64 (N,): TRAIN, VALIDATION or TEST, as the source says
+    notes: tuple[str, ...] = ()  # what a reader of any result must know about the source
 
     def arrays(self) -> dict[str, np.ndarray]:
         arrays = {"images": self.images, "labels": self.labels, "drawers": self.drawers}
-        arrays["class_names"] = np.array(self.class_names)
+        arrays["class_names"] = np.array(self.class_names, dtype=str)
+        arrays["parts"] = self.parts
+        arrays["notes"] = np.array(self.notes) if self.notes else None
         return {key: array for key, array in arrays.items() if array is not None}
 
 
@@ -41,7 +49,8 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
     sha = hashlib.sha256()
     for key, array in sorted(arrays.items()):
         sha.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
-        sha.update(array.tobytes())
+        # A view of the bytes: a copy of a large set would take its memory twice.
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return sha.hexdigest()
 
 
@@ -84,8 +93,9 @@ def _read(path: Path) -> Pack | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
         sha256 = str(arrays.pop("sha256"))
-        names = tuple(arrays["class_names"].tolist())
-        pack = Pack(arrays["images"], arrays["labels"], arrays.get("drawers"), names)
+        names, notes = (tuple(arrays[key].tolist()) if key in arrays else () for key in _TEXTS)
+        optional = (arrays.get("drawers"), names, arrays.get("parts"), notes)
+        pack = Pack(arrays["images"], arrays["labels"], *optional)
     except Exception:  # a damaged file can raise nearly anything
         return None
     return pack if digest(arrays) == sha256 else None

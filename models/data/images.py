@@ -1,13 +1,19 @@
-"""Exact operations on uint8 images (N, h, w): shrinking, and centring of the ink."""
+"""Operations on stacks of uint8 images: resizing, grey, centring on the ink.
 
+Grey images are (N, height, width), images in colour (N, height, width, 3).
+"""
+
+import numpy as np
 import torch
+from torch.nn import functional as F
 
+LEAST_SIDE, MOST_SIDE = 16, 128  # pixels of an image that a network takes
 CHUNK = 1024  # images at a time, to limit the memory of the float64 copy
 
 
 def area_resize(images: torch.Tensor, side: int = 28) -> torch.Tensor:
-    """Shrinks square images (N, n, n) to (N, side, side), both uint8, each new pixel the mean of
-    the area it covers (rounded half up).
+    """Shrinks square images (..., n, n) to (..., side, side), both uint8, each new pixel the mean
+    of the area it covers (rounded half up).
 
     If n is not a multiple of `side`, an old pixel on a border counts in both new pixels, in
     proportion to its area: 105 -> 28 averages 3.75 x 3.75 pixels. So the mean of the image is kept.
@@ -22,9 +28,51 @@ def area_resize(images: torch.Tensor, side: int = 28) -> torch.Tensor:
     return torch.cat([(total / n**2 + 0.5).floor().to(torch.uint8) for total in chunks])
 
 
+def resize(images: np.ndarray, side: int) -> np.ndarray:
+    """Square images (N, n, n) or (N, n, n, 3) at another size, uint8: by area averaging to a
+    smaller one, bilinearly to a larger one."""
+    if images.shape[1] == side:
+        return images
+    change = area_resize if side < images.shape[1] else _enlarge
+    resized = np.empty((len(images), side, side, *images.shape[3:]), np.uint8)
+    for start in range(0, len(images), CHUNK):  # in parts: the whole may take most of the memory
+        part = torch.from_numpy(images[start : start + CHUNK])
+        in_colour = part.ndim == 4
+        changed = change(part.movedim(-1, 1) if in_colour else part, side)
+        resized[start : start + CHUNK] = (changed.movedim(1, -1) if in_colour else changed).numpy()
+    return resized
+
+
+def _enlarge(images: torch.Tensor, side: int) -> torch.Tensor:
+    floats = images.float() if images.ndim == 4 else images.float().unsqueeze(1)
+    larger = F.interpolate(floats, size=(side, side), mode="bilinear", align_corners=False)
+    return larger.round().to(torch.uint8).reshape(*images.shape[:-2], side, side)
+
+
+def to_grey(images: np.ndarray) -> np.ndarray:
+    """The luma (ITU-R 601) of images (N, h, w, 3), as Pillow rounds it: (N, h, w), uint8."""
+    grey = np.empty(images.shape[:3], np.uint8)
+    for start in range(0, len(images), CHUNK):
+        red, green, blue = np.moveaxis(images[start : start + CHUNK].astype(np.uint32), -1, 0)
+        luma = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+        grey[start : start + CHUNK] = luma
+    return grey
+
+
 def to_floats(images: torch.Tensor) -> torch.Tensor:
-    """uint8 images (N, h, w) as float32 (N, 1, h, w) in [0, 1]."""
-    return images.unsqueeze(1).float().div_(255)
+    """uint8 images (N, h, w) or (N, h, w, 3) as float32 (N, channels, h, w) in [0, 1]."""
+    channels_first = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    return channels_first.float().div_(255)
+
+
+def as_pictures(images: torch.Tensor) -> torch.Tensor:
+    """Images (N, 1, h, w) as (N, h, w), and images (N, 3, h, w) as (N, h, w, 3)."""
+    return images.squeeze(1) if images.shape[1] == 1 else images.permute(0, 2, 3, 1).contiguous()
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """The inverse of `to_floats`, rounded; values that are not finite become 0 or 1."""
+    return as_pictures(images.nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8))
 
 
 def centre_of_mass(images: torch.Tensor) -> torch.Tensor:

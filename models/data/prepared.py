@@ -22,20 +22,30 @@ class PreparedData:
 
     Indices point into `images`, except where a comment says otherwise."""
 
-    images: Tensor  # uint8 (N, 28, 28)
-    labels: Tensor  # int64 (N,)
+    images: Tensor  # uint8 (N, side, side), or (N, side, side, 3) in colour
+    labels: Tensor  # int64 (N,); zeros if there are no labels
     train: Tensor  # int64 indices
     validation: Tensor
     reference: Tensor  # part of `train`: error without noise, batch-norm statistics
-    probe_train: Tensor  # part of `train`, for the probe (`_class_subset`)
+    probe_train: Tensor  # part of `train`, for the probe; empty if there are no labels
     probe_validation: Tensor  # positions in `validation` of images of the probe's classes
+
+    @property
+    def side(self) -> int:
+        """Pixels of an image along each side."""
+        return self.images.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for images in colour."""
+        return self.images.shape[3] if self.images.ndim == 4 else 1
 
     @property
     def device(self) -> torch.device:
         return self.images.device
 
     def batch(self, indices: Tensor) -> Tensor:
-        """Images (B, 1, 28, 28) in [0, 1], channels last."""
+        """Images (B, channels, side, side) in [0, 1], channels last."""
         return to_floats(self.images[indices]).contiguous(memory_format=torch.channels_last)
 
     def epoch(self, generator: torch.Generator) -> Tensor:
@@ -76,7 +86,9 @@ def _subset(indices: Tensor, size: int, rng: np.random.Generator) -> Tensor:
 
 def _class_subset(data: ImageData, size: int, rng: np.random.Generator) -> Tensor:
     """About `size` training images: some of each class if the classes are few, otherwise all of
-    some classes."""
+    some classes. None if there are no labels."""
+    if not data.labelled:
+        return data.train[:0]
     labels = data.labels[data.train].numpy()
     classes, counts = np.unique(labels, return_counts=True)
     wanted = math.ceil(size / min(64, counts.max()))

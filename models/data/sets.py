@@ -1,7 +1,7 @@
 """Loading a data set by name: images, labels and a fixed split."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,13 @@ import numpy as np
 import torch
 
 from models.data.cache import Pack, digest
+from models.data.colour_sets import read_cifar10, read_svhn
+from models.data.errors import DataError
 from models.data.images import centre_ink
+from models.data.own.fitting import fit_images
+from models.data.own.source import own_name, own_path, read_own
+from models.data.own.splits import SPLIT_SEED, Parts, split_own
 from models.data.sources import (
-    DataError,
     read_glyphs,
     read_idx_set,
     read_mnist5k,
@@ -28,9 +32,9 @@ __all__ = [
     "UnseenCharacters",
     "load",
     "load_unseen",
+    "own_path",
 ]
 
-SPLIT_SEED = 0  # fixed, so that results of different runs can be compared
 DIGITS = tuple("0123456789")
 CLOTHES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -45,16 +49,32 @@ class ImageData:
     arrays are sorted and share no image."""
 
     name: str
-    images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
-    labels: torch.Tensor  # int64 (N,)
-    drawers: torch.Tensor | None  # int64 (N,), 1..20; None if unknown
-    class_names: tuple[str, ...]  # "Greek/character01", "7"
+    images: torch.Tensor  # uint8 (N, side, side), or (N, side, side, 3) in colour
+    labels: torch.Tensor  # int64 (N,); zeros if there are no labels
+    drawers: torch.Tensor | None  # int64 (N,), where known: who drew it, or another group
+    class_names: tuple[str, ...]  # "Greek/character01", "7"; empty if there are no labels
     train: torch.Tensor  # int64 indices into images
     validation: torch.Tensor
     test: torch.Tensor
     split: str
     centred: bool
     sha256: str  # of images, labels, drawers and the three index arrays
+    source: str = ""  # the file or folder of own images
+    notes: tuple[str, ...] = ()  # what every result must say about the source
+
+    @property
+    def side(self) -> int:
+        """Pixels of an image along each side."""
+        return self.images.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for images in colour."""
+        return self.images.shape[3] if self.images.ndim == 4 else 1
+
+    @property
+    def labelled(self) -> bool:
+        return bool(self.class_names)
 
     def summary(self) -> dict[str, str | int | bool]:
         """What a run records about its data, in types that JSON has."""
@@ -67,6 +87,9 @@ class ImageData:
             "validation": len(self.validation),
             "test": len(self.test),
             "classes": len(self.class_names),
+            "side": self.side,
+            "channels": self.channels,
+            **({"source": self.source} if self.source else {}),
         }
 
 
@@ -74,16 +97,16 @@ class ImageData:
 class UnseenCharacters:
     """Drawings, in memory, of characters that are not in the default split of a data set."""
 
-    images: torch.Tensor  # uint8 (N, 28, 28), 255 = full ink
+    images: torch.Tensor  # uint8 (N, side, side), or (N, side, side, 3) in colour
     labels: torch.Tensor  # int64 (N,), indices into class_names
     class_names: tuple[str, ...]  # "Angelic/character01"
 
 
-Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices of training, validation and test images
-
-
 def _published(pack: Pack) -> Parts:
-    """Divides the published training set into 50,000 and 10,000; keeps the published test set."""
+    """Divides the published training set: of the MNIST family into 50,000 and 10,000, of another
+    data set into nine tenths and a tenth. Keeps the published test set."""
+    if pack.parts is not None:
+        return split_own(pack, "a published data set")[1]
     order = np.random.RandomState(SPLIT_SEED).permutation(60_000)
     return order[:50_000], order[50_000:], np.arange(60_000, 70_000)
 
@@ -140,6 +163,8 @@ DATASETS = {
         centre=True,
         unseen=partial(read_omniglot, ("images_evaluation",)),
     ),
+    "cifar10": DataSet({"published": read_cifar10}),
+    "svhn": DataSet({"published": read_svhn}),
     "mnist5k": DataSet({"stratified": read_mnist5k}, bundled=True),
     "glyphs": DataSet(
         {"drawers": read_glyphs}, centre=True, bundled=True, unseen=read_unseen_glyphs
@@ -156,49 +181,93 @@ def load(
     train_size: int | None = None,
     seed: int = 0,
     download: bool = True,
+    image_size: int | None = None,
+    grey: bool = False,
 ) -> ImageData:
-    """Loads a data set, by its name in DATASETS, into memory.
+    """Loads a data set into memory: a published one by its name, or own images by their path.
 
-    split: a split of the data set; None for its first.
+    name: a name in DATASETS; or the path of a .npz file (`models.data.own.arrays.read_arrays`) or
+        of a folder of images (`models.data.own.folder.read_folder`).
+    split: a split of the data set; None for its first. Own images have a single split, see
+        `models.data.own.splits.split_own`.
     centre: whether each image is shifted by whole pixels to put its ink's centre of mass in the
         middle (no ink is lost, see `centre_ink`); None for the data set's default.
     train_size: keep at most this many of the training images, chosen by `seed`; None for all.
         Validation and test never change.
     download: whether missing files may be downloaded into `data_dir`, in torchvision's layout.
+    image_size: resize images to that many pixels a side, 16 to 128; None keeps their size.
+    grey: whether colours become grey.
 
     Raises DataError, with one line that says what to do, for an unknown name or split, a train_size
-    below one, files that are missing, truncated or of another data set, and a failed download.
+    below one, files that are missing, truncated or of another data set, a failed download, and own
+    images that cannot be used.
     """
-    dataset = _choose("data set", name, DATASETS)
-    split = dataset.splits[0] if split is None else split
-    read = _choose(f"split of {name}", split, dataset.readers)
-    pack = read(Path(data_dir).expanduser(), download)
-    train, validation, test = SPLITS[split](pack)
-    parts = {"train": _subset(train, train_size, seed), "validation": validation, "test": test}
+    name = own_path(name, DATASETS)
+    own = name not in DATASETS
+    read = _own if own else _named
+    pack, split, (train, *others) = read(
+        name, Path(data_dir).expanduser(), split, download, image_size, grey
+    )
+    parts = dict(zip(("validation", "test"), others, strict=True))
+    parts["train"] = _subset(train, train_size, seed)
 
-    centred = dataset.centre if centre is None else centre
+    centred = (not own and DATASETS[name].centre) if centre is None else centre
     arrays = {"images": _images(pack, centred).numpy(), "labels": pack.labels}
     arrays |= {} if pack.drawers is None else {"drawers": pack.drawers}
     arrays |= {part: np.sort(indices) for part, indices in parts.items()}
     tensors: dict[str, Any] = {key: torch.from_numpy(value) for key, value in arrays.items()}
     return ImageData(
-        name=name,
+        name=own_name(Path(name), DATASETS) if own else name,
         class_names=pack.class_names,
         split=split,
         centred=centred,
         sha256=digest(arrays),
+        source=name if own else "",
+        notes=pack.notes,
         **{"drawers": None, **tensors},
     )
 
 
+def _named(
+    name: str,
+    data_dir: Path,
+    split: str | None,
+    download: bool,
+    image_size: int | None,
+    grey: bool,
+) -> tuple[Pack, str, Parts]:
+    dataset = _choose("data set", name, DATASETS)
+    split = dataset.splits[0] if split is None else split
+    pack = _choose(f"split of {name}", split, dataset.readers)(data_dir, download)
+    return _fitted(pack, image_size, grey, name), split, SPLITS[split](pack)
+
+
+def _own(
+    name: str,
+    data_dir: Path,
+    split: str | None,
+    download: bool,
+    image_size: int | None,
+    grey: bool,
+) -> tuple[Pack, str, Parts]:
+    pack = read_own(Path(name), data_dir, image_size, grey)
+    only, parts = split_own(pack, name)
+    return pack, _choose(f"split of {name}", split or only, {only: only}), parts
+
+
 def load_unseen(
-    name: str, data_dir: str | Path, *, centre: bool | None = None, download: bool = True
+    name: str,
+    data_dir: str | Path,
+    *,
+    centre: bool | None = None,
+    download: bool = True,
+    image_size: int | None = None,
 ) -> UnseenCharacters:
     """Loads characters that the default split of the data set `name` does not have.
 
     `omniglot`: the 659 characters of the evaluation alphabets, by 20 drawers each (the split
-    `decathlon` has them). `glyphs`: 200 further characters by the same 20 drawers.
-    `data_dir`, `centre` and `download` are as in `load`.
+    `decathlon` has them). `glyphs`: 200 further characters by the same 20 drawers. The other
+    arguments are as in `load`.
 
     Raises DataError, with one line, for a data set without unseen characters, and as `load` does.
     """
@@ -207,12 +276,19 @@ def load_unseen(
         having = ", ".join(key for key, other in DATASETS.items() if other.unseen)
         raise DataError(f"{name} has no unseen characters; data sets that have some: {having}")
     pack = dataset.unseen(Path(data_dir).expanduser(), download)
+    pack = _fitted(pack, image_size, False, name)
     centred = dataset.centre if centre is None else centre
     return UnseenCharacters(_images(pack, centred), torch.from_numpy(pack.labels), pack.class_names)
 
 
+def _fitted(pack: Pack, image_size: int | None, grey: bool, name: str) -> Pack:
+    return replace(pack, images=fit_images(pack.images, image_size, grey, name))
+
+
 def _images(pack: Pack, centred: bool) -> torch.Tensor:
     images = torch.from_numpy(pack.images)
+    if centred and images.ndim == 4:
+        raise DataError("only grey images can be centred on their ink; --grey makes them grey")
     return centre_ink(images) if centred else images
 
 

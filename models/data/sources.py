@@ -5,6 +5,7 @@ torchvision's layout, and torchvision downloads missing files into it.
 """
 
 import gzip
+import hashlib
 import http.client
 import importlib.metadata
 import io
@@ -29,14 +30,21 @@ from PIL import Image
 
 from models.data import glyphs
 from models.data.cache import Pack, cached
+from models.data.errors import DataError
 from models.data.images import area_resize
-from models.files import make_folder
+from models.files import find_files, make_folder
 
 IDX_FILES = {  # name: shape
     "train-images-idx3-ubyte": (60_000, 28, 28),
     "train-labels-idx1-ubyte": (60_000,),
     "t10k-images-idx3-ubyte": (10_000, 28, 28),
     "t10k-labels-idx1-ubyte": (10_000,),
+}
+MNIST_SHA256 = {  # of the published pixels and labels, without a header
+    "train-images-idx3-ubyte": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "train-labels-idx1-ubyte": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "t10k-images-idx3-ubyte": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "t10k-labels-idx1-ubyte": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
 OMNIGLOT_PARTS = {"images_background": 964, "images_evaluation": 659}  # name: characters
 OMNIGLOT_DRAWERS, OMNIGLOT_SIDE = 20, 105
@@ -45,16 +53,9 @@ STALL_S = 20  # a download that receives nothing for so many seconds is given up
 NO_DOWNLOAD = "take --dataset mnist5k or glyphs, which need no download"
 
 
-class DataError(Exception):
-    """A data set cannot be loaded. The message is one line: the file, and what to do."""
-
-    def __init__(self, message: str):
-        super().__init__(" ".join(message.split()))
-
-
 def unsound(path: Path | str, why: str) -> DataError:
     """The error for a file that exists but differs from the published file."""
-    way_out = f"delete it and run again with a network, pass another --data-dir, or {NO_DOWNLOAD}"
+    way_out = f"put that in its place, pass another --data-dir, or {NO_DOWNLOAD}"
     return DataError(f"{path}: not the published file ({why}); {way_out}")
 
 
@@ -65,22 +66,69 @@ def read_idx_set(kind: str, class_names: tuple[str, ...], data_dir: Path, downlo
     """Reads torchvision's `kind` (MNIST, FashionMNIST, KMNIST): 60,000 training images, then
     10,000 test images. It makes no pack, because a pack would not be read faster than the files.
 
+    The files may also lie in the folder `kind` or, if they are MNIST's, in `data_dir` itself, with
+    a dot in their names, or all in Keras' `mnist.npz`. A sound file is taken before a damaged one.
+
     Raises DataError if a file is missing, truncated or of another data set.
     """
     raw = data_dir / kind / "raw"
-    missing = [raw / name for name in IDX_FILES if not _or_gz(raw / name).exists()]
-    if missing:
-        _obtain(missing, data_dir, download, kind)
-    arrays = [_read_idx(_or_gz(raw / name), shape) for name, shape in IDX_FILES.items()]
+    if (in_keras := _read_keras(kind, data_dir)) is not None:
+        arrays = in_keras
+    else:
+        missing = [raw / name for name in IDX_FILES if not _places(kind, data_dir, name)]
+        if missing:
+            obtain(missing, data_dir, download, kind)
+        arrays = [_read_sound(kind, data_dir, name) for name in IDX_FILES]
     images, labels = np.concatenate(arrays[::2]), np.concatenate(arrays[1::2])
     if labels.max() >= len(class_names):
         raise unsound(raw, f"a label is {labels.max()}, with {len(class_names)} classes")
     return Pack(images, labels.astype(np.int64), None, class_names)
 
 
-def _or_gz(path: Path) -> Path:
-    """The extracted file if it exists, otherwise the compressed file."""
-    return path if path.exists() else path.with_name(path.name + ".gz")
+def _places(kind: str, data_dir: Path, name: str) -> list[Path]:
+    """The files that may be the IDX file `name`, the likeliest first."""
+    folders = [data_dir / kind / "raw", data_dir / kind, data_dir / kind / kind / "raw"]
+    if kind == "MNIST":  # others have files of the same names
+        folders += [data_dir / "raw", data_dir]
+    names = (name, f"{name}.gz", name.replace("-idx", ".idx"), f"{name.replace('-idx', '.idx')}.gz")
+    return [path for folder in folders for n in names if (path := folder / n).is_file()]
+
+
+def _read_sound(kind: str, data_dir: Path, name: str) -> np.ndarray:
+    """The first of the `_places` that is sound. Raises the DataError of the first, if none is."""
+    faults = []
+    for path in _places(kind, data_dir, name):
+        try:
+            array = _read_idx(path, IDX_FILES[name])
+            if path.parent != data_dir or _sha256(array) == MNIST_SHA256[name]:
+                return array
+            raise unsound(path, "it is of another set")
+        except DataError as error:
+            faults.append(error)
+    raise faults[0]
+
+
+def _read_keras(kind: str, data_dir: Path) -> list[np.ndarray] | None:
+    """The four arrays of Keras' `mnist.npz`, in the order of IDX_FILES, if there is no IDX file."""
+    path = data_dir / "mnist.npz"
+    if kind != "MNIST" or not path.is_file():
+        return None
+    if all(_places(kind, data_dir, name) for name in IDX_FILES):
+        return None
+    names = ("x_train", "y_train", "x_test", "y_test")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = [archive[name] for name in names]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise unsound(path, str(error)) from None
+    for name, array, sha256 in zip(names, arrays, MNIST_SHA256.values(), strict=True):
+        if _sha256(array) != sha256:
+            raise unsound(path, f"its {name} differs")
+    return arrays
+
+
+def _sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -117,13 +165,21 @@ def read_omniglot(parts: tuple[str, ...], data_dir: Path, download: bool) -> Pac
 
 
 def _omniglot_part(part: str, data_dir: Path, download: bool) -> Pack:
-    archive, folder = (data_dir / "omniglot-py" / name for name in (f"{part}.zip", part))
-    if not archive.exists() and not folder.is_dir():
+    folders = (data_dir / "omniglot-py", data_dir / "omniglot-py" / "omniglot-py", data_dir)
+    places = [folder / name for folder in folders for name in (f"{part}.zip", part)]
+    sources = [place for place in places if place.exists()]
+    if not sources:
         background = part == "images_background"
-        _obtain([archive], data_dir, download, "Omniglot", background=background)
-    source = archive if archive.exists() else folder
-    build = partial(read_drawings, source, part, OMNIGLOT_PARTS[part])
-    return cached(f"omniglot-{part}", _stamp(source), data_dir, build)
+        obtain(places[:1], data_dir, download, "Omniglot", background=background)
+        sources = places[:1]
+    faults = []
+    for source in sources:
+        build = partial(read_drawings, source, part, OMNIGLOT_PARTS[part])
+        try:
+            return cached(f"omniglot-{part}", stamp(source), data_dir, build)
+        except DataError as error:  # a sound copy may lie beside a damaged one
+            faults.append(error)
+    raise faults[0]
 
 
 def read_drawings(source: Path, part: str, characters: int) -> Pack:
@@ -157,13 +213,18 @@ def _members(source: Path, part: str) -> dict[str, Callable[[], bytes]]:
     """Name -> function that reads the PNG file, sorted by name. Hidden files, which some
     systems add, are left out."""
     if source.is_dir():
-        paths = source.rglob("*.png")
+        paths = find_files(source, ".png")
         found = {path.relative_to(source.parent).as_posix(): path.read_bytes for path in paths}
     else:
         archive = zipfile.ZipFile(source)
         found = {name: partial(archive.read, name) for name in archive.namelist()}
-    shown = re.compile(rf"{part}(?!.*/\.)/.*\.png")
-    return {name: found[name] for name in sorted(found) if shown.fullmatch(name)}
+    shown = re.compile(rf"(?:.*/)?({part}(?!.*/\.)/.*\.png)")  # in an archive inside folders too
+    places = {
+        match[1]: read
+        for name, read in found.items()
+        if "__MACOSX" not in name and (match := shown.fullmatch(name))
+    }
+    return {name: places[name] for name in sorted(places)}
 
 
 def _decode(name: str, read: Callable[[], bytes]) -> np.ndarray:
@@ -178,9 +239,13 @@ def _decode(name: str, read: Callable[[], bytes]) -> np.ndarray:
     return 255 - paper
 
 
-def _stamp(source: Path) -> list[tuple[str, int, int]]:
+def stamp(*sources: Path) -> list[tuple[str, int, int]]:
     """Name, size and time of every file, so that a replaced file gives another stamp."""
-    files = sorted(source.rglob("*.png")) if source.is_dir() else [source]
+    files = [
+        file
+        for source in sources
+        for file in (sorted(find_files(source, ".png")) if source.is_dir() else [source])
+    ]
     stats = ((file, file.stat()) for file in files)
     return [(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in stats]
 
@@ -235,7 +300,7 @@ def _build_glyphs(first: int, count: int) -> Pack:
 # Downloads
 
 
-def _obtain(wanted: list[Path], data_dir: Path, download: bool, kind: str, **options) -> None:
+def obtain(wanted: list[Path], data_dir: Path, download: bool, kind: str, **options) -> None:
     """Download torchvision's data set `kind` into a scratch folder, then move the `wanted` files
     into place, so that no process sees a half-written file."""
     files = f"{wanted[0].parent}: {', '.join(path.name for path in wanted)}"

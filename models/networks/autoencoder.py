@@ -1,8 +1,9 @@
 """The convolutional autoencoder; denoising and sparse are settings of it.
 
-Images are (B, 1, 28, 28) in [0, 1]. The blocks work at 14x14, 7x7 and 4x4: the first block halves
-the image, and the last layer makes 28x28 by a pixel shuffle (Shi et al. 2016, arXiv:1609.05158), so
-no wide convolution runs at full resolution.
+Images are (B, C, H, H) in [0, 1], with 1 or 3 channels. At 28 pixels, the blocks work at 14x14, 7x7
+and 4x4: the first block halves the image, and the last layer makes 28x28 by a pixel shuffle (Shi et
+al. 2016, arXiv:1609.05158), so no wide convolution runs at full resolution. See
+`models.networks.resolution` for other sizes.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-IMAGE_SIDE = 28
-PIXELS = IMAGE_SIDE**2
-SIDES = (14, 7, 4)  # resolutions that the encoder passes through, finest first
+from models.networks.code_activation import CODE_ACTIVATIONS, CodeActivation, activate_code
+from models.networks.resolution import Resolution, check_images, patches
+
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
@@ -26,27 +27,38 @@ class AutoencoderConfig:
 
     depth: int = 4  # conv-norm-activation blocks in the encoder
     decoder_depth: int | None = None  # None: one block fewer than the encoder
-    width: int = 32  # channels at 14x14; twice that from 7x7 on
+    width: int = 32  # channels at the finest side of the blocks; twice that at the others
     latent_size: int = 128
     dropout: float = 0.0  # channel dropout after each block
     activation: Literal["relu", "gelu", "silu"] = "silu"
     linear_path: bool = False  # adds a linear autoencoder; the blocks learn the rest
+    code_activation: CodeActivation = "linear"  # see models.networks.code_activation
+    kept_units: int = 64  # active units of each code, at most: of `topk` alone
+    image_side: int = 28  # pixels; a training takes it from its data
+    image_channels: int = 1
 
     def __post_init__(self) -> None:
         if self.depth < 1:
             raise ValueError(f"depth must be at least 1, got {self.depth}")
         if self.decoder_blocks < 0:
             raise ValueError(f"decoder_depth must not be negative, got {self.decoder_depth}")
-        if min(self.width, self.latent_size) < 1:
-            raise ValueError("width and latent_size must be at least 1")
+        if min(self.width, self.latent_size, self.kept_units) < 1:
+            raise ValueError("width, latent_size and kept_units must be at least 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
+        if self.code_activation not in CODE_ACTIVATIONS:
+            raise ValueError(f"code_activation must be one of {', '.join(CODE_ACTIVATIONS)}")
+        check_images(self.image_side, self.image_channels)
 
     @property
     def decoder_blocks(self) -> int:
         return self.depth - 1 if self.decoder_depth is None else self.decoder_depth
+
+    @property
+    def resolution(self) -> Resolution:
+        return Resolution(self.image_side)
 
 
 class Conv3x3(nn.Conv2d):
@@ -96,21 +108,9 @@ class ConvBlock(nn.Module):
         return out + _resize(x, side) if self.has_shortcut else out
 
 
-def block_sides(depth: int) -> list[int]:
-    """Output side of each of `depth` encoder blocks: 14, 7 and 4 first, the rest shared
-    between 7 and 4 (7 takes the odd one), in order of falling side.
-
-    >>> block_sides(6)
-    [14, 7, 7, 7, 4, 4]
-    """
-    counts = [0, 0, 0]
-    for block in range(depth):
-        counts[block if block < 3 else 1 + (block + 1) % 2] += 1
-    return [side for side, count in zip(SIDES, counts, strict=True) for _ in range(count)]
-
-
 class LinearPath(nn.Module):
-    """A linear autoencoder of the pixels, its output in logits.
+    """A linear autoencoder of the pixels, its output in logits. It sees an image of more than 32
+    pixels a side at a whole fraction of its size, since its weights grow with the pixels.
 
     The first weights are random orthonormal rows and their transpose. A code that is at least as
     large as the image then starts with every output pixel on the right side of 1/2.
@@ -118,33 +118,38 @@ class LinearPath(nn.Module):
 
     GAIN = 6.0  # logits between paper and ink: a sigmoid is at 0.05 and 0.95 there
 
-    def __init__(self, latent_size: int):
+    def __init__(self, config: AutoencoderConfig):
         super().__init__()
-        self.to_code = nn.Linear(PIXELS, latent_size, bias=False)
-        self.to_pixels = nn.Linear(latent_size, PIXELS)
+        self.resolution, self.channels = config.resolution, config.image_channels
+        pixels = self.channels * self.resolution.inner**2
+        self.to_code = nn.Linear(pixels, config.latent_size, bias=False)
+        self.to_pixels = nn.Linear(config.latent_size, pixels)
         nn.init.orthogonal_(self.to_code.weight)
         with torch.no_grad():
             self.to_pixels.weight.copy_(self.GAIN * self.to_code.weight.T)
         nn.init.constant_(self.to_pixels.bias, -self.GAIN / 2)
 
-    def encode(self, images: Tensor) -> Tensor:  # (B, 1, 28, 28) -> (B, latent_size)
-        return self.to_code(images.flatten(1))
+    def encode(self, images: Tensor) -> Tensor:  # (B, C, H, H) -> (B, latent_size)
+        return self.to_code(self.resolution.shrink(images).flatten(1))
 
-    def decode(self, codes: Tensor) -> Tensor:  # (B, latent_size) -> (B, 1, 28, 28)
-        return self.to_pixels(codes).unflatten(1, (1, IMAGE_SIDE, IMAGE_SIDE))
+    def decode(self, codes: Tensor) -> Tensor:  # (B, latent_size) -> (B, C, H, H)
+        inner = self.resolution.inner
+        pixels = self.to_pixels(codes).unflatten(1, (self.channels, inner, inner))
+        return self.resolution.enlarge(pixels)
 
 
 class Autoencoder(nn.Module):
     """Encoder and decoder of an `AutoencoderConfig`.
 
-    `encode` maps (B, 1, 28, 28) to codes (B, latent_size); `decode` maps codes to images
-    (B, 1, 28, 28) in [0, 1]; `forward` returns both, images first.
+    `encode` maps (B, C, H, H) to codes (B, latent_size); `decode` maps codes to images
+    (B, C, H, H) in [0, 1]; `forward` returns both, images first.
     """
 
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.config = config
-        sides = block_sides(config.depth)
+        self.resolution = config.resolution
+        sides = self.resolution.block_sides(config.depth)
         self.encoder = _encoder(sides, config)
         # The decoder has the same sides in reverse. With fewer blocks it drops coarse sides
         # first, because details are drawn at the fine sides.
@@ -156,15 +161,23 @@ class Autoencoder(nn.Module):
         self.from_code = nn.Linear(config.latent_size, flat)
         self.decoder = _decoder(self.code_channels, self.decoder_sides, config)
         last_side = self.decoder_sides[-1] if self.decoder_sides else self.code_side
-        self.to_pixels = Conv3x3(_channels(config, last_side), 4)
-        self.linear_path = LinearPath(config.latent_size) if config.linear_path else None
+        values = config.image_channels * self.resolution.shuffle**2
+        self.to_pixels = Conv3x3(_channels(config, last_side), values)
+        self.linear_path = LinearPath(config) if config.linear_path else None
         if self.linear_path:  # the blocks start at zero, so the linear path starts alone
             for parameter in (*self.to_code.parameters(), *self.to_pixels.parameters()):
                 nn.init.zeros_(parameter)
 
     def encode(self, images: Tensor) -> Tensor:
-        codes = self.to_code(self.encoder(images).flatten(1))
-        return codes + self.linear_path.encode(images) if self.linear_path else codes
+        return self.activate(self.code_values(images))
+
+    def code_values(self, images: Tensor) -> Tensor:
+        """Codes (B, latent_size) before their activation."""
+        values = self.to_code(self.encoder(patches(images, self.resolution.patch)).flatten(1))
+        return values + self.linear_path.encode(images) if self.linear_path else values
+
+    def activate(self, values: Tensor) -> Tensor:
+        return activate_code(values, self.config.code_activation, self.config.kept_units)
 
     def decode(self, codes: Tensor) -> Tensor:
         x = self.from_code(codes).unflatten(1, (self.code_channels, self.code_side, -1))
@@ -172,7 +185,9 @@ class Autoencoder(nn.Module):
         x = x.contiguous(memory_format=_layout(self.to_pixels.weight))
         for side, block in zip(self.decoder_sides, self.decoder, strict=True):
             x = block(x, side)
-        logits = F.pixel_shuffle(self.to_pixels(x, SIDES[0]), 2)
+        side, shuffle = self.config.image_side, self.resolution.shuffle
+        logits = F.pixel_shuffle(self.to_pixels(x, self.resolution.sides[0]), shuffle)
+        logits = logits[..., :side, :side]  # a shuffle makes multiples of its factor
         if self.linear_path:
             logits = logits + self.linear_path.decode(codes)
         return torch.sigmoid(logits.float())
@@ -188,11 +203,12 @@ def _layout(weight: Tensor) -> torch.memory_format:
 
 
 def _channels(config: AutoencoderConfig, side: int) -> int:
-    return config.width if side == SIDES[0] else 2 * config.width
+    return config.width if side == config.resolution.sides[0] else 2 * config.width
 
 
 def _encoder(sides: list[int], config: AutoencoderConfig) -> nn.Sequential:
-    blocks, channels, current = [], 1, IMAGE_SIDE
+    blocks, current = [], config.resolution.inner
+    channels = config.image_channels * config.resolution.patch**2
     for side in sides:
         outputs = _channels(config, side)
         blocks.append(ConvBlock(channels, outputs, config, stride=1 if side == current else 2))

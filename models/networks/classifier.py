@@ -1,6 +1,7 @@
 """The convolutional classifier; the seed report's network and a residual one are settings of it.
 
-Images are (B, 1, 28, 28) in [0, 1]. The blocks work at 14x14, 7x7 and 4x4 as in the autoencoder.
+Images are (B, C, H, H) in [0, 1]. The blocks work at the sides of the autoencoder's blocks: at 28
+pixels, these are 14, 7 and 4.
 Two fully connected layers follow, with dropout between them.
 """
 
@@ -11,7 +12,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from models.networks.autoencoder import ACTIVATIONS, SIDES, block_sides
+from models.networks.autoencoder import ACTIVATIONS
+from models.networks.resolution import Resolution, check_images, patches
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,17 @@ class ClassifierConfig:
     """The shape of the network. Raises ValueError for values out of range."""
 
     classes: int = 10
-    depth: int = 3  # blocks: 14x14, 7x7 and 4x4 first, see `autoencoder.block_sides`
-    width: int = 32  # channels at 14x14; twice that at 7x7, four times at 4x4
-    stem: int = 0  # channels of a convolution at 28x28 before the blocks; 0: none
+    depth: int = 3  # blocks, at the sides that `resolution.Resolution.block_sides` gives
+    width: int = 32  # channels at the finest side; twice that at the next, four times at the last
+    stem: int = 0  # channels of a convolution at the inner side before the blocks; 0: none
     residual: bool = False  # two convolutions and a shortcut a block, instead of one convolution
     hidden: int = 256  # units of the first fully connected layer
     hidden_norm: bool = False  # batch norm between the fully connected layers
     hidden_activation: bool = True  # after the first fully connected layer; the report forgot it
     dropout: float = 0.0  # between the fully connected layers
     activation: Literal["relu", "gelu", "silu"] = "relu"
+    image_side: int = 28  # pixels; a training takes it from its data
+    image_channels: int = 1
 
     def __post_init__(self) -> None:
         if min(self.classes, self.depth, self.width, self.hidden) < 1:
@@ -38,6 +42,11 @@ class ClassifierConfig:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
+        check_images(self.image_side, self.image_channels)
+
+    @property
+    def resolution(self) -> Resolution:
+        return Resolution(self.image_side)
 
 
 class PlainBlock(nn.Sequential):
@@ -68,7 +77,7 @@ class ResidualBlock(nn.Module):
 class Classifier(nn.Module):
     """The network of a `ClassifierConfig`.
 
-    `forward` maps (B, 1, 28, 28) to logits (B, classes); `features` maps to the input of the last
+    `forward` maps (B, C, H, H) to logits (B, classes); `features` maps to the input of the last
     layer before dropout, (B, hidden).
     """
 
@@ -77,7 +86,7 @@ class Classifier(nn.Module):
         self.config = config
         activation = ACTIVATIONS[config.activation]
         self.blocks = _blocks(config, activation)
-        side = block_sides(config.depth)[-1]
+        side = config.resolution.block_sides(config.depth)[-1]
         flat = _channels(config, side) * side**2
         self.hidden = nn.Linear(flat, config.hidden)
         self.norm = nn.BatchNorm1d(config.hidden) if config.hidden_norm else nn.Identity()
@@ -87,6 +96,7 @@ class Classifier(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         # The order in memory (channels last), so that neither pass copies
+        images = patches(images, self.config.resolution.patch)
         flat = self.blocks(images).permute(0, 2, 3, 1).flatten(1)
         return self.activation(self.norm(self.hidden(flat)))
 
@@ -97,11 +107,11 @@ class Classifier(nn.Module):
 def _blocks(config: ClassifierConfig, activation: type[nn.Module]) -> nn.Sequential:
     block = ResidualBlock if config.residual else PlainBlock
     blocks: list[nn.Module] = []
-    inputs, current = 1, None
+    inputs, current = config.image_channels * config.resolution.patch**2, config.resolution.inner
     if config.stem:
         blocks.append(PlainBlock(inputs, config.stem, 1, activation))
         inputs = config.stem
-    for side in block_sides(config.depth):
+    for side in config.resolution.block_sides(config.depth):
         outputs = _channels(config, side)
         blocks.append(block(inputs, outputs, 1 if side == current else 2, activation))
         inputs, current = outputs, side
@@ -109,7 +119,7 @@ def _blocks(config: ClassifierConfig, activation: type[nn.Module]) -> nn.Sequent
 
 
 def _channels(config: ClassifierConfig, side: int) -> int:
-    return config.width << SIDES.index(side)
+    return config.width << config.resolution.sides.index(side)
 
 
 def _conv_norm(inputs: int, outputs: int, stride: int, side: int = 3) -> tuple[nn.Module, ...]:

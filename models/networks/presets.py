@@ -25,6 +25,12 @@ _COMMON = {
     "noise_level": 0.0,
     "affine": 0.0,
     "warp": 0.0,
+    "code_activation": "linear",
+    "kept_units": 64,
+    "auxk": 0.0,
+    "contrastive_weight": 0.0,
+    "contrast": "nt-xent",
+    "temperature": 0.1,
 }
 
 
@@ -57,27 +63,42 @@ AUTOENCODER_PRESETS = MappingProxyType(
 )
 """Name -> every parameter of AutoencoderConfig and TrainingConfig that the model sets."""
 
+SPARSE_PRESETS = MappingProxyType(
+    {
+        "sae-relu": MappingProxyType({**_sparse(9), "code_activation": "relu"}),
+        "top-k": MappingProxyType(
+            {**_COMMON, "depth": 9, "code_activation": "topk", "auxk": 0.03125}
+        ),
+    }
+)
+"""The same for models that the report lacks: its `sae` with a code that L1 makes zero, and one that
+keeps 64 units of each code (`auxk` is the weight that Gao et al. 2024 use, 1/32)."""
+
+_UNWARPING = {
+    **_COMMON,
+    "depth": 6,
+    "width": 32,
+    "activation": "silu",
+    "noise": "block",
+    "noise_level": 0.2,
+    "affine": 0.5,
+    "warp": 1.0,
+}
+
 AUTOENCODER_STARTS = MappingProxyType(
     {
         "linear-path": MappingProxyType(
             {**_COMMON, "depth": 4, "width": 32, "activation": "silu", "linear_path": True}
         ),
-        "unwarping": MappingProxyType(
-            {
-                **_COMMON,
-                "depth": 6,
-                "width": 32,
-                "activation": "silu",
-                "noise": "block",
-                "noise_level": 0.2,
-                "affine": 0.5,
-                "warp": 1.0,
-            }
+        "unwarping": MappingProxyType(_UNWARPING),
+        "contrastive": MappingProxyType(
+            {**_UNWARPING, "contrastive_weight": 0.2, "batch_size": 256}
         ),
     }
 )
 """The same for good starts of a search that are not in the report: `linear-path` for a low error,
-`unwarping` for codes that a classifier can read. A search sets the code size itself."""
+`unwarping` and `contrastive` for codes that a classifier can read. A search sets the code size
+itself."""
 
 _REPORTED_CLASSIFIER = {
     "depth": 3,

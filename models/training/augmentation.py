@@ -1,6 +1,6 @@
 """Random affine maps and bending of images.
 
-Every function takes float images (B, 1, H, W) in [0, 1] and a generator on their device, and
+Every function takes float images (B, C, H, H) in [0, 1] and a generator on their device, and
 returns images of the same shape. The same state of the generator gives the same result.
 """
 
@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+PIXELS = 28  # an image's side, in the unit of `elastic`
 ELASTIC_POINTS = 5  # along each side of the grid of displacements
 
 
@@ -37,10 +38,10 @@ class Affine:
 def augment(images: Tensor, affine: Affine, elastic: float, generator: Generator) -> Tensor:
     """Rotate, shear, scale, shift and bend each image at random (bilinear, zeros outside).
 
-    `elastic` is the standard deviation, in pixels, of the displacements at the points of a 5x5
-    grid over the image, with smooth interpolation between the points. It imitates another
-    handwriting, as in Simard et al. 2003 (doi:10.1109/ICDAR.2003.1227801), who smooth random noise
-    at full resolution.
+    `elastic` is the standard deviation, in 28ths of the side (pixels of a digit of 28x28), of the
+    displacements at the points of a 5x5 grid over the image, with smooth interpolation between the
+    points. It imitates another handwriting, as in Simard et al. 2003
+    (doi:10.1109/ICDAR.2003.1227801), who smooth random noise at full resolution.
     """
     if not (affine or elastic):
         return images
@@ -76,4 +77,4 @@ def _displacements(images: Tensor, elastic: float, generator: Generator) -> Tens
     size = (len(images), 2, ELASTIC_POINTS, ELASTIC_POINTS)
     points = torch.randn(size, generator=generator, device=images.device)
     smooth = F.interpolate(points, size=images.shape[2:], mode="bicubic", align_corners=True)
-    return smooth.permute(0, 2, 3, 1) * (2 * elastic / images.shape[-1])
+    return smooth.permute(0, 2, 3, 1) * (2 * elastic / PIXELS)

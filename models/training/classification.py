@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -19,7 +19,8 @@ from models.training.noise import corrupt
 def classifier_run(
     model: ClassifierConfig, training: TrainingConfig, data: PreparedData
 ) -> TrainingRun:
-    """A training of a new classifier."""
+    """A training of a new classifier, which takes the size of its images from `data`."""
+    model = replace(model, image_side=data.side, image_channels=data.channels)
     return TrainingRun(partial(Classifier, model), Classification(training), training, data)
 
 

@@ -1,4 +1,4 @@
-"""How many units and how many dimensions of a code are in use."""
+"""How many units and how many dimensions of a code are in use, and how sparse each code is."""
 
 from __future__ import annotations
 
@@ -29,3 +29,19 @@ def effective_rank(codes: Tensor) -> Tensor:
     p = values / total
     rank = torch.exp(-(p * torch.log(p.clamp_min(1e-300))).sum())
     return torch.where(total > 0, rank, torch.zeros_like(rank))
+
+
+def sparsity(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Three figures of codes (N, D), each a tensor of no dimension: the mean number of units that
+    are not zero in a code (its L0), the mean Hoyer sparsity, and the number of dead units, which
+    are zero in every code.
+
+    The Hoyer sparsity of a code is (sqrt(D) - L1 / L2) / (sqrt(D) - 1): 0 where all units are
+    equally large, 1 where a single unit is active (Hoyer 2004, JMLR 5). A code of zeros counts as
+    1, a code of one unit as 0.
+    """
+    active = codes != 0
+    root = codes.shape[1] ** 0.5
+    ratio = codes.norm(1, dim=1) / codes.norm(2, dim=1).clamp_min(1e-30)
+    hoyer = ((root - ratio.clamp(1, root)) / max(root - 1, 1e-30)).mean()
+    return active.sum(1).double().mean(), hoyer.double(), (~active.any(0)).sum().double()

@@ -25,13 +25,15 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.training.augmentation import Affine, augment
-from models.training.noise import NoiseName
+from models.training.contrast import CONTRASTS, Contrast
+from models.training.noise import NOISES, NoiseName
 from models.training.replay import Replay, seeded_default
 
 EVALUATION_BATCH = 512
 GPU_EVALUATION_BATCH = 5000  # a quarter of a GiB for the default network
 WARMUP_STEPS = 50
 CONSTANT_STEPS = 1000
+TRAINING_ONLY = "training_only"  # a submodule of this name is trained and no part of `weights`
 AVERAGE_POWER = 12  # the average spans about the last 7 % of the steps taken so far
 
 
@@ -52,14 +54,26 @@ class TrainingConfig:
     affine: float = 0.0  # strength of the augmentation, see Affine.of_strength
     elastic: float = 0.0  # pixels of bending, see models.training.augmentation.augment
     warp: float = 0.0  # strength for an autoencoder's input; its target is not warped
+    auxk: float = 0.0  # weight of the loss that revives units, see models.training.dead_units
+    contrastive_weight: float = 0.0  # of an autoencoder's loss of two views; 0: there is none
+    contrast: Contrast = "nt-xent"  # see models.training.contrast
+    temperature: float = 0.1  # of nt-xent
     seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.max_epochs, self.batch_size) < 1:
             raise ValueError("max_epochs and batch_size must be at least 1")
         strengths = (self.l1, self.l2, self.noise_level, self.affine, self.elastic, self.warp)
-        if self.learning_rate <= 0 or min(strengths) < 0:
-            raise ValueError("learning_rate must be > 0; penalties, noise and warps must be >= 0")
+        weights = (self.auxk, self.contrastive_weight)
+        if min(self.learning_rate, self.temperature) <= 0 or min(*strengths, *weights) < 0:
+            raise ValueError(
+                "learning_rate and temperature must be positive; penalties, noise, warps and "
+                "weights not negative"
+            )
+        if self.contrast not in CONTRASTS:
+            raise ValueError(f"contrast must be one of {', '.join(CONTRASTS)}")
+        if self.noise not in NOISES:
+            raise ValueError(f"noise must be one of {', '.join(NOISES)}, got {self.noise!r}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
@@ -180,10 +194,11 @@ class TrainingRun:
             start = time.perf_counter()
             train_loss = self._train_epoch()
             seconds = time.perf_counter() - start
-            measured = self._measure()
+            with self._replay.alone():
+                measured = self._measure()
+                # One transfer from the device for all numbers of the epoch
+                loss, *values = torch.stack([train_loss, *_tensors(measured, train_loss)]).tolist()
             self.epoch += 1
-            # One transfer from the device for all numbers of the epoch
-            loss, *values = torch.stack([train_loss, *_tensors(measured, train_loss)]).tolist()
         if not math.isfinite(loss):
             values = [math.nan] * len(values)
         return {
@@ -220,6 +235,7 @@ class TrainingRun:
         return {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, value in self.average.state_dict().items()
+            if not name.startswith(f"{TRAINING_ONLY}.")
         }
 
     def _train_epoch(self) -> Tensor:

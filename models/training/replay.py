@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
-from weakref import WeakMethod
 
 import torch
 
@@ -26,8 +26,12 @@ WARM_UP_STEPS = 3  # are launched one kernel at a time: libraries choose their k
 STEPS = 8
 AHEAD = 4  # larger graphs that may wait on the GPU; more would only delay an interruption
 
-# The default generators belong to the whole process. Who draws from one in a thread holds this.
+# The default generators belong to the whole process. Who draws from one in a thread holds this, and
+# so does a thread that keeps Python busy for a GPU: two at a time would only slow each other.
 default_generators = threading.RLock()
+
+MOST_STREAMS = 32  # torch makes no more, and hands out the same ones again
+_free_streams: dict[torch.device, list[torch.cuda.Stream]] = {}
 
 
 class Replay:
@@ -41,19 +45,26 @@ class Replay:
     def __init__(self, step: Callable[[], None], generator: torch.Generator):
         """`step` is a method of the object that owns this one."""
         # A strong reference would be a cycle, and memory of a GPU would wait for the collector.
-        self._method, self._generator = WeakMethod(step), generator
+        self._method, self._generator = weakref.WeakMethod(step), generator
         self.device = generator.device
         self.refusal: str | None = None  # why a GPU cannot record the step
         self._warm = 0
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by their number of steps
-        self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self._stream = _own_stream(self) if self.device.type == "cuda" else None
         if self._stream is not None:  # the data may still be on their way to the device
             self._stream.wait_stream(torch.cuda.current_stream(self.device))
+        elif self.device.type == "cuda":
+            self.refusal = f"more than {MOST_STREAMS} trainings in one process"
 
     def stream(self) -> AbstractContextManager:
         """A context whose work goes to this training's own stream, so that several trainings of a
         process overlap."""
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+
+    def alone(self) -> AbstractContextManager:
+        """A context in which this thread launches kernels from Python; replays of other trainings
+        go on."""
+        return nullcontext() if self.device.type == "cpu" else default_generators
 
     def forget(self) -> None:
         """Record anew, because the step works on other tensors or on another objective."""
@@ -71,8 +82,8 @@ class Replay:
                 self._replay(steps, left // steps)
                 left %= steps
         self._plainly(left, seed)
-        if self._stream is not None:
-            _wait(self._stream)
+        if self.device.type == "cuda":
+            _wait(torch.cuda.current_stream(self.device))
 
     def _plainly(self, count: int, seed: int) -> None:
         if count:
@@ -119,7 +130,7 @@ class Replay:
         return next((graph.pool() for graph in self._graphs.values()), None)
 
     def _drawing(self, seed: int) -> AbstractContextManager:
-        if self._stream is not None:
+        if self.device.type == "cuda":
             return _shared_default(self._generator)
         return seeded_default(seed)
 
@@ -174,6 +185,23 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
+
+
+def _own_stream(owner: object) -> torch.cuda.Stream | None:
+    """A stream that no other training has as long as `owner` lives; None if there is none left.
+
+    Recording a graph on a stream on which another thread launches work breaks the process."""
+    with default_generators:
+        device = torch.device("cuda", torch.cuda.current_device())
+        if device not in _free_streams:
+            made = [torch.cuda.Stream(device) for _ in range(MOST_STREAMS)]
+            _free_streams[device] = list({stream.cuda_stream: stream for stream in made}.values())
+        free = _free_streams[device]
+        if not free:
+            return None
+        stream = free.pop()
+    weakref.finalize(owner, free.append, stream)
+    return stream
 
 
 def _wait(stream: torch.cuda.Stream) -> None:

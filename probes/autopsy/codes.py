@@ -25,7 +25,9 @@ from probes.codes.projection import ProjectionConfig, fit_projection
 LDA_COMPONENTS = 48
 DEPTH, WIDTH = 5, 16  # of the autoencoders: small, because many are trained
 DROPOUT = {"dropout 0.3": 0.3}
+KEPT_UNITS = {"top-k": 16}  # active units of a code
 _PLAIN = TrainingConfig(batch_size=64)
+_WARPED = replace(_PLAIN, affine=0.5, noise="block", noise_level=0.2, warp=1.0)
 
 AUTOENCODERS: Mapping[str, TrainingConfig] = MappingProxyType(
     {
@@ -34,7 +36,9 @@ AUTOENCODERS: Mapping[str, TrainingConfig] = MappingProxyType(
         "affine augmentation": replace(_PLAIN, affine=1.0),
         "block masking": replace(_PLAIN, noise="block", noise_level=0.3),
         "affine and masking": replace(_PLAIN, affine=1.0, noise="block", noise_level=0.3),
-        "warped input": replace(_PLAIN, affine=0.5, noise="block", noise_level=0.2, warp=1.0),
+        "warped input": _WARPED,
+        "contrastive": replace(_WARPED, contrastive_weight=0.2, batch_size=256),
+        "top-k": replace(_PLAIN, affine=1.0, noise="block", noise_level=0.3, auxk=1 / 32),
         "strong L1": replace(_PLAIN, l1=30.0),  # collapses to the mean image; 0.3 and 3 do not
         "untrained": _PLAIN,
     }
@@ -90,7 +94,10 @@ def train_autoencoder(plan: Plan, setting: Setting, seed: int) -> None:
 
 def _autoencoder_config(setting: Setting) -> AutoencoderConfig:
     dropout = DROPOUT.get(setting.autoencoder, 0.0)
-    return AutoencoderConfig(DEPTH, None, WIDTH, setting.code, dropout)
+    config = AutoencoderConfig(DEPTH, None, WIDTH, setting.code, dropout)
+    if kept := KEPT_UNITS.get(setting.autoencoder):
+        config = replace(config, code_activation="topk", kept_units=kept)
+    return config
 
 
 def make_codes(plan: Plan, setting: Setting, seed: int) -> tuple[Codes, str]:

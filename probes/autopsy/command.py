@@ -11,13 +11,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from models.data import DataError
+from models.ending import Ending, check
+from models.machine import usable_cores
+from models.streams import steady_streams
 from probes.autopsy.codes import (
     autoencoder_path,
     autoencoder_setting,
@@ -55,12 +61,29 @@ def run(plan: Plan, base: Setting | None = None) -> None:
         accuracies = {each.probe: f"{each.run['accuracy']:.3f}" for each in results}
         print(f"[{number}/{len(to_do)}] {level.factor}, {level.name}: {accuracies}", flush=True)
     record.write(finished=True)
-    print(f"wrote {record.path}; the report reads it: python -m analysis.report --runs {plan.out}")
+    report = shlex.join(["python", "-m", "analysis.report", "--runs", str(plan.out)])
+    print(f"wrote {record.path}; the report reads it: {report}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the autopsy; return 2, with one line on stderr, if the data cannot be loaded."""
-    plan = Plan(**vars(_parser().parse_args(arguments)))
+    """Run the autopsy; return 2, with one line on stderr, if the data cannot be loaded, and 128 and
+    its number after a signal: 130 after Ctrl-C."""
+    with (
+        steady_streams("probes.autopsy"),
+        Ending("probes.autopsy", "; the same command continues it") as ending,
+    ):
+        plan = Plan(**vars(_parser().parse_args(arguments)))
+        try:
+            return _run(plan)
+        except KeyboardInterrupt as stop:
+            status = ending.say(stop)
+            # Its processes would first finish their fits, which may take minutes.
+            with ending.held():
+                get_reusable_executor().shutdown(wait=False, kill_workers=True)
+            return status
+
+
+def _run(plan: Plan) -> int:
     try:
         try:
             run(plan)
@@ -72,9 +95,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, OSError) as error:
         print(f"probes.autopsy: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("probes.autopsy: interrupted; the same command continues it", file=sys.stderr)
-        return 130
+    except TerminatedWorkerError as error:
+        check()  # what told this process to end may have told the others too
+        reason = str(error).strip().partition("\n")[0]
+        print(f"probes.autopsy: stopped: {reason}; the same command continues it", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -103,5 +128,5 @@ def _parser() -> argparse.ArgumentParser:
         default=40.0,
         help="time limit of each formulation of boosting (default 40)",
     )
-    add("--jobs", type=int, default=os.cpu_count(), help="processes (default: all cores)")
+    add("--jobs", type=int, default=usable_cores(), help="processes (default: all cores)")
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import statistics
 import sys
 import time
@@ -32,7 +33,7 @@ class Record:
         }
         self._begin = time.time() - earlier.get("seconds", 0.0)
         self._header = {
-            "command": f"python -m probes.autopsy {' '.join(sys.argv[1:])}".strip(),
+            "command": shlex.join(["python", "-m", "probes.autopsy", *sys.argv[1:]]),
             "start": earlier.get("start", timestamp()),
             "git_commit": git_commit(),
             "data": data.summary(),
@@ -54,7 +55,7 @@ class Record:
     def _read(self, plan: Plan) -> dict[str, Any]:
         """The file of an earlier run; empty if there is none or it has another plan."""
         try:
-            earlier = json.loads(self.path.read_text())
+            earlier = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         free = {"seeds": None, "jobs": None}  # these may change

@@ -109,8 +109,10 @@ def encode_images(
     device: str = "cpu",
     generator: torch.Generator | None = None,
 ) -> np.ndarray:
-    """Codes (N, size), float16, of uint8 images (N, 28, 28). With a generator, which must be on
-    `device`, each image is first replaced by a random view of itself."""
+    """Codes (N, size), float16, of uint8 images (N, side, side) or (N, side, side, 3).
+
+    With a generator, which must be on `device`, each image is first replaced by a random view of
+    itself."""
     autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval()
     affine, codes = Affine.of_strength(VIEW_AFFINE), []
     for part in images.split(EVALUATION_BATCH):
@@ -127,7 +129,7 @@ def load_autoencoder(folder: Path) -> tuple[Autoencoder, dict]:
     """The autoencoder in a folder that a search wrote (weights.pt, config.json), and its config.
 
     Raises OSError, ValueError, KeyError or RuntimeError where the files are missing or damaged."""
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     network = Autoencoder(AutoencoderConfig(**config["model"]))
     network.load_state_dict(
         torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)

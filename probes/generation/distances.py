@@ -2,7 +2,7 @@
 
 This is not the Frechet inception distance (FID). Heusel et al. 2017 (arXiv:1706.08500) measure in
 the features of an Inception network trained on ImageNet; here the features are those of a small
-classifier of 28x28 images. The formula is the same, but the scale and the meaning differ:
+classifier of images of that size. The formula is the same, but the scale and the meaning differ:
 numbers from here compare neither with a published FID nor with numbers from another classifier.
 
     print(autoencoder_distances(autoencoder, reference(classifier, data))["reconstructions"])
@@ -61,7 +61,7 @@ class Reference:
     """Test images and their features, computed once for all autoencoders of a data set."""
 
     classifier: Classifier
-    test: Tensor  # N test images (N, 1, 28, 28)
+    test: Tensor  # N test images (N, channels, side, side)
     train: Tensor  # at most 10,000 training images: densities are fitted to their codes
     features: Tensor  # (N, D), of the test images
     floor: Distance  # from N training images to the test images: a perfect generator's distance
@@ -121,7 +121,7 @@ def autoencoder_distances(autoencoder: Autoencoder, to: Reference) -> dict[str, 
 
 
 def classifier_features(network: Classifier, images: Tensor) -> Tensor:
-    """Features (N, D), float64 on the CPU, of images (N, 1, 28, 28) in [0, 1]: the inputs of the
+    """Features (N, D), float64 on the CPU, of images (N, C, H, H) in [0, 1]: the inputs of the
     last layer of the network. The network runs in float32 and is left in evaluation mode."""
     return in_batches(network, network.features, images).double()
 

@@ -1,10 +1,11 @@
-"""The classifier of MNIST digits in whose features Frechet classifier distances are measured."""
+"""The classifier in whose features Frechet classifier distances are measured: of MNIST digits for
+images of 28 x 28 grey pixels, of the images themselves for all others."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from models.training.classification import classifier_run
 from models.training.loop import TrainingConfig
 
 DIGITS = ("mnist", "mnist5k")  # the better first; both hold images of MNIST
+DIGIT_SIZE = (28, 1)  # side and channels of their images
 SMALL = ClassifierConfig(classes=10, depth=3, width=16, hidden=64, activation="silu")
 SMALL_TRAINING = TrainingConfig(max_epochs=5, batch_size=64, affine=0.5, l2=0.01)
 SMALL_IMAGES = 10_000  # of MNIST's, where they are on disk
@@ -42,31 +44,54 @@ class Extractor:
         }
 
 
-def find_extractor(runs: Path, data_dir: str | Path) -> Extractor:
-    """The best MNIST classifier among the run folders in `runs`: one of full MNIST before one of
-    mnist5k, then by validation accuracy. Without any, trains a small classifier, in less than a
-    minute on a CPU."""
-    for *_, folder in sorted(_candidates(runs)):
+def find_extractor(
+    runs: Path, data_dir: str | Path, data: ImageData | None = None
+) -> Extractor | None:
+    """The best classifier among the run folders in `runs`.
+
+    For images of 28 x 28 grey pixels, a classifier of MNIST: one of full MNIST before one of
+    mnist5k, then by validation accuracy. For other images, one of `data` itself. Without any,
+    trains a small classifier, in less than a minute on a CPU; None if `data` has no labels for
+    that."""
+    if data is not None and (data.side, data.channels) == DIGIT_SIZE:
+        data = None
+    wanted = DIGITS if data is None else (data.name,)
+    for *_, folder in sorted(_candidates(runs, wanted, data)):
         try:
             return _read(folder)
         except Exception:  # torch raises nearly anything for a damaged file
             continue
-    return train_extractor(data_dir)
+    if data is None:
+        return train_extractor(_digits(data_dir))
+    return train_extractor(_part(data)) if data.labelled else None
 
 
-def train_extractor(data_dir: str | Path) -> Extractor:
-    """A small classifier of at most 10,000 images of MNIST, or of mnist5k without MNIST."""
-    data = _digits(data_dir)
-    run = classifier_run(SMALL, SMALL_TRAINING, prepare(data, validation_limit=2000))
+def train_extractor(data: ImageData) -> Extractor:
+    """A small classifier of the training images of `data`."""
+    model = replace(
+        SMALL,
+        classes=len(data.class_names),
+        image_side=data.side,
+        image_channels=data.channels,
+    )
+    run = classifier_run(model, SMALL_TRAINING, prepare(data, validation_limit=2000))
     *_, last = run.epochs()
-    network = Classifier(SMALL)
+    network = Classifier(model)
     network.load_state_dict(run.weights())
+    of = "mnist" if data.name in DIGITS else data.name
     return Extractor(
         network.eval(),
-        "a small classifier trained for this, as there is no run of search.classifiers on mnist",
+        f"a small classifier trained for this, as there is no run of search.classifiers on {of}",
         data.name,
         last["validation_accuracy"],
     )
+
+
+def _part(data: ImageData) -> ImageData:
+    """`data` with at most SMALL_IMAGES training images."""
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(len(data.train), generator=generator)[:SMALL_IMAGES]
+    return replace(data, train=data.train[chosen].sort().values)
 
 
 def _digits(data_dir: str | Path) -> ImageData:
@@ -76,12 +101,22 @@ def _digits(data_dir: str | Path) -> ImageData:
         return load("mnist5k", data_dir)
 
 
-def _candidates(runs: Path) -> Iterator[tuple[int, float, str, Path]]:
-    """(rank of the data set, minus accuracy, name, folder) of every usable classifier."""
+def _candidates(
+    runs: Path, names: tuple[str, ...], data: ImageData | None
+) -> Iterator[tuple[int, float, str, Path]]:
+    """(rank of the data set, minus accuracy, name, folder) of every usable classifier: of the sets
+    `names`, and of images like those of `data`; None: digits of 28 x 28 pixels."""
+    size = DIGIT_SIZE if data is None else (data.side, data.channels)
+    source = "" if data is None else data.source
     for path in runs.glob("*/best/classifier/config.json"):
         try:
-            config = json.loads(path.read_text())
-            rank = DIGITS.index(config["data"]["name"])
+            config = json.loads(path.read_text(encoding="utf-8"))
+            about = config["data"]
+            rank = names.index(about["name"])
+            if (about.get("side", 28), about.get("channels", 1)) != size:
+                continue
+            if about.get("source", "") != source:
+                continue
             accuracy = float(config.get("validation_accuracy", 0.0))
         except (OSError, ValueError, KeyError, TypeError):  # foreign, damaged, or of other images
             continue
@@ -90,7 +125,7 @@ def _candidates(runs: Path) -> Iterator[tuple[int, float, str, Path]]:
 
 
 def _read(folder: Path) -> Extractor:
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     network = Classifier(ClassifierConfig(**config["model"]))
     network.load_state_dict(
         torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from models.data import ImageData
-from models.data.images import to_floats
+from models.data.images import to_bytes, to_floats
 from models.networks.autoencoder import Autoencoder
 from probes.generation.distances import draw_indices, in_batches, mixture_samples
 
@@ -39,10 +39,11 @@ def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, n
     """Samples, interpolations and a map of codes. The chosen drawings depend on `data` and `seed`
     alone, so galleries of several networks show the same drawings. In evaluation mode:
 
-    samples: uint8 (16, 28, 28), decoded from a mixture of Gaussians fitted to training codes;
-    interpolations: uint8 (pairs, 9, 28, 28), at most 4 pairs, decoded at equal steps along the
-        line between the codes of two validation drawings of different classes, ends included;
-    interpolation_ends: uint8 (pairs, 2, 28, 28), those two drawings;
+    samples: uint8 (16, *image), decoded from a mixture of Gaussians fitted to training codes;
+    interpolations: uint8 (pairs, 9, *image), at most 4 pairs, decoded at equal steps along the
+        line between the codes of two validation drawings of different classes (of any two, if
+        there are no labels), ends included;
+    interpolation_ends: uint8 (pairs, 2, *image), those two drawings;
     code_spread: float32 (D,), the standard deviation of each code unit over at most 2,000
         validation drawings, largest first;
     map: float32 (N, 2), validation codes on a plane by t-SNE (van der Maaten and Hinton 2008),
@@ -50,7 +51,8 @@ def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, n
     map_kinds: int16 (N,), the kind of each code: a position in `map_names`;
     map_names: str (kinds,), alphabets where class names are "alphabet/character", else classes.
 
-    Arrays that need more drawings than there are, or codes that differ, are left out. Where codes
+    An `image` is (side, side), or (side, side, 3) in colour. Without labels there is no map. Arrays
+    that need more drawings than there are, or codes that differ, are left out. Where codes
     are not finite, the gallery is empty.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -59,12 +61,15 @@ def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, n
     known, codes = _encode(network, data, train), _encode(network, data, validation)
     if not (known.isfinite().all() and codes.isfinite().all()):
         return {}
-    return {
+    arrays = {
         **_samples(network, known, seed),
         **_interpolations(network, data, validation, codes),
         **_spread(codes),
-        **_map(codes.numpy(), [kinds(data)[label] for label in data.labels[validation]], seed),
     }
+    if data.labelled:
+        of_kind = [kinds(data)[label] for label in data.labels[validation]]
+        arrays |= _map(codes.numpy(), of_kind, seed)
+    return arrays
 
 
 def kinds(data: ImageData) -> list[str]:
@@ -82,9 +87,8 @@ def _encode(network: Autoencoder, data: ImageData, indices: Tensor) -> Tensor:
 
 
 def _decode(network: Autoencoder, codes: Tensor) -> np.ndarray:
-    """Images (N, 28, 28), uint8, of codes (N, D)."""
-    images = in_batches(network, network.decode, codes).squeeze(1).nan_to_num()
-    return images.clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
+    """Images (N, side, side) or (N, side, side, 3), uint8, of codes (N, D)."""
+    return to_bytes(in_batches(network, network.decode, codes)).numpy()
 
 
 @threadpool_limits.wrap(limits=1)  # more threads than free cores make it ten times slower
@@ -98,7 +102,8 @@ def _interpolations(
     network: Autoencoder, data: ImageData, drawings: Tensor, codes: Tensor
 ) -> dict[str, np.ndarray]:
     """Images between pairs of `drawings` (N,), which are indices of images with `codes` (N, D)."""
-    pairs = _pairs(data.labels[drawings].tolist())
+    different = data.labels[drawings].tolist() if data.labelled else list(range(len(drawings)))
+    pairs = _pairs(different)
     if not pairs:
         return {}
     first, last = codes[torch.tensor(pairs)].unbind(1)
@@ -106,7 +111,7 @@ def _interpolations(
     between = torch.lerp(first[:, None], last[:, None], way)  # (pairs, steps, D)
     images = _decode(network, between.flatten(0, 1))
     return {
-        "interpolations": images.reshape(len(pairs), STEPS, 28, 28),
+        "interpolations": images.reshape(len(pairs), STEPS, *images.shape[1:]),
         "interpolation_ends": data.images[drawings[torch.tensor(pairs)]].numpy(),
     }
 

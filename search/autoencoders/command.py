@@ -6,6 +6,7 @@ from models.data import ImageData
 from search.autoencoders.task import MODES, AutoencoderTask
 from search.session.command import Command
 from search.task.flags import SearchParser
+from search.task.labels import require_labels
 from search.task.settings import Settings
 
 
@@ -16,8 +17,16 @@ def _add_flags(parser: SearchParser) -> None:
 
 def _task(settings: Settings, data: ImageData) -> AutoencoderTask:
     options = settings.options
+    if options["metric"] == "probe_accuracy":
+        require_labels(settings, data)
     return AutoencoderTask(
-        options["latent_sizes"], settings.max_epochs, settings.budget, options["metric"]
+        options["latent_sizes"],
+        settings.max_epochs,
+        settings.budget,
+        options["metric"],
+        labelled=data.labelled,
+        image_side=data.side,
+        image_channels=data.channels,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from models.networks.code_activation import CODE_ACTIVATIONS
+from models.training.contrast import CONTRASTS
 from models.training.noise import NOISES
 from search.task.space import Space
 
@@ -28,10 +30,19 @@ def autoencoder_space(latent_sizes: tuple[int, ...], full: bool, for_probes: boo
         "learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
         "activation": CategoricalDistribution(("relu", "gelu", "silu")),
         "linear_path": CategoricalDistribution((False, True)),
+        "code_activation": CategoricalDistribution(CODE_ACTIVATIONS),
+        "kept_units": IntDistribution(4, 128, log=True),  # of topk alone
+        "auxk": FloatDistribution(0.0, 0.5, step=0.03125),  # of topk alone
     }
     constants: dict = {"decoder_depth": None}
     if for_probes:
-        distributions["warp"] = FloatDistribution(0.0, 1.5, step=0.25)
-    else:
-        constants["warp"] = 0.0  # a warp can only raise the error
+        distributions |= {
+            "warp": FloatDistribution(0.0, 1.5, step=0.25),
+            "contrastive_weight": FloatDistribution(0.0, 0.5, step=0.05),
+            "contrast": CategoricalDistribution(CONTRASTS),
+            "temperature": FloatDistribution(0.05, 0.5, log=True),
+            "batch_size": IntDistribution(50, 400, log=True),  # the term compares within a batch
+        }
+    else:  # both can only raise the error
+        constants |= {"warp": 0.0, "contrastive_weight": 0.0}
     return Space(distributions, "latent_size", latent_sizes, constants)

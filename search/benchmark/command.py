@@ -22,7 +22,9 @@ import ray
 import torch
 
 from models.data import DATASETS, DataError
-from search.benchmark import overhead, quality, step, whole
+from models.ending import ends_at_signals
+from models.machine import usable_cores
+from search.benchmark import memory, overhead, quality, step, whole
 from search.benchmark.gpu import part as gpu
 from search.cluster.connection import start_ray
 from search.simulate.replay import quiet
@@ -33,6 +35,7 @@ from search.task.settings import UsageError
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 LEAST_REPETITIONS = 3
+IN_COLOUR = ("cifar10", "svhn")  # the tutorials' networks take grey images of 28 pixels
 DEFAULT_JSON = Path("benchmark.json")
 
 
@@ -56,7 +59,9 @@ PARTS: dict[str, Part] = {
     "search": whole,
     "quality": quality,
     "gpu": gpu,
+    "memory": memory,
 }
+DEFAULT_PARTS = ("overhead", "step", "search", "quality")
 
 
 def _parser() -> OneLineParser:
@@ -69,8 +74,8 @@ def _parser() -> OneLineParser:
         "--parts",
         nargs="+",
         choices=parts,
-        default=tuple(name for name in PARTS if name != "gpu"),
-        help="what to measure (default: all but gpu)",
+        default=DEFAULT_PARTS,
+        help="what to measure (default: all but gpu and memory)",
     )
     add("--json", type=Path, default=DEFAULT_JSON, help=f"where to write (default {DEFAULT_JSON})")
     add(
@@ -86,13 +91,15 @@ def _parser() -> OneLineParser:
         "pattern end its search instead of cutting it after the time that ours takes",
     )
     add("--cpus", type=positive_int, help="cores that Ray may use (default: all)")
-    add("--dataset", choices=tuple(DATASETS), default="mnist5k", help="(default mnist5k)")
+    grey = tuple(name for name in DATASETS if name not in IN_COLOUR)
+    add("--dataset", choices=grey, default="mnist5k", help="(default mnist5k)")
     add("--data-dir", help="where data sets are (default: $DATA_DIR, else ./data)")
     for part in PARTS.values():
         part.add_flags(parser)
     return parser
 
 
+@ends_at_signals("search.benchmark", "; what it measured is in the file that --json names")
 def main(argv: list[str] | None = None) -> int:
     """Return the exit status: 0, or 2 for an argument or a file that cannot be used."""
     given = _parser().parse_args(argv)
@@ -107,9 +114,6 @@ def main(argv: list[str] | None = None) -> int:
     except (UsageError, DataError) as error:
         print(f"search.benchmark: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("search.benchmark: interrupted", file=sys.stderr)
-        return 130
     finally:
         if ours:
             ray.shutdown()
@@ -145,7 +149,7 @@ def machine() -> dict:
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
     return {
         "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpus": gpus,
         "system": f"{platform.system()} {platform.machine()}",

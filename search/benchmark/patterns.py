@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from models.data import ImageData
+from models.machine import usable_cores
 from search.autoencoders.task import AutoencoderTask
 from search.benchmark.inputs import threads
 from search.benchmark.searches import search_stock
@@ -181,7 +181,7 @@ def optuna_pattern(size: Size) -> Course:
                 raise optuna.TrialPruned
         return value
 
-    with threads(os.cpu_count()):  # PyTorch's default, for this is the only process
+    with threads(usable_cores()):  # PyTorch's default, for this is the only process
         pruner = optuna.pruners.MedianPruner()
         optuna.create_study(direction="minimize", pruner=pruner).optimize(objective, size.trials)
     course.seconds = time.perf_counter() - start

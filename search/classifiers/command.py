@@ -6,6 +6,7 @@ from models.data import ImageData
 from search.classifiers.task import MODES, ClassifierTask
 from search.session.command import Command
 from search.task.flags import Budgets, SearchParser
+from search.task.labels import require_labels
 from search.task.settings import BUDGETS, Settings
 
 
@@ -24,7 +25,12 @@ def _budgets(dataset: str) -> Budgets:
 
 def _task(settings: Settings, data: ImageData) -> ClassifierTask:
     return ClassifierTask(
-        len(data.class_names), settings.max_epochs, settings.budget, settings.options["metric"]
+        len(data.class_names),
+        settings.max_epochs,
+        settings.budget,
+        settings.options["metric"],
+        image_side=data.side,
+        image_channels=data.channels,
     )
 
 
@@ -38,4 +44,5 @@ COMMAND = Command(
     stand_in="mnist5k",
     options={"metric": "validation_accuracy"},
     budgets=_budgets,
+    complete=require_labels,
 )

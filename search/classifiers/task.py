@@ -16,6 +16,7 @@ from models.training.loop import TrainingConfig, TrainingRun
 from search.classifiers.presets import RETRAINED, classifier_presets
 from search.classifiers.space import classifier_space
 from search.session.mistakes import conclude_mistakes
+from search.task.own import OwnSpace
 from search.task.protocol import Retrained, Sources
 from search.task.settings import QUICK_VALIDATION_IMAGES
 from search.task.space import Preset, Space, pick
@@ -43,16 +44,28 @@ class ClassifierTask:
     seconds_per_trial: float | None = None
     kept: tuple[str, ...] = ("train_loss", "train_accuracy")
     retrained_presets: tuple[str, ...] = RETRAINED
+    own: OwnSpace = OwnSpace()
+    image_side: int = 28  # pixels
+    image_channels: int = 1
 
     @property
     def mode(self) -> str:
         return MODES[self.metric]
 
-    def space(self) -> Space:
+    def default_space(self) -> Space:
         return classifier_space(full=self.budget == "full")
 
-    def presets(self) -> tuple[Preset, ...]:
+    def default_presets(self) -> tuple[Preset, ...]:
         return classifier_presets(self.classes)
+
+    def space(self) -> Space:
+        return self.own.space(self.default_space())
+
+    def presets(self) -> tuple[Preset, ...]:
+        return self.own.presets(self.default_presets(), self.default_space())
+
+    def check(self, parameters: dict) -> None:
+        self.configs(parameters, 0)
 
     def prepare(self, data: ImageData, device: str) -> PreparedData:
         # A fifth of the number of training images ranks trials well, and is cheap beside an epoch.
@@ -70,7 +83,8 @@ class ClassifierTask:
             "seed": seed + parameters["seed_offset"],
             "batch_size": 64 if self.budget == "quick" else 128,
         }
-        model = {**parameters, "classes": self.classes}
+        size = {"image_side": self.image_side, "image_channels": self.image_channels}
+        model = {**parameters, **size, "classes": self.classes}
         return pick(ClassifierConfig, model), pick(TrainingConfig, training)
 
     def describe(self, parameters: dict, seed: int) -> dict:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import ray
 
 from search.cluster.gpu import UNKNOWN, measured_share
+from search.cluster.gpu_check import cluster_has_gpu
 from search.store.checkpoints import CheckpointStore
 from search.task.protocol import Task, uses_gpu
 from search.task.settings import Settings, UsageError
@@ -77,7 +78,7 @@ def session_limits(
     part = 1.0 if task is None else _gpu_part(task)
     gpus = settings.gpus_per_trial
     if gpus is None:
-        has_gpu = part > 0 and any(node.get("GPU", 0) for node in node_resources())
+        has_gpu = part > 0 and cluster_has_gpu()
         measures = has_gpu and task is not None and cards is not None
         found = measured_share(task, cards, settings) if measures else 1 / UNKNOWN
         gpus = found if has_gpu else 0.0
@@ -110,7 +111,7 @@ def begin_cards(
     checkpoints: CheckpointPolicy,
 ) -> ray.actor.ActorHandle | None:
     """The `Cards` of a search whose trials may share GPUs; None without GPUs."""
-    if settings.gpus_per_trial is None and not any(node.get("GPU", 0) for node in node_resources()):
+    if settings.gpus_per_trial is None and not cluster_has_gpu():
         return None
     if settings.gpus_per_trial == 0 or (settings.gpus_per_trial or 0) >= 1:
         return None

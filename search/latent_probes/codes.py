@@ -3,7 +3,6 @@ or by a training, and every image is encoded once."""
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -12,9 +11,11 @@ import torch
 
 from models.data import ImageData
 from models.files import write_atomically
+from models.machine import usable_cores
 from models.networks.presets import AUTOENCODER_PRESETS
 from probes.codes.encoding import CodedData, attach_codes, load_autoencoder
 from search.autoencoders.task import AutoencoderTask
+from search.cluster.gpu_check import cluster_has_gpu
 from search.cluster.jobs import finish, on_node_that_sees
 from search.latent_probes.source import AUTOENCODERS, find_run
 from search.latent_probes.task import ProbeTask
@@ -51,7 +52,7 @@ def gather_codes(
         folder.fetch()
     folder.publish()
     networks = {size: load_autoencoder(home / str(size))[0] for size in task.latent_sizes}
-    cores = min(os.cpu_count() or 1, int(ray.cluster_resources().get("CPU", 1)))
+    cores = min(usable_cores(), int(ray.cluster_resources().get("CPU", 1)))
     torch.set_num_threads(max(1, cores))
     cache = folder.path.parent / CODES
     return attach_codes(data, networks, task.most_views, cache, task.scale.device)
@@ -73,7 +74,7 @@ def _train_all(sizes: list[int], data: ImageData, folder: RunFolder, settings: S
         "--autoencoders RUN)",
         flush=True,
     )
-    gpus = 0.25 if ray.cluster_resources().get("GPU", 0) else 0
+    gpus = 0.25 if cluster_has_gpu() else 0
     train = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(on_node_that_sees)
     begin = partial(train.remote, folder.files, folder.begin_session(), _train)
     arrays, home = ray.put(arrays_from_data(data)), folder.files.child(AUTOENCODERS)
@@ -86,7 +87,13 @@ def _train(size: int, arrays: dict, home: Files, settings: Settings) -> None:
     """As a trial of search.autoencoders trains; keeps the weights of the best epoch."""
     torch.set_num_threads(1)
     data = data_from_arrays(arrays)
-    task = AutoencoderTask((size,), EPOCHS[settings.budget], settings.budget)
+    task = AutoencoderTask(
+        (size,),
+        EPOCHS[settings.budget],
+        settings.budget,
+        image_side=data.side,
+        image_channels=data.channels,
+    )
     parameters = {**AUTOENCODER_PRESETS[PRESET], "latent_size": size}
     run = task.start(parameters, settings.seed, task.prepare(data, claim_device()))
     store = CheckpointStore(home)

@@ -34,7 +34,7 @@ def few_shot(
     """Few-shot accuracies on characters never seen, of codes and of pixels; empty if the data set
     has no such characters, or the autoencoder has seen them."""
     try:
-        unseen = load_unseen(data.name, data_dir, centre=data.centred)
+        unseen = load_unseen(data.name, data_dir, centre=data.centred, image_size=data.side)
     except DataError:
         return []
     if data.split != "drawers":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from models.data import ImageData
 from probes.codes.encoding import load_autoencoder
 from search.store.storage import Storage, open_storage
+from search.task.labels import require_labels
 from search.task.settings import Settings, UsageError
 
 AUTOENCODERS = "autoencoders"  # in the run folder: a resumed search and a reader find them there
@@ -18,7 +22,9 @@ def choose_source(settings: Settings, data: ImageData) -> Settings:
     """Settle the options `autoencoders` and `latent_sizes`: the run that is named, or the newest
     one that fits the data, and the code sizes that it has.
 
-    Raises UsageError if the run that is named lacks an autoencoder that is asked for."""
+    Raises UsageError if the run that is named lacks an autoencoder that is asked for, or if the
+    images have no labels."""
+    require_labels(settings, data)
     options = dict(settings.options)
     storage = open_storage(settings.storage_path)
     if options["autoencoders"]:
@@ -28,7 +34,7 @@ def choose_source(settings: Settings, data: ImageData) -> Settings:
             raise UsageError(
                 f"--autoencoders {run} has no autoencoder of {data.name} ({data.split} split, "
                 f"{'' if data.centred else 'not '}centred) in best/<code size>/: "
-                f"make one with python -m search.autoencoders --dataset {data.name}"
+                f"make one with python -m search.autoencoders --dataset {shlex.quote(data.name)}"
             )
     else:
         run, sizes = _newest_run(storage, data)
@@ -73,11 +79,17 @@ def _usable_sizes(run: Path, data: ImageData) -> list[int]:
     for folder in run.glob("best/[0-9]*"):
         try:
             network, config = load_autoencoder(folder)
-            same = all(
-                config["data"][name] == getattr(data, name) for name in ("name", "split", "centred")
-            )
+            same = _about(config["data"]) == _about(data.summary())
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             continue
         if same and folder.name == str(network.config.latent_size):
             sizes.append(network.config.latent_size)
     return sorted(sizes, reverse=True)
+
+
+def _about(summary: Mapping[str, Any]) -> tuple:
+    """What two searches must share, so that the autoencoders of one encode the images of the
+    other. Versions before 0.3.0 recorded no size: all images had 28 x 28 grey pixels."""
+    same = tuple(summary[name] for name in ("name", "split", "centred"))
+    size = summary.get("side", 28), summary.get("channels", 1)
+    return *same, *size, summary.get("source", "")

@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from optuna.distributions import (
@@ -12,6 +13,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from models.networks.autoencoder import ACTIVATIONS
+from probes.classifiers.fitting import projection_config
 from search.latent_probes.presets import DEFAULTS, group
 from search.task.space import Space
 
@@ -48,6 +51,32 @@ _SAMPLED: Mapping[str, Mapping[str, BaseDistribution]] = {
         "lda_shrinkage": _LDA_SHRINKAGE,
     },
 }
+_ABOVE_0, _BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
+_POSSIBLE: Mapping[str, tuple[float, float]] = {
+    "neighbours": (1, math.inf),
+    "temperature": (_ABOVE_0, math.inf),
+    "lda_shrinkage": (0, 1),
+    "inverse_l2": (_ABOVE_0, math.inf),
+    "blocks": (1, math.inf),
+    "width": (1, math.inf),
+    "dropout": (0, _BELOW_1),
+    "label_smoothing": (0, _BELOW_1),
+    "l2": (0, math.inf),
+    "l2_later": (0, math.inf),
+    "learning_rate": (_ABOVE_0, math.inf),
+    "max_features": (_ABOVE_0, 1),
+    "min_samples_leaf": (1, math.inf),
+    "candidates": (2, math.inf),
+    "tree_depth": (1, 16),  # CatBoost's own limit
+    "boosting_rate": (_ABOVE_0, 1),
+    "l2_leaf_reg": (0, math.inf),
+    "ranker_lda": (0, math.inf),
+}
+"""The lowest and the highest value that a fit can take."""
+_NAMED: Mapping[str, tuple[str, ...]] = {
+    "activation": tuple(ACTIVATIONS),
+    "l2_kind": ("decoupled", "coupled"),
+}
 _HAVE_LDA = ("lda", "catboost")  # these contain an LDA: another one before them adds nothing
 
 
@@ -63,6 +92,19 @@ def probe_space(probes: tuple[str, ...], latent_sizes: tuple[int, ...], most_vie
     return Space.of_families(families, tuple(meaning), meaning)
 
 
+def check_parameters(parameters: Mapping, most_views: int) -> None:
+    """Raise ValueError for a value that no fit can take. There are codes of `most_views` views of
+    each drawing."""
+    projection_config(parameters)
+    for name, (low, high) in {**_POSSIBLE, "views": (1, most_views)}.items():
+        value = parameters.get(name)
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{name} must be in [{low:.3g}, {high:.3g}], got {value}")
+    for name, known in _NAMED.items():
+        if name in parameters and parameters[name] not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {parameters[name]}")
+
+
 def _family(probe: str, latent_sizes: tuple[int, ...], most_views: int) -> Space:
     steps: dict[str, BaseDistribution] = {
         "views": IntDistribution(1, most_views),
@@ -75,4 +117,4 @@ def _family(probe: str, latent_sizes: tuple[int, ...], most_views: int) -> Space
     distributions = {**steps, **_SAMPLED[probe]}
     constants = {k: v for k, v in DEFAULTS[probe].items() if k not in distributions}
     groups = tuple(group(probe, size) for size in latent_sizes)
-    return Space(distributions, "model", groups, constants)
+    return Space(distributions, "model", groups, constants, name=probe)

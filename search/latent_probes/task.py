@@ -15,8 +15,9 @@ from probes.codes.floors import pixel_floors
 from search.latent_probes.conclusions import about_autoencoder, class_interval, few_shot
 from search.latent_probes.presets import probe_presets
 from search.latent_probes.source import AUTOENCODERS
-from search.latent_probes.space import probe_space
+from search.latent_probes.space import check_parameters, probe_space
 from search.session.mistakes import conclude_mistakes
+from search.task.own import OwnSpace
 from search.task.protocol import Retrained, Sources
 from search.task.space import Preset, Space
 
@@ -44,6 +45,7 @@ class ProbeTask:
     checkpoints: bool = True
     kept: tuple[str, ...] = ("train_loss", "train_accuracy")
     retrained_presets: tuple[str, ...] = ()
+    own: OwnSpace = OwnSpace()
 
     @property
     def scale(self) -> Scale:
@@ -55,11 +57,20 @@ class ProbeTask:
     def most_views(self) -> int:
         return 5 if self.budget == "quick" else 20
 
-    def space(self) -> Space:
+    def default_space(self) -> Space:
         return probe_space(self.probes, self.latent_sizes, self.most_views)
 
-    def presets(self) -> tuple[Preset, ...]:
+    def default_presets(self) -> tuple[Preset, ...]:
         return probe_presets(self.probes, self.latent_sizes)
+
+    def space(self) -> Space:
+        return self.own.space(self.default_space())
+
+    def presets(self) -> tuple[Preset, ...]:
+        return self.own.presets(self.default_presets(), self.default_space())
+
+    def check(self, parameters: dict) -> None:
+        check_parameters(parameters, self.most_views)
 
     def uses_gpu(self, parameters: dict) -> bool:
         """Perceptrons only: the other probes are fitted on CPUs, and the GPU would be idle."""

@@ -50,5 +50,5 @@ class Failure:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the trial was lost with its node. Such a failure is not the trial's fault."""
-        return self.reason == schema.REASON_NODE
+        """Whether the node failed, and with it the trial. Such a failure is not the trial's."""
+        return self.reason in schema.NODE_REASONS

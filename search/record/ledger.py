@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -29,10 +30,11 @@ class Ledger(Protocol):
 
 
 class FileLedger:
-    """A `Ledger` in a file of a folder."""
+    """A `Ledger` in a file of a folder. `may_write` raises OSError once another driver may hold the
+    run."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, may_write: Callable[[], None] = lambda: None):
+        self.path, self._may_write = path, may_write
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def append(self, event: dict) -> None:
@@ -40,6 +42,7 @@ class FileLedger:
 
         Raises OSError where it cannot (a full disk); nothing of the event is left then.
         """
+        self._may_write()
         end = os.fstat(self._file).st_size
         line = encode(event)
         try:

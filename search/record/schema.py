@@ -36,6 +36,9 @@ REASON_EXCEPTION = "exception"  # error: its code raised, as often as --max-fail
 REASON_WORKER = "worker died"  # error: its process ended
 REASON_STUCK = "no progress"  # error: no epoch within --trial-timeout-s
 REASON_NODE = "node lost"  # error: its node died too many times in a row
+REASON_NODE_MEMORY = "node memory"  # error: its node's memory was used up too many times in a row
+REASON_NODE_GPU = "node gpu"  # error: the GPU of its node failed too many times in a row
+NODE_REASONS = (REASON_NODE, REASON_NODE_MEMORY, REASON_NODE_GPU)  # not the trial's own failures
 REASONS = (
     REASON_SCHEDULER,
     REASON_TIME,
@@ -45,7 +48,7 @@ REASONS = (
     REASON_EXCEPTION,
     REASON_WORKER,
     REASON_STUCK,
-    REASON_NODE,
+    *NODE_REASONS,
 )
 
 # What the scheduler decided after an epoch, in the column `decision` of epochs.csv.

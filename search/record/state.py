@@ -6,7 +6,8 @@ The same `apply` serves a running search and a resumed one, so that the two cann
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from search.record import schema
@@ -25,7 +26,8 @@ class TrialRecord:
     records: list[dict] = field(default_factory=list)
     state: str = schema.RUNNING
     failures: int = 0
-    losses: int = 0  # times its node died since its last new epoch
+    losses: int = 0  # times its node failed since its last new epoch
+    last_failure: tuple[str, str] | None = None  # reason code and detail
     reason: str = ""  # why it ended early: a reason code of the schema
     detail: str = ""  # the same in one line for people
     control: bool = False  # never stopped for its rank, to see what stopping would have cost
@@ -95,6 +97,20 @@ class SearchState:
         found = Counter(trial.state for trial in self.trials)
         return {state: found[state] for state in schema.TRIAL_STATES}
 
+    def most_frequent_failure(self) -> tuple[str, list[TrialRecord]] | None:
+        """The detail that most failures have, and the trials whose last failure has it. Details
+        that differ in their numbers alone count as one. None if no trial failed."""
+        alike: dict[tuple[str, str], list[TrialRecord]] = defaultdict(list)
+        for trial in self.trials:
+            if trial.last_failure is not None and trial.state in (schema.ERROR, schema.RUNNING):
+                reason, detail = trial.last_failure
+                alike[reason, re.sub(r"\d+", "#", detail)].append(trial)
+        if not alike:
+            return None
+        trials = max(alike.values(), key=len)
+        reason, detail = trials[-1].last_failure or ("", "")
+        return detail or reason, trials
+
     def best(self, group: object, metric: str, mode: str) -> TrialRecord | None:
         """The best trial of a group by its best epoch: of those with the full budget or, if there
         are none, of the pruned ones.
@@ -140,7 +156,8 @@ class SearchState:
 
     def _apply_failure(self, event: dict) -> None:
         trial = self.trials[event["number"]]
-        if event["reason"] == schema.REASON_NODE:
+        trial.last_failure = (event["reason"], event.get("detail", ""))
+        if event["reason"] in schema.NODE_REASONS:
             trial.losses += 1
         else:
             trial.failures += 1

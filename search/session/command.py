@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from models.streams import steady_streams
 from search.task.flags import SearchParser
 from search.task.settings import BUDGETS, Settings
 
@@ -55,9 +56,10 @@ def main(command: Command, argv: list[str] | None = None) -> int:
     """Run a search from its command line; return the exit status.
 
     0 if the search has a best trial, 1 if it has none or had to stop, 2 for an argument, a data
-    set or a folder that cannot be used, 130 after Ctrl-C.
+    set or a folder that cannot be used, 128 and its number after a signal: 130 after Ctrl-C.
     """
-    given = vars(command.parser().parse_args(sys.argv[1:] if argv is None else argv))
-    from search.session.run import run_command
+    with steady_streams(f"search.{command.name}"):
+        given = vars(command.parser().parse_args(sys.argv[1:] if argv is None else argv))
+        from search.session.run import run_command
 
-    return run_command(command, given)
+        return run_command(command, given)

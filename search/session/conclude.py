@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shlex
 import statistics
+from collections.abc import Iterator
 
+from models.machine import cores_in_words, other_commands
 from search.record.schema import COMPLETE, SEARCH_OUT_OF_TIME
 from search.record.state import TrialRecord
 from search.session.prepare import Session
+from search.session.progress import failure_line
+from search.session.starts import Start
+from search.task.own import changes
 from search.tune.logbook import Logbook
 
 
@@ -18,8 +23,15 @@ def announce(session: Session, logbook: Logbook) -> None:
         f"search.{session.command.name}: {settings.num_samples} trials on {data.name} "
         f"({len(data.train):,} train / {len(data.validation):,} validation / "
         f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
-        f"{settings.max_epochs} epochs a trial"
+        f"{settings.max_epochs} epochs a trial{_where(session)}"
     )
+    if not settings.address and (others := other_commands("search")):
+        print(
+            f"another search runs on this machine (process {', '.join(map(str, others))}): each "
+            "uses all cores, and they slow each other down; taskset -c gives each a part of them"
+        )
+    for line in _about_the_space(session):
+        print(line)
     if known:
         print(
             f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
@@ -27,9 +39,44 @@ def announce(session: Session, logbook: Logbook) -> None:
     print(f"run folder: {session.folder.location}", flush=True)
 
 
+def _where(session: Session) -> str:
+    return "" if session.settings.address else f", on {cores_in_words()}"
+
+
+def _about_the_space(session: Session) -> Iterator[str]:
+    """Lines about what the user changed in the space, and what became of the presets and of
+    `--start-from`; none if nothing was changed."""
+    ranges = [f"{c['name']} {c['searched']} (not {c['default']})" for c in changes(session.task)]
+    left_out = [f"{name} ({', '.join(names)})" for name, names in session.left_out.items()]
+    if ranges:
+        yield f"own ranges: {', '.join(ranges)}"
+    if left_out:
+        yield f"presets left out, because they lie outside: {', '.join(left_out)}"
+    for start in session.starts:
+        yield f"the winner of {start.run} at {start.group} {_as_a_start(start)}"
+
+
+def _as_a_start(start: Start) -> str:
+    if not start.name:
+        return "has no place in this search and is left out"
+    tried = f"is tried first, as {start.name}" if start.parameters else f"equals {start.name} here"
+    moves = ", ".join(_move(*each) for each in start.moved)
+    return f"{tried}; moved: {moves}" if moves else tried
+
+
+def _move(name: str, before: object, after: object) -> str:
+    if before is None:
+        return f"{name} {after} is new"
+    return (
+        f"{name} {before} is not searched here" if after is None else f"{name} {before} to {after}"
+    )
+
+
 def conclude(session: Session, logbook: Logbook, state: str) -> int:
     """Print what was found and where it is; return the exit status: 0 if there is a best trial."""
     print(best_table(logbook))
+    if failure := failure_line(logbook):
+        print(f"{failure}\n")
     location, runs = session.folder.location, str(session.folder.path)
     print(f"everything is in {location}; for tables and pictures:")
     if "://" in location:

@@ -60,13 +60,15 @@ def confusion_pictures(
     pairs: list[tuple[tuple[int, int], int]], predictions: np.ndarray, data: ImageData
 ) -> dict[str, np.ndarray]:
     """For each pair a confused test image, and an image of each of the two classes from outside
-    the test split, for a small training split may lack a class: uint8 (pairs, 28, 28) each."""
+    the test split, for a small training split may lack a class: uint8 (pairs, side, side), or
+    (pairs, side, side, 3) in colour, each."""
     labels, images = data.labels[data.test].numpy(), data.images.numpy()
     known = torch.cat([data.train, data.validation])
     known_labels = data.labels[known].numpy()
 
     def of_class(label: int) -> np.ndarray:
-        return images[known[int(np.flatnonzero(known_labels == label)[0])]]
+        found = np.flatnonzero(known_labels == label)  # none where whole groups are split
+        return images[known[int(found[0])]] if len(found) else np.zeros_like(images[0])
 
     def mistaken(wanted: int, given: int) -> np.ndarray:
         times = ((predictions == given) & (labels == wanted)).sum(0)
@@ -78,6 +80,6 @@ def confusion_pictures(
         "taken_for": [of_class(given) for (_, given), _ in pairs],
     }
     return {
-        name: np.stack(found) if found else np.zeros((0, 28, 28), np.uint8)
+        name: np.stack(found) if found else np.zeros((0, *images.shape[1:]), np.uint8)
         for name, found in pictures.items()
     }

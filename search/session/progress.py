@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-import time
 
+from models.machine import seconds
+from search.record.schema import ERRORS
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
 
 TERMINAL_PERIOD_S = 5.0  # the block is drawn over the last one
 LOG_PERIOD_S = 30.0
+LONGEST_DETAIL = 200  # characters of an error in the block
 
 
 class StatusBlock:
@@ -17,33 +21,36 @@ class StatusBlock:
 
     def __init__(self, logbook: Logbook, limits: Limits):
         self._logbook, self._limits = logbook, limits
-        self._begin = time.monotonic()
+        self._begin = seconds()
         self._done_before = self._done()
         self._due = self._begin + TERMINAL_PERIOD_S
-        self._lines = 0
+        self._rows = 0  # of the last block, if the next one is drawn over it
 
     def print_if_due(self) -> None:
-        if time.monotonic() >= self._due:
+        if seconds() >= self._due:
             self.print()
 
     def print(self) -> None:
-        terminal = sys.stdout.isatty()
-        self._due = time.monotonic() + (TERMINAL_PERIOD_S if terminal else LOG_PERIOD_S)
         text = self.text()
-        if terminal and self._lines:
-            print(f"\x1b[{self._lines}F\x1b[J", end="")
+        rows = _rows(text)
+        self._due = seconds() + (TERMINAL_PERIOD_S if rows else LOG_PERIOD_S)
+        if rows and self._rows:
+            print(f"\x1b[{self._rows}F\x1b[J", end="")
         print(text, flush=True)
-        self._lines = text.count("\n") + 1
+        self._rows = rows
 
     def text(self) -> str:
         counts = self._logbook.state.counts()
         states = ", ".join(f"{count} {state}" for state, count in counts.items())
-        elapsed = time.monotonic() - self._begin
+        elapsed = seconds() - self._begin
         lines = [
             f"[{_clock(elapsed)}] {self._done()}/{self._limits.num_samples} trials done "
             f"({states}); about {self._left(elapsed)} left"
         ]
-        return "\n".join([*lines, *map(self._best_line, self._logbook.space.groups)])
+        lines += map(self._best_line, self._logbook.space.groups)
+        if failure := failure_line(self._logbook):
+            lines.append(f"  {failure}")
+        return "\n".join(lines)
 
     def _best_line(self, group: object) -> str:
         task, best = self._logbook.task, self._logbook.best(group)
@@ -70,7 +77,30 @@ class StatusBlock:
         return _clock(left)
 
 
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
+def _rows(text: str) -> int:
+    """How many rows of the terminal `text` takes; a line that is wider takes several. 0 where
+    nothing can be drawn over it: in a log, in a terminal that cannot move its cursor, and in one
+    that is not as high as the text."""
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return 0
+    terminal = shutil.get_terminal_size()
+    rows = sum(max(1, -(-len(line) // terminal.columns)) for line in text.splitlines())
+    return rows if rows < terminal.lines else 0
+
+
+def failure_line(logbook: Logbook) -> str:
+    """The most frequent failure and the file with its traceback; empty if no trial failed."""
+    found = logbook.state.most_frequent_failure()
+    if found is None:
+        return ""
+    detail, trials = found
+    short = detail if len(detail) <= LONGEST_DETAIL else detail[: LONGEST_DETAIL - 1] + "…"
+    which = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+    place = f"{logbook.folder.location}/{ERRORS}/{trials[-1].id}.txt"
+    return f"failed: {which}, {short} ({place})"
+
+
+def _clock(duration: float) -> str:
+    minutes, rest = divmod(int(duration), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
+    return f"{hours}:{minutes:02}:{rest:02}"

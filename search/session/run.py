@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import optuna
 import ray
 
 from models.data import DataError
+from models.ending import Ending
 from search.cluster.capacity import begin_cards, check_room, session_limits
 from search.cluster.connection import start_ray
 from search.cluster.mps import mps_daemon
+from search.cluster.ray_folder import ray_folder, refuse_shared_folder
 from search.cluster.storage_check import check_storage
 from search.record import schema
 from search.record.ledger import LedgerError
+from search.session.begin import begun
 from search.session.command import Command
 from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
-from search.session.prepare import Session, prepare
+from search.session.prepare import Session, prepare, space_as_toml
 from search.session.progress import StatusBlock
+from search.session.reasons import in_words
 from search.session.run_record import RunRecord
 from search.session.tables import TableWriter
 from search.store.files import FolderError
@@ -33,7 +36,7 @@ from search.store.folder import RunFolder
 from search.store.storage import open_storage
 from search.task.protocol import arrays_from_data
 from search.task.settings import UsageError
-from search.tune.limits import Limits, SearchStopped
+from search.tune.limits import Limits, SearchStopped, TimeBudget
 from search.tune.logbook import Logbook
 from search.tune.scheduler import checkpoint_policy
 from search.tune.tuner import build_tuner
@@ -42,50 +45,51 @@ from search.tune.tuner import build_tuner
 def run_command(command: Command, given: dict) -> int:
     """Run a search with the flags `given`; return the exit status that `command.main` describes."""
     starts_ray = not ray.is_initialized()  # else the process that started Ray ends it
-    session = None
-    try:
-        session = prepare(command, given)
-        return _run(session, resumed="resume" in given)
-    except (UsageError, DataError, FolderError, LedgerError) as error:
-        print(f"search.{command.name}: error: {error}", file=sys.stderr)
-        return 2
-    except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
-        print(f"search.{command.name}: stopped: {error}{_after_a_stop(session)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"search.{command.name}: interrupted{_after_ctrl_c(session)}", file=sys.stderr)
-        return 130
-    finally:
-        if starts_ray:
-            ray.shutdown()
+    with Ending(f"search.{command.name}", " before the search began") as ending:
+        try:
+            if given.pop("print_space", False):
+                print(space_as_toml(command, given))
+                return 0
+            session = prepare(command, given)
+            return _run(session, "resume" in given, ending)
+        except (UsageError, DataError, FolderError, LedgerError) as error:
+            print(f"search.{command.name}: error: {error}", file=sys.stderr)
+            return 2
+        except (SearchStopped, OSError) as error:  # an OSError: a disk that is full or gone
+            reason = str(error) if isinstance(error, SearchStopped) else in_words(error)
+            goes_on = _after_a_stop(ending.resume)
+            print(f"search.{command.name}: stopped: {reason}{goes_on}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt as stop:
+            return ending.say(stop)
+        finally:
+            if starts_ray:
+                with ending.held():
+                    ray.shutdown()
 
 
-def _after_a_stop(session: Session | None) -> str:
-    if session is None:
+def _after_a_stop(resume_command: str) -> str:
+    if not resume_command:
         return ""
     return (
         "; nothing that was recorded is lost, and when the cause is mended, this goes on: "
-        f"{session.resume_command}"
+        f"{resume_command}"
     )
 
 
-def _after_ctrl_c(session: Session | None) -> str:
-    return f"; to go on: {session.resume_command}" if session else " before the search began"
-
-
-def _run(session: Session, resumed: bool) -> int:
-    settings, folder = session.settings, session.folder
+def _run(session: Session, resumed: bool, ending: Ending) -> int:
+    settings = session.settings
     if settings.address:  # a cluster that cannot be used is refused before a file is written
         start_ray(settings.address)
+        refuse_shared_folder(ray.nodes(), Path.cwd())
         check_room(settings)
         check_storage(open_storage(settings.storage_path), settings)
-    if not resumed:
-        folder.create()
-    with folder.locked(), mps_daemon(settings.mps):
-        if not resumed:
-            Logbook.begin(folder, session.header)
+    elif not ray.is_initialized():
+        ray_folder()  # likewise, a machine on which Ray cannot start
+    with begun(session, resumed) as session, mps_daemon(settings.mps):
+        ending.resume = session.resume_command
         _quiet()
-        logbook = Logbook(folder, session.task)
+        logbook = Logbook(session.folder, session.task)
         announce(session, logbook)
         start_ray(settings.address)
         if not settings.address:
@@ -97,7 +101,7 @@ def _run(session: Session, resumed: bool) -> int:
 def _search(session: Session, logbook: Logbook) -> str:
     """Search and retrain the winners; return the state of the search after it.
 
-    Raises SearchStopped if the search cannot go on, KeyboardInterrupt after Ctrl-C."""
+    Raises SearchStopped if the search cannot go on, KeyboardInterrupt after a signal."""
     settings, task = session.settings, session.task
     tables, record = TableWriter(logbook), RunRecord(logbook, settings)
     logbook.follow(tables)
@@ -132,7 +136,7 @@ def _tune(
     """Run what is left of the search; return its state after it. Raises SearchStopped."""
     if _is_finished(logbook, limits):
         return schema.SEARCH_FINISHED
-    start = time.monotonic()
+    budget = TimeBudget(limits.time_budget_s)
     tuner = build_tuner(logbook, limits, arrays, on_progress)
     try:
         tuner.fit()
@@ -140,8 +144,7 @@ def _tune(
         raise _stopped(logbook.folder, error) from error
     if _is_finished(logbook, limits):
         return schema.SEARCH_FINISHED
-    out_of_time = time.monotonic() - start >= (limits.time_budget_s or math.inf)
-    return schema.SEARCH_OUT_OF_TIME if out_of_time else schema.SEARCH_INTERRUPTED
+    return schema.SEARCH_OUT_OF_TIME if budget.is_spent() else schema.SEARCH_INTERRUPTED
 
 
 def _is_finished(logbook: Logbook, limits: Limits) -> bool:
@@ -152,13 +155,12 @@ def _is_finished(logbook: Logbook, limits: Limits) -> bool:
 def _stopped(folder: RunFolder, error: Exception) -> SearchStopped:
     """Why the search stopped, as far as it is known; the traceback goes to `errors/`.
 
-    Ray passes on an error of a callback only as the text of a traceback, whose last line is the
-    error itself."""
+    The traceback of an error of a callback is in its text, where Ray put it."""
     with suppress(OSError):  # the disk may be the cause
         folder.errors.mkdir(exist_ok=True)
-        (folder.errors / "driver.txt").write_text("".join(traceback.format_exception(error)))
-    reason = (str(error).strip() or repr(error)).splitlines()[-1]
-    return SearchStopped(reason.rpartition("SearchStopped: ")[2])
+        text = "".join(traceback.format_exception(error))
+        (folder.errors / "driver.txt").write_text(text, encoding="utf-8", errors="replace")
+    return SearchStopped(in_words(error))
 
 
 def _quiet() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 import time
 
 import torch
 
+from models.machine import cores_in_words, seconds
 from models.provenance import git_commit, timestamp, versions
 from search.record.schema import SEARCH_RUNNING
 from search.store.files import write_json
@@ -20,13 +20,15 @@ from search.tune.scheduler import REDUCTION_FACTOR, rung_epochs
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
 
+OWN_SPACE = ("changes", "left_out", "starts")  # what the user put in place of the default space
+
 
 class RunRecord:
     """`run.json`: what was run, on which data, with which versions, and how far it came."""
 
     def __init__(self, logbook: Logbook, settings: Settings):
         self._logbook, self._settings = logbook, settings
-        self._begin = time.time()
+        self._begin = seconds()
         earlier = _earlier_record(logbook.folder)
         self._earlier = float(earlier.get("seconds", 0.0))
         self._argv = earlier.get("argv", sys.argv[1:])  # of the session that began the search
@@ -34,7 +36,6 @@ class RunRecord:
     def write(self, state: str) -> None:
         """Write run.json; `state` is one of schema.SEARCH_STATES."""
         logbook, header = self._logbook, self._logbook.state.header
-        now = time.time()
         write_json(
             logbook.folder.run_json,
             {
@@ -57,12 +58,17 @@ class RunRecord:
                 "settings": self._settings.as_json(),
                 "space": header["space"],
                 "presets": header["presets"],
+                **{
+                    name: header[name]
+                    for name in ("changes", "left_out", "starts")
+                    if name in header
+                },
                 "reduction_factor": REDUCTION_FACTOR,
                 "rungs": rung_epochs(self._settings.grace_epochs, logbook.task.max_epochs),
                 "counts": logbook.state.counts(),
                 "start": timestamp(header["time"]),
-                "end": None if state == SEARCH_RUNNING else timestamp(now),
-                "seconds": round(self._earlier + now - self._begin, 1),
+                "end": None if state == SEARCH_RUNNING else timestamp(time.time()),
+                "seconds": round(self._earlier + seconds() - self._begin, 1),
             },
         )
         logbook.folder.publish()
@@ -71,7 +77,7 @@ class RunRecord:
 def _earlier_record(folder: RunFolder) -> dict:
     """The record of the last session; empty if there is none that can be read."""
     try:
-        return json.loads(folder.run_json.read_text())
+        return json.loads(folder.run_json.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -81,4 +87,4 @@ def _device() -> str:
 
 
 def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"{platform.system()} {platform.machine()}, {cores_in_words()}"

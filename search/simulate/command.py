@@ -6,8 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+<<<<<<< HEAD
 from search.simulate.policies import KINDS, POLICIES, RIVALS, named
 from search.simulate.recorded import SUFFIX, Curves, load_curves, recorded_tasks
+=======
+from models.ending import ends_at_signals
+from search.simulate.curves import add_curves_flag, load_curves
+from search.simulate.policies import POLICIES
+>>>>>>> main
 from search.simulate.recording import record
 from search.simulate.regret import compare
 from search.simulate.replay import quiet
@@ -62,6 +68,7 @@ def _parser() -> OneLineParser:
     return parser
 
 
+@ends_at_signals("search.simulate", "")
 def main(argv: list[str] | None = None) -> int:
     """Return the exit status: 0, or 2 for an argument or a file that cannot be used."""
     given = _parser().parse_args(argv)

@@ -83,7 +83,7 @@ class Curves:
 def load_curves(path: Path) -> Curves:
     """Read what `record` wrote. Raises UsageError if the file is nothing of that kind."""
     try:
-        with gzip.open(path, "rt", newline="") as file:
+        with gzip.open(path, "rt", newline="", encoding="utf-8") as file:
             about = json.loads(file.readline().removeprefix("# "))
             rows = list(csv.DictReader(file))
         space, metric = space_from_json(about["space"]), str(about["metric"])

@@ -22,7 +22,7 @@ def record(run: Path, out: Path) -> int:
     trial early."""
     folder = RunFolder(run)
     try:
-        about = json.loads(folder.run_json.read_text())
+        about = json.loads(folder.run_json.read_text(encoding="utf-8"))
         trials, epochs = _rows(folder.trials_csv), _rows(folder.epochs_csv)
         head = {name: about[name] for name in ("command", "metric", "mode", "space")}
         names = tuple(space_from_json(about["space"]).all_distributions())
@@ -62,7 +62,7 @@ def _is_curve(row: dict) -> bool:
 
 
 def _rows(path: Path) -> list[dict]:
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

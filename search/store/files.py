@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -18,6 +19,10 @@ from models.files import write_atomically
 
 class FolderError(Exception):
     """The run folder cannot be used; the text is one line that says what to do."""
+
+
+class TakenError(FolderError):
+    """Another search has the run folder."""
 
 
 class Files(Protocol):
@@ -66,6 +71,14 @@ class FolderFiles:
 
     def delete(self, name: str) -> None:
         (self.root / name).unlink(missing_ok=True)
+
+    def times(self) -> dict[str, float]:
+        """When each file here was last written, by the clock of the file system."""
+        found = {}
+        for name in self.names():
+            with suppress(FileNotFoundError):
+                found[name] = (self.root / name).stat().st_mtime
+        return found
 
     def names(self) -> list[str]:
         """Removes the half-written files of killed processes."""

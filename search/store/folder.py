@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -24,8 +25,8 @@ from search.record import schema
 from search.record.ledger import FileLedger, Ledger, read_ledger
 from search.store.bucket import BucketFiles
 from search.store.bucket_ledger import BucketLedger, read_bucket_ledger
-from search.store.files import Files, FolderError, FolderFiles, one_line
-from search.store.lock import BucketLock, folder_locked
+from search.store.files import Files, FolderError, FolderFiles, TakenError, one_line
+from search.store.lock import Lease, folder_locked
 
 SESSION = ".session"  # holds a secret of the session: a process that reads it sees the folder
 
@@ -46,6 +47,7 @@ class RunFolder:
         self.errors = path / schema.ERRORS
         self.ray = path / "ray"  # what Ray writes; a search never reads it back
         self.files: Files = FolderFiles(path)  # as workers reach it
+        self._may_write: Callable[[], None] = _always
 
     @property
     def location(self) -> str:
@@ -72,11 +74,27 @@ class RunFolder:
                 f"{self.path} cannot be made ({error.strerror}): give another --storage-path"
             ) from error
 
+    def discard(self) -> None:
+        """Remove the folder if no search began in it."""
+        if not self.is_search():
+            shutil.rmtree(self.path, ignore_errors=True)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run for this process. Raises FolderError if another process holds it."""
-        with folder_locked(self.path):
-            yield
+        with folder_locked(self.path) as is_locked:
+            if is_locked:
+                yield
+                return
+            print(
+                f"note: the file system of {self.path} has no locks: a lease keeps other searches "
+                "out",
+                flush=True,
+            )
+            lease = Lease(self.files.child("lease"), self.location)
+            with lease.held():
+                self._may_write = lease.check
+                yield
 
     def exists(self) -> bool:
         return self.path.is_dir()
@@ -93,7 +111,7 @@ class RunFolder:
         """The ledger, for events after `end` (from `read_events`); the rest is deleted."""
         if self.ledger.exists():
             os.truncate(self.ledger, end)
-        return FileLedger(self.ledger)
+        return FileLedger(self.ledger, self._may_write)
 
     def begin_session(self) -> str:
         """Write a new secret and return it. A worker that can read it sees this folder."""
@@ -107,12 +125,16 @@ class RunFolder:
     def publish(self) -> None:
         """Copy the files that changed since the last call to the bucket, if the run is in one."""
 
-    def taken_error(self) -> FolderError:
+    def taken_error(self) -> TakenError:
         """The error of a new search whose name is taken."""
-        return FolderError(
+        return TakenError(
             f"{self.location} exists already: add --resume to go on with that "
             "search, or give another --name"
         )
+
+
+def _always() -> None:
+    """The operating system's own lock needs no check."""
 
 
 # The driver's copy of a run in a bucket does not hold these files.
@@ -127,12 +149,15 @@ class BucketRunFolder(RunFolder):
         super().__init__(path)
         self.files: BucketFiles = files
         self._events = files.child("ledger")
-        self._lock = BucketLock(files.child("lock"), files.location)
+        self._lock = Lease(files.child("lock"), files.location)
         self._published: dict[str, tuple[int, int]] = {}
 
     def create(self) -> None:
         if self.exists():
             raise self.taken_error()
+
+    def discard(self) -> None:
+        """Nothing is in the bucket before the first event."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:

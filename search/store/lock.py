@@ -1,11 +1,12 @@
-"""A run folder is written by one driver at a time: the lock of a folder, and of a bucket.
+"""A run is written by one driver at a time: by a lock of the operating system, or by a lease.
 
-In a folder it is a lock of the operating system. In a bucket it is a lease. Every driver that wants
-the run writes a claim and then looks for other claims. If two drivers come together, at least the
-last to look sees the other. Ages are measured by the server's clock alone. The holder
-renews its claim every BEAT_S seconds and stops writing after STOP_S without a renewal; another
-driver may take over after EXPIRY_S. So no driver that was cut off or asleep writes beside its
-successor, unless a single request takes longer than EXPIRY_S - STOP_S.
+A bucket has no locks, and neither have some file systems (Lustre, EFS and FUSE, by their options).
+There the driver holds a lease. Every driver that wants the run writes a claim and then looks for
+other claims. If two drivers come together, at least the last to look sees the other. Ages are
+measured by the server's clock alone. The holder renews its claim every BEAT_S seconds and stops
+writing after STOP_S without a renewal; another driver may take over after EXPIRY_S. So no driver
+that was cut off or asleep writes beside its successor, unless a single request takes longer than
+EXPIRY_S - STOP_S.
 """
 
 from __future__ import annotations
@@ -17,40 +18,55 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
-from search.store.bucket import BucketFiles
-from search.store.files import FolderError
+from models.machine import seconds
+from search.store.files import FolderError, TakenError
 
-BEAT_S, STOP_S, EXPIRY_S = 10.0, 30.0, 90.0  # of a lock in a bucket
+BEAT_S, STOP_S, EXPIRY_S = 10.0, 30.0, 90.0  # of a lease
+NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
+
+
+class ClaimFiles(Protocol):
+    """Where the claims of a lease are: a place of `Files` that knows when each was written."""
+
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> None: ...
+    def delete(self, name: str) -> None: ...
+    def times(self) -> dict[str, float]: ...
 
 
 @contextmanager
-def folder_locked(path: Path) -> Iterator[None]:
+def folder_locked(path: Path) -> Iterator[bool]:
     """Hold the run folder `path` for this process. The operating system frees the lock when the
-    process dies, however it dies. Raises FolderError if another process holds it."""
+    process dies, however it dies. Yields False, with nothing held, where the file system has no
+    locks. Raises FolderError if another process holds the folder."""
     with open(path / "lock", "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise in_use(str(path)) from None
-        yield
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            yield False
+        else:
+            yield True
 
 
 def in_use(run: str) -> FolderError:
-    return FolderError(
+    return TakenError(
         f"{run} is in use by another search that is running now: wait for it, stop it, or give "
         "another --name"
     )
 
 
-class BucketLock:
-    """The lease on a run in a bucket (see the docstring of this module). Call `check` before every
-    write."""
+class Lease:
+    """The lease on a run (see the docstring of this module). Call `check` before every write."""
 
-    def __init__(self, files: BucketFiles, run: str):
+    def __init__(self, files: ClaimFiles, run: str):
         self._files, self._run = files, run
         self._name = f"{_this_process()}-{secrets.token_hex(4)}"
         self._renewed, self._lost = 0.0, False
@@ -59,10 +75,10 @@ class BucketLock:
     def __reduce__(self):
         """A copy holds no lease. Ray pickles everything that a Tuner refers to, and never reads it
         back."""
-        return BucketLock, (self._files, self._run)
+        return Lease, (self._files, self._run)
 
     @contextmanager
-    def held(self) -> Iterator[BucketLock]:
+    def held(self) -> Iterator[Lease]:
         """Hold the lease. Waits until the lease of a driver that died has expired. Raises
         FolderError if another driver holds it."""
         self._claim()
@@ -78,13 +94,13 @@ class BucketLock:
 
     def check(self) -> None:
         """Raise OSError if another driver may hold the lock by now."""
-        if self._lost or time.monotonic() - self._renewed > STOP_S:
+        if self._lost or seconds() - self._renewed > STOP_S:
             raise OSError(
                 errno.ENOLCK, f"the lock on {self._run} could not be renewed for {STOP_S:.0f} s"
             )
 
     def _claim(self) -> None:
-        begun = time.monotonic()
+        begun = seconds()
         self._files.write(self._name, lambda file: file.write(self._name.encode()))
         self._renewed = begun
 

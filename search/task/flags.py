@@ -40,6 +40,11 @@ class SearchParser(OneLineParser):
         for setting in fields(Settings):
             if setting.metadata:
                 self.add(setting.name, **setting.metadata)
+        self.add_argument(
+            "--print-space",
+            action="store_true",
+            help="print what would be searched, as a file for --space, and search nothing",
+        )
 
     def add(self, name: str, text: str, **more) -> None:
         """Add the flag of a setting. Its help is `text` and the default, for each budget if the
@@ -48,7 +53,7 @@ class SearchParser(OneLineParser):
         known = {
             budget: as_typed(value)
             for budget, value in values.items()
-            if value is not None and value is not False and value not in ("", ())
+            if value is not None and value is not False and value not in ("", (), [])
         }
         default = ", ".join(f"{budget} budget: {value}" for budget, value in known.items())
         if len(known) == len(values) and len(set(known.values())) == 1:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from models.data import ImageData
+from search.task.own import OwnSpace
 from search.task.space import Preset, Space
 
 
@@ -56,10 +57,21 @@ class Task(Protocol):
     seconds_per_trial: float | None  # a trial that takes longer is stopped
     kept: tuple[str, ...]  # metrics of the training that final.json repeats
     retrained_presets: tuple[str, ...]  # presets that are retrained with new seeds, as winners are
+    own: OwnSpace  # what the user puts in the place of the default space and presets
 
-    def space(self) -> Space: ...
+    def default_space(self) -> Space:
+        """What is searched if the user wants nothing else."""
 
-    def presets(self) -> tuple[Preset, ...]: ...
+    def default_presets(self) -> tuple[Preset, ...]: ...
+
+    def space(self) -> Space:
+        """What is searched: `own.space` of the default."""
+
+    def presets(self) -> tuple[Preset, ...]:
+        """The first trials: `own.presets` of the default ones."""
+
+    def check(self, parameters: dict) -> None:
+        """Raise ValueError, with the reason in one line, if no trial can have these parameters."""
 
     def prepare(self, data: ImageData, device: str) -> Any:
         """The data as `start` takes it; called once per worker process."""

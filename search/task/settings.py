@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from models.data import DATASETS
+from models.machine import cores_in_words, usable_cores
 from search.task.kinds import (
+    data_set,
+    image_size,
     natural,
     not_negative,
     number_of_gpus,
@@ -43,7 +46,17 @@ def _flag(default: Any, text: str, kind: Callable[[str], Any] = str, **more) -> 
 class Settings:
     """The settings that all searches share; `options` holds those of one command alone."""
 
-    dataset: str | None = _flag(None, "data set (default: see below)", choices=tuple(DATASETS))
+    dataset: str | None = _flag(
+        None,
+        f"data set: {', '.join(DATASETS)}; or your own images: a .npz file or a folder (default: "
+        "see below)",
+        data_set,
+        metavar="NAME|FILE.npz|FOLDER",
+    )
+    image_size: int | None = _flag(
+        None, "resize images to so many pixels a side (default: as they are)", image_size
+    )
+    grey: bool = _flag(False, "take the grey values of images in colour", bool)
     split: str | None = _flag(
         None,
         "how the data set is split, if it can be split in several ways: omniglot has drawers "
@@ -54,6 +67,26 @@ class Settings:
     num_samples: int = _flag(50, "number of trials; presets come first", positive_int)
     max_epochs: int = _flag(9, "epochs of a trial that is not stopped early", positive_int)
     grace_epochs: int = _flag(1, "epochs before a trial may be stopped", positive_int)
+    set: tuple[str, ...] = _flag(
+        (),
+        "search other ranges than the default ones, as depth=2..8 dropout=0.1 "
+        "activation=relu,silu learning_rate=1e-4..1e-2, of one probe as mlp.blocks=1..3",
+        nargs="+",
+        action="extend",
+        metavar="NAME=RANGE",
+    )
+    space: str | None = _flag(
+        None,
+        "a TOML file that says the same (--print-space prints one); --set comes after it",
+        metavar="FILE",
+    )
+    start_from: tuple[str, ...] = _flag(
+        (),
+        "runs of this command, on any data set, whose winners are the first trials; a path, or a "
+        "name in --storage-path",
+        nargs="+",
+        metavar="RUN",
+    )
     sampler: str = _flag(
         "tpe",
         "tpe learns from the earlier trials; random is the control that it is compared with",
@@ -140,10 +173,11 @@ class Settings:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
 
-# A session may change these; the others define the search and stay.
+# A session may change these; the others define the search and stay. What a file given by --space
+# says is part of `set`.
 MAY_CHANGE = frozenset(
     "num_samples storage_path name address cpus_per_trial gpus_per_trial max_concurrent "
-    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume "
+    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume space "
     "checkpoint_every_s mps".split()
 )
 
@@ -164,7 +198,7 @@ def resolve(
     else:
         refuse_changes(given, recorded)
         kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
-        values = {**kept, **given}
+        values = {**kept, "data_dir": _data_dir_now(kept.get("data_dir", "data")), **given}
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     shared = {each.name for each in fields(Settings)}
     settings = Settings(
@@ -174,17 +208,33 @@ def resolve(
     return _checked(settings, given)
 
 
+def _data_dir_now(recorded: str) -> str:
+    """The data folder of a search that is resumed: the recorded one or, if it is gone because the
+    run was moved, the one of this session's surroundings."""
+    if Path(recorded).expanduser().exists():
+        return recorded
+    here = [os.environ.get("DATA_DIR", ""), "data"]
+    return next((folder for folder in here if folder and Path(folder).exists()), recorded)
+
+
 def refuse_changes(given: dict, recorded: dict) -> None:
     """Raise UsageError for the first given flag that a resumed search may not change."""
     for key, value in given.items():
         value = list(value) if isinstance(value, tuple) else value
         before = recorded.get(key, getattr(Settings, key, None))  # an older version lacks some
+        if key == "dataset" and _moved(value, before):
+            continue
         if key not in MAY_CHANGE and value != before:
             raise UsageError(
                 f"{as_flag(key)} {as_typed(value)} differs from the search that is resumed, "
                 f"which has {as_typed(before)}: leave the flag out, or start another search under "
                 "another --name"
             )
+
+
+def _moved(value: object, before: object) -> bool:
+    """Whether both are paths of own images: a search compares their content, not their place."""
+    return all(isinstance(each, str) and Path(each).is_absolute() for each in (value, before))
 
 
 def _checked(settings: Settings, given: dict) -> Settings:
@@ -202,11 +252,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
             raise UsageError(f"{as_flag(name)} {as_typed(value)} names a value twice")
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: name the data set to split")
-    cores = os.cpu_count()
+    cores = usable_cores()
     if settings.address is None and settings.cpus_per_trial > cores:
         raise UsageError(
-            f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores} cores of this "
-            "machine"
+            f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores_in_words()} of "
+            "this machine that may be used"
         )
     if settings.mps and settings.address:
         raise UsageError(

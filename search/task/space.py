@@ -30,9 +30,9 @@ class Space:
     `constants` are added to every sampled trial.
 
     If groups differ in what is sampled (probes of different kinds), `families` holds a space for
-    each set of groups that share their distributions and learn from one another. A parameter that
-    several families have means the same in each. `meaning` gives the parameters that a group's
-    name stands for."""
+    each set of groups that share their distributions and learn from one another; each has a `name`.
+    A parameter that several families have means the same in each. `meaning` gives the parameters
+    that a group's name stands for."""
 
     distributions: dict[str, BaseDistribution]
     group: str
@@ -40,6 +40,7 @@ class Space:
     constants: dict
     families: tuple[Space, ...] = ()
     meaning: Mapping[object, dict] = field(default_factory=dict)
+    name: str = ""
 
     @classmethod
     def of_families(cls, families: tuple[Space, ...], groups: tuple, meaning: Mapping) -> Space:
@@ -71,7 +72,7 @@ class Space:
         """`parameters` with each value moved into its distribution: presets may lie outside
         (an L1 of zero where L1 is sampled on a log scale)."""
         return {
-            name: _nearest(distribution, parameters[name])
+            name: nearest_value(distribution, parameters[name])
             for name, distribution in self.distributions.items()
         }
 
@@ -82,9 +83,16 @@ def pick(config: type, values: dict):
     return config(**{name: value for name, value in values.items() if name in names})
 
 
-def _nearest(distribution: BaseDistribution, value):
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def nearest_value(distribution: BaseDistribution, value):
     if isinstance(distribution, CategoricalDistribution):
-        return value if value in distribution.choices else distribution.choices[0]
+        choices = distribution.choices
+        if value in choices or not all(map(is_number, (value, *choices))):
+            return value if value in choices else choices[0]
+        return min(choices, key=lambda choice: abs(choice - value))
     inside = min(max(value, distribution.low), distribution.high)
     if distribution.step:
         steps = round((inside - distribution.low) / distribution.step)

@@ -27,6 +27,7 @@ import torch
 from ray.exceptions import GetTimeoutError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from models.training.replay import default_generators
 from search.store.checkpoints import CheckpointStore
 from search.task.protocol import Run, Task, data_from_arrays
 from search.tune.attempt import Attempt, CheckpointPolicy
@@ -123,6 +124,9 @@ class Card:
         self._task, self._store, self._checkpoints = task, store, checkpoints
         self._arrays = ray.get(arrays[0])
         self._data = task.prepare(data_from_arrays(self._arrays), self.device)
+        if self.device == "cuda":
+            # torch loads its linear algebra when it is first used, and not safely in threads.
+            torch.linalg.eigvalsh(torch.eye(2, device="cuda", dtype=torch.float64))
         self._attempts: dict[str, Attempt] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -142,6 +146,8 @@ class Card:
         """Free what a trial that has ended holds."""
         with self._locks[name]:
             self._attempts.pop(name, None)
+        if self.device == "cuda":
+            _free_graphs()
 
     def call(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """The result of `work(task, arrays, *arguments)` on this GPU, beside the trials."""
@@ -217,6 +223,14 @@ def _end_if_broken(device: str) -> None:
     if device != "cuda":
         return
     try:
-        torch.cuda.synchronize()
+        with default_generators:  # while a graph is recorded the question itself would be an error
+            torch.cuda.synchronize()
     except RuntimeError:
         os._exit(1)
+
+
+def _free_graphs() -> None:
+    """The memory of graphs that are gone goes to no other graph before it is given back."""
+    if torch.cuda.memory_reserved() > torch.cuda.mem_get_info()[1] / 2:
+        with default_generators:
+            torch.cuda.empty_cache()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import ray
 from ray import tune
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import OutOfDiskError, OutOfMemoryError, RayActorError, RayTaskError
 
+from models.ending import check
+from models.machine import memory_kills
 from probes.classifiers.limits import ProbeTooLarge
 from search.record import schema
 from search.record.decision import Failure
@@ -24,6 +28,21 @@ from search.tune.searcher import LedgerGenerator, LedgerSearch
 
 LOSSES = 5  # a trial fails if it loses its node this often without a new epoch
 FOLLOW_S = 2.0  # how often the number of trials at a time follows the cluster
+PAUSES, PAUSE_S, LONGEST_PAUSE_S = 8, 5.0, 120.0  # six minutes in all
+WAITED_FOR = {
+    schema.REASON_NODE_MEMORY: "the memory of a node is used up",
+    schema.REASON_NODE_GPU: "the GPU of a node fails",
+}
+# CUDA's words for a GPU that no trial can use. Its other errors may be the trial's.
+GPU_FAILURES = (
+    "no CUDA-capable device",
+    "all CUDA-capable devices are busy or unavailable",
+    "uncorrectable ECC error",
+    "GPU is lost",
+    "fallen off the bus",
+    "CUDA driver initialization failed",
+    "system not yet initialized",
+)
 
 
 class TrialKeeper(tune.Callback):
@@ -32,8 +51,10 @@ class TrialKeeper(tune.Callback):
     Ray's own retries are off. They lose a trial whose worker dies while it is handed from one
     trial to the next: Ray 2.60 handles that death twice, and the second time for good.
 
-    The loss of a node is not a failure of its trial, which is tried again. A trial that loses
-    LOSSES nodes without a new epoch fails, because the trial itself may kill them.
+    A failure of a node (the node is lost, its memory is used up, its GPU fails) is none of its
+    trial, which is tried again. A trial that loses LOSSES nodes without a new epoch fails, because
+    the trial itself may kill them. While a node's memory or GPU fails, no other trial begins: the
+    search waits, longer each time, and stops if it fails PAUSES times without a new epoch between.
 
     `on_progress` is called several times a second.
     """
@@ -52,9 +73,15 @@ class TrialKeeper(tune.Callback):
         self._actors: dict = {}  # running Ray trial -> its worker
         self._stuck: set[str] = set()  # ids of trials whose worker was killed
         self._follow_due = 0.0
+        self._pauses = 0  # since the last new epoch
+        self._memory_kills = memory_kills()
         self._too_many = 0  # trials at a time that the memory of the GPUs did not hold
 
+    def setup(self, stop=None, num_samples=None, total_num_samples=None, **info) -> None:
+        check()  # Ray's handlers of signals are in place
+
     def on_step_begin(self, iteration, trials, **info) -> None:
+        check()
         for call in self._on_progress:
             call()
         self._searcher.unreachable.settle()
@@ -75,6 +102,7 @@ class TrialKeeper(tune.Callback):
         self._actors[trial] = trial.temporary_state.ray_actor
 
     def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+        self._pauses = 0
         self._last_sign[trial] = time.monotonic()
 
     def on_trial_complete(self, iteration, trials, trial, **info) -> None:
@@ -83,18 +111,19 @@ class TrialKeeper(tune.Callback):
         self._stuck.discard(trial.config["id"])
 
     def on_trial_error(self, iteration, trials, trial, **info) -> None:
+        check()  # what told this process to end may have told its workers too
         self._last_sign.pop(trial, None)
         actor = self._actors.pop(trial, None)
         record = self._logbook.state.trials[trial.config["number"]]
         error = _last_error(trial)
-        if isinstance(_cause(error), StorageFailed):
-            raise SearchStopped(str(_cause(error)))
+        if problem := storage_problem(error):
+            raise SearchStopped(problem)
         if record.id in self._stuck:
             self._stuck.discard(record.id)
             text = f"no progress for {self._limits.trial_timeout_s:g} s; its worker was killed"
             self._failed(record, Failure(schema.REASON_STUCK, text))
         elif not is_unreachable(error):
-            self._failed(record, failure_of(error, _last_traceback(trial)))
+            self._failed(record, self._seen_here(failure_of(error, _last_traceback(trial))))
         elif actor is not None:
             self._searcher.unreachable.add(
                 actor, lambda known: self._failed(record, failure_of(known, str(known)))
@@ -111,8 +140,36 @@ class TrialKeeper(tune.Callback):
         self._logbook.record_failure(trial, failure, final)
         if not final:
             self._searcher.try_again(trial)
+        if failure.reason in WAITED_FOR:
+            self._wait(failure)
+
+    def _wait(self, failure: Failure) -> None:
+        """Begin a pause, unless the failure belongs to the last one. Raises SearchStopped after
+        PAUSES of them."""
+        if self._searcher.is_paused:
+            return
+        self._pauses += 1
+        problem = f"{WAITED_FOR[failure.reason]} ({failure.detail})"
+        if self._pauses > PAUSES:
+            raise SearchStopped(f"{problem}, {self._pauses} times without an epoch between")
+        pause = min(PAUSE_S * 2 ** (self._pauses - 1), LONGEST_PAUSE_S)
+        print(f"{problem}: no trial begins for {pause:.0f} s", flush=True)
+        self._searcher.pause(pause)
+
+    def _seen_here(self, failure: Failure) -> Failure:
+        """The failure of a worker that the kernel of this machine killed for its memory. Ray only
+        knows that the worker died."""
+        before, self._memory_kills = self._memory_kills, memory_kills()
+        if failure.reason != schema.REASON_WORKER or self._memory_kills == before:
+            return failure
+        detail = (
+            "the kernel killed a process, because the machine or its container has no memory left"
+        )
+        return Failure(schema.REASON_NODE_MEMORY, f"{failure.text}\n{detail}")
 
     def _is_final(self, trial: TrialRecord, failure: Failure) -> bool:
+        if failure.reason in WAITED_FOR:  # one more than stops the search, so that a resume goes on
+            return trial.losses > PAUSES
         if failure.is_loss:
             return trial.losses + 1 >= LOSSES
         return failure.reason == schema.REASON_MEMORY or trial.failures >= self._limits.max_failures
@@ -120,14 +177,35 @@ class TrialKeeper(tune.Callback):
 
 def failure_of(error: Exception | None, text: str) -> Failure:
     """The failure behind an error of a trial; `text` is the traceback."""
-    if is_node_loss(error) or isinstance(_cause(error), CardLost):
+    cause = _cause(error)
+    if is_node_loss(error) or isinstance(cause, CardLost):
         return Failure(schema.REASON_NODE, text)
-    if isinstance(_cause(error), ProbeTooLarge):
+    if isinstance(cause, OutOfMemoryError):
+        return Failure(schema.REASON_NODE_MEMORY, f"{text}\n{_first_line(str(cause))}")
+    if isinstance(cause, RuntimeError) and any(each in str(cause) for each in GPU_FAILURES):
+        return Failure(schema.REASON_NODE_GPU, f"{text}\n{_first_line(str(cause))}")
+    if isinstance(cause, ProbeTooLarge):
         return Failure(schema.REASON_MEMORY, text)
-    if isinstance(_cause(error), GpuMemory):
+    if isinstance(cause, GpuMemory):
         return Failure(schema.REASON_GPU_MEMORY, text)
     died = isinstance(error, RayActorError) and not error.actor_init_failed
     return Failure(schema.REASON_WORKER if died else schema.REASON_EXCEPTION, text)
+
+
+def storage_problem(error: Exception | None) -> str:
+    """What is wrong with the disks, in one line, if that is why a trial failed; else empty. Every
+    other trial would fail for the same reason."""
+    cause = _cause(error)
+    if isinstance(cause, StorageFailed):
+        return str(cause)
+    full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or isinstance(cause, OutOfDiskError):
+        return f"a disk of a trial's node is full: {_first_line(str(cause))}"
+    return ""
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
 
 
 def _cause(error: Exception | None) -> Exception | None:
@@ -138,7 +216,9 @@ def _cause(error: Exception | None) -> Exception | None:
 def _last_traceback(trial) -> str:
     """The traceback of a trial's last failure, as Ray wrote it."""
     path = trial.error_file
-    text = open(path).read() if path and os.path.exists(path) else "no traceback was left"
+    if not path or not os.path.exists(path):
+        return "no traceback was left"
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
     return text.split("Failure # ")[-1].partition("\n")[2] or text
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ray import tune
+
+from models.machine import seconds
 from search.tune.attempt import EVERY_EPOCH, CheckpointPolicy
 
 
@@ -30,3 +33,22 @@ class Limits:
 
 class SearchStopped(Exception):
     """The search cannot go on, and lost nothing; the text is one line that says why."""
+
+
+class TimeBudget(tune.Stopper):
+    """Ends all trials `limit` seconds after it was made; never if `limit` is None.
+
+    Ray's own stopper goes by the machine's clock: it ends a search early if that clock is set
+    forward, and late if it is set back."""
+
+    def __init__(self, limit: float | None):
+        self._end = float("inf") if limit is None else seconds() + limit
+
+    def is_spent(self) -> bool:
+        return seconds() >= self._end
+
+    def __call__(self, trial_id: str, result: dict) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.is_spent()

@@ -110,7 +110,7 @@ class Logbook:
         path = self.folder.errors / f"{trial.id}.txt"
         path.parent.mkdir(exist_ok=True)
         title = failure.reason if failure.is_loss else f"failure {trial.failures + 1}"
-        with open(path, "a") as file:
+        with open(path, "a", encoding="utf-8", errors="replace") as file:
             file.write(f"{title} after epoch {trial.epochs}\n{failure.text}\n")
         event = {"event": "failure", "number": trial.number, "final": final}
         self._record({**event, "reason": failure.reason, "detail": failure.detail})

@@ -7,6 +7,7 @@ from collections import deque
 from ray.tune.search import ConcurrencyLimiter, SearchGenerator
 from ray.tune.search.optuna import OptunaSearch
 
+from models.machine import seconds
 from search.record.state import TrialRecord
 from search.tune.logbook import Logbook
 from search.tune.lost_workers import UnreachableWorkers
@@ -32,6 +33,7 @@ class LedgerSearch(OptunaSearch):
         self._logbook, self._num_samples = logbook, num_samples
         self._unfinished = deque(logbook.state.unfinished())
         self.unreachable = UnreachableWorkers()
+        self._paused_until = 0.0
 
     @property
     def is_exhausted(self) -> bool:
@@ -46,11 +48,19 @@ class LedgerSearch(OptunaSearch):
         """Hand out a trial that failed once more; it goes on from its checkpoint."""
         self._unfinished.append(trial)
 
+    def pause(self, duration: float) -> None:
+        """Hand out no trial for so many seconds; those that run go on."""
+        self._paused_until = seconds() + duration
+
+    @property
+    def is_paused(self) -> bool:
+        return seconds() < self._paused_until
+
     def suggest(self, trial_id: str) -> dict | None:
-        """An unfinished trial that is not running, or a new one. None if there is neither; an
-        unreachable worker may still give its trial back."""
+        """An unfinished trial that is not running, or a new one. None if there is neither, for an
+        unreachable worker may still give its trial back, and in a pause."""
         self.unreachable.settle()  # Ray calls this in a loop while no trial runs
-        if self._is_full and not self._unfinished:
+        if self.is_paused or (self._is_full and not self._unfinished):
             return None
         trial = self._unfinished.popleft() if self._unfinished else self._logbook.new_trial()
         return {

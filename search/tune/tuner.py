@@ -21,7 +21,7 @@ from ray.tune.impl.tuner_internal import TunerInternal
 
 from search.task.protocol import Task, uses_gpu
 from search.tune.failures import TrialKeeper
-from search.tune.limits import Limits
+from search.tune.limits import Limits, TimeBudget
 from search.tune.logbook import Logbook
 from search.tune.scheduler import LedgerScheduler
 from search.tune.searcher import LedgerGenerator, LedgerSearch
@@ -66,7 +66,6 @@ def build_tuner(
             scheduler=LedgerScheduler(logbook, limits.grace_epochs),
             num_samples=left,
             reuse_actors=True,
-            time_budget_s=limits.time_budget_s,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
@@ -74,6 +73,7 @@ def build_tuner(
             name=logbook.folder.ray.name,
             storage_path=str(logbook.folder.path.resolve()),
             verbose=0,
+            stop=TimeBudget(limits.time_budget_s),
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[TrialKeeper(logbook, searcher, generator, limits, on_progress)],

@@ -300,12 +300,21 @@ def _autoencoder_curve(epochs: int) -> Curve:
                     "probe_accuracy": 0.8 - 2 * min(mse, 0.3),
                     "active_fraction": 0.9,
                     "effective_rank": 20.0,
+                    "units_per_image": _active_units(chosen),
+                    "hoyer_sparsity": 0.5,
+                    "dead_units": 0.0,
                     "images_per_s": 4000.0,
                 }
             )
         return found
 
     return curve
+
+
+def _active_units(chosen: dict) -> float:
+    size = chosen["latent_size"]
+    kept = {"topk": min(chosen["kept_units"], size), "relu": 0.3 * size}
+    return float(kept.get(chosen["code_activation"], size))
 
 
 def _reconstructions(parameters: dict, draws: np.random.Generator) -> dict[str, np.ndarray]:

@@ -73,8 +73,10 @@ class Driver:
         path = self.folder / "ledger.log"
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
-    def wait_for_events(self, count: int, process: subprocess.Popen) -> None:
+    def wait_for_events(self, count: int, process: subprocess.Popen, seconds: float = 300) -> None:
+        end = time.monotonic() + seconds
         while self.events() < count and process.poll() is None:
+            assert time.monotonic() < end, f"{self.events()} of {count} events in {seconds} s"
             time.sleep(0.01)
 
     def kill_after(self, events: int, delay: float) -> bool:
@@ -85,7 +87,7 @@ class Driver:
         time.sleep(delay)
         alive = process.poll() is None
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.communicate(timeout=60)
         return alive
 
 

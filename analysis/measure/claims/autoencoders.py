@@ -38,7 +38,7 @@ from analysis.read.values import number
 
 _SETTINGS = (
     "latent_size depth decoder_depth width dropout noise noise_level l2 affine warp "
-    "learning_rate activation linear_path epochs"
+    "learning_rate activation linear_path code_activation contrastive_weight batch_size epochs"
 ).split()
 """What two trials must share to be a pair with and without L1."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from analysis.figures.answer import answer_figure
 from analysis.measure.best import answer
+from analysis.measure.next_steps import next_steps
 from analysis.page.blocks import Block
 from analysis.page.rendering import render
 from analysis.read.runs import Run
@@ -21,6 +22,7 @@ def answer_blocks(runs: Sequence[Run]) -> Iterator[Block]:
         found=found,
         table=answer_table(found.found),
         drawn=answer_figure(found.found),
+        steps=next_steps(found.runs),
         omniglot=TEST_ACCURACY["omniglot"],
         codes=max(PROBE_ACCURACY.values()),
     )

@@ -15,7 +15,6 @@ from analysis.page.blocks import Block
 from analysis.page.rendering import render
 from analysis.page.sections.claims import claim_blocks
 from analysis.read.pictures import Examples, read_examples
-from analysis.read.results import PIXELS
 from analysis.read.runs import Group, Run, winners
 from analysis.read.seed_report import BEST_TEST_LOSS, MODELS, SAE_MISPRINT
 from analysis.read.values import RunError
@@ -29,6 +28,7 @@ def autoencoder_blocks(run: Run) -> Iterator[Block]:
     """The winners beside the floors and what they draw; the seed report's models beside its
     numbers, its training curves, and the claims."""
     chosen, ours, found = winners(run), Presets.of(run), bests(run)
+    waiting = [name for name in _NAMES if name not in ours.left_out]
     reproduced = not run.ended or any(name in ours.results for name in _NAMES)
     yield from render(
         "autoencoders.md",
@@ -37,11 +37,10 @@ def autoencoder_blocks(run: Run) -> Iterator[Block]:
         best=best_table(found),
         overview=overview(found, _examples(run, chosen)),
         pca={size: run.floor("pca", str(size)) for size in run.groups},
-        pixels=PIXELS,
         theirs=BEST_TEST_LOSS,
         misprint=SAE_MISPRINT,
         reproduced=reproduced,
-        turn=ours.turn(_NAMES),
+        turn=ours.turn(waiting) if waiting else None,
         presets=autoencoders_beside_report(run),
         curves=autoencoder_presets(run),
         by_step=sae_by_step(running_loss(run)),

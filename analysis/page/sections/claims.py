@@ -21,7 +21,8 @@ def claim_blocks(run: Run) -> Iterator[Block]:
     found, ours = claims(run), Presets.of(run)
     left = [claim for claim in found if claim.why_unknown == MISSING]
     needs = dict.fromkeys(name for claim in left for name in claim.needs)
-    untrained = [name for name in needs if not ours.failed(name)]
+    outside = [name for name in needs if name in ours.left_out]
+    untrained = [name for name in needs if not ours.failed(name) and name not in outside]
     least, resume = least_share(run), resume_command(run)
     yield from render(
         "claims.md",
@@ -30,6 +31,7 @@ def claim_blocks(run: Run) -> Iterator[Block]:
         left=left,
         failed=[name for name in needs if ours.failed(name)],
         untrained=untrained,
+        outside=outside,
         grow=f"{resume} --num-samples {ours.turn(untrained)}" if run.finished else resume,
         measure=f"{resume} --final-seeds 3" if run.finished else resume,
         linear=beside_linear(run) if run.command == "autoencoders" else None,

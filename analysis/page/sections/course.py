@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from analysis.figures import course as figures
 from analysis.measure.course.control import control
 from analysis.measure.course.endings import endings
+from analysis.measure.course.own_space import own_space
 from analysis.measure.course.progress import (
     CLOSE,
     CLOSE_ACCURACY,
@@ -34,10 +35,14 @@ def course_blocks(run: Run, chosen: Mapping[Group, Result]) -> Iterator[Block]:
     course, stops, correlations = progress(run), rungs(run), rank_correlations(run)
     best, sample, warned = best_groups(run, course), control(run), warnings(run, chosen)
     sizes = run.trials[run.group].value_counts()
+    own = own_space(run)
     shown = largest_groups({group: sizes[group] for group in stops.by_group()})
     yield from render(
         "course.md",
         run=run,
+        own=own,
+        change_table=tables.change_table(own.changes),
+        start_table=tables.start_table(run, own.starts),
         show=metric_format(run),
         states=states(run),
         endings=endings(run),

@@ -10,7 +10,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from analysis.figures import autoencoders as autoencoder_figures
+from analysis.figures import codes as code_figures
 from analysis.figures import learned as figures
+from analysis.measure.codes.contrast import contrasts
+from analysis.measure.codes.sparse import COMPARED_AT, sparse
 from analysis.measure.learned import FEWEST, codes, question
 from analysis.measure.mistakes import kind_of
 from analysis.page.blocks import Block
@@ -54,6 +57,20 @@ def learned_blocks(run: Run) -> Iterator[Block]:
         table=question_table(asked),
         fewest=FEWEST,
         scatter=figures.error_and_accuracy(asked.trials, run.groups),
+    )
+    yield from _code_blocks(run)
+
+
+def _code_blocks(run: Run) -> Iterator[Block]:
+    """What sparsity costs and what the contrastive term gives, where trials tell."""
+    thin, compared = sparse(run), contrasts(run)
+    yield from render(
+        "codes.md",
+        sparse=thin,
+        sparse_drawn=code_figures.error_by_units(thin) if thin else None,
+        compared_at=COMPARED_AT,
+        contrasts=compared,
+        contrasts_drawn=code_figures.accuracy_by_epoch(compared) if compared else None,
     )
 
 

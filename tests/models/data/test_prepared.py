@@ -1,6 +1,6 @@
 """The fixed subsets that every trial is measured on."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -85,3 +85,18 @@ def test_a_batch_holds_pixels_from_0_to_1():
     batch = data.batch(data.train[:5])
     assert batch.shape == (5, 1, 28, 28) and batch.dtype == torch.float32
     assert torch.allclose(batch.squeeze(1) * 255, data.images[data.train[:5]].float())
+
+
+def test_a_batch_in_colour_has_its_channels_second_and_last_in_memory():
+    images = torch.randint(0, 256, (9, 20, 20, 3), dtype=torch.uint8)
+    data = prepare(image_data(images, torch.arange(9) % 2, torch.arange(9) // 3))
+    batch = data.batch(data.train)
+    assert batch.shape == (3, 3, 20, 20) and (data.side, data.channels) == (20, 3)
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal((batch * 255).round().byte().permute(0, 2, 3, 1), images[:3])
+
+
+def test_without_labels_there_is_no_probe():
+    data = replace(labelled([0] * 9, [0] * 3 + [1] * 3 + [2] * 3), class_names=())
+    prepared = prepare(data)
+    assert len(prepared.probe_train) == len(prepared.probe_validation) == 0

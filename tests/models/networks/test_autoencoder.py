@@ -13,9 +13,9 @@ from models.networks.autoencoder import (
     AutoencoderConfig,
     Conv3x3,
     ConvBlock,
-    block_sides,
 )
-from models.networks.presets import AUTOENCODER_PRESETS
+from models.networks.presets import AUTOENCODER_PRESETS, AUTOENCODER_STARTS, SPARSE_PRESETS
+from models.networks.resolution import Resolution
 from models.training.loop import TrainingConfig
 
 
@@ -49,10 +49,20 @@ def test_the_presets_are_the_six_models_of_the_report():
     }
 
 
-@pytest.mark.parametrize("name", AUTOENCODER_PRESETS)
-def test_a_preset_sets_nothing_but_fields_of_the_configs(name):
+@pytest.mark.parametrize("presets", [AUTOENCODER_PRESETS, SPARSE_PRESETS, AUTOENCODER_STARTS])
+def test_a_preset_sets_nothing_but_fields_of_the_configs(presets):
     known = {field.name for kind in (AutoencoderConfig, TrainingConfig) for field in fields(kind)}
-    assert set(AUTOENCODER_PRESETS[name]) <= known
+    assert all(set(preset) <= known for preset in presets.values())
+
+
+def test_the_sparse_presets_are_the_report_s_with_another_code():
+    sae, relu = AUTOENCODER_PRESETS["sae"], SPARSE_PRESETS["sae-relu"]
+    assert {name for name in sae if sae[name] != relu[name]} == {"code_activation"}
+    model = AutoencoderConfig(
+        **{name: SPARSE_PRESETS["top-k"][name] for name in ("code_activation", "kept_units")}
+    )
+    codes = Autoencoder(model).eval().encode(images(5))
+    assert (codes != 0).sum(1).max() <= model.kept_units == 64
 
 
 @pytest.mark.parametrize(
@@ -154,7 +164,7 @@ def test_every_block_of_the_encoder_has_the_side_that_block_sides_says():
         for block in network.encoder:
             block.register_forward_hook(lambda _, __, out, seen=seen: seen.append(out.shape[-1]))
         network.encode(images())
-        assert seen == block_sides(depth) == sorted(seen, reverse=True)
+        assert seen == Resolution(28).block_sides(depth) == sorted(seen, reverse=True)
         assert set(seen) == set((14, 7, 4)[:depth])
 
 
@@ -260,6 +270,7 @@ def test_a_network_that_cannot_be_is_refused(wrong, word):
         AutoencoderConfig(),
         AutoencoderConfig(depth=9, decoder_depth=0, dropout=0.15, activation="gelu"),
         AutoencoderConfig(linear_path=True),
+        AutoencoderConfig(code_activation="topk", kept_units=3),
         *(of_preset(name)[0] for name in AUTOENCODER_PRESETS),
     ],
 )

@@ -107,3 +107,13 @@ def test_a_warp_is_an_affine_map_and_a_bending_of_one_strength():
     warped = warp(images, 0.7, generator(3))
     assert torch.equal(warped, augment(images, Affine.of_strength(0.7), 0.7, generator(3)))
     assert torch.equal(warp(images, 0.0, generator(3)), images)
+
+
+def test_a_larger_image_in_colour_bends_as_a_small_one_does():
+    small = blobs(20)
+    large = torch.nn.functional.interpolate(small, scale_factor=4, mode="bilinear")
+    moved = augment(small, Affine.of_strength(1), 1.5, generator(1))
+    in_colour = augment(large.expand(-1, 3, -1, -1), Affine.of_strength(1), 1.5, generator(1))
+    again = torch.nn.functional.avg_pool2d(in_colour, 4)
+    assert in_colour.shape == (20, 3, 112, 112)
+    assert (again - moved).abs().mean() < 0.005 < (small - moved).abs().mean()

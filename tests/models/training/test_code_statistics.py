@@ -1,9 +1,9 @@
-"""Effective rank and active units of codes."""
+"""Effective rank, active units and sparsity of codes."""
 
 import pytest
 import torch
 
-from models.training.code_statistics import active_fraction, effective_rank
+from models.training.code_statistics import active_fraction, effective_rank, sparsity
 
 
 def gaussian(n: int, d: int, seed: int = 0) -> torch.Tensor:
@@ -58,3 +58,21 @@ def test_active_fraction_knows_no_scale():
 @pytest.mark.parametrize("codes", ALL_EQUAL)
 def test_active_fraction_of_equal_codes_is_0(codes):
     assert active_fraction(codes) == 0
+
+
+def test_sparsity_counts_the_units_of_single_codes_and_those_of_none():
+    codes = torch.zeros(4, 9)
+    codes[0, 0], codes[1, 0], codes[1, 1] = 2.0, -1.0, 1.0
+    codes[2] = 0.5 * torch.tensor([0, 0, 1, 1, 1, 1, 0, 0, 0])
+    units, hoyer, dead = map(float, sparsity(codes))
+    assert units == (1 + 2 + 4 + 0) / 4
+    assert dead == 3
+    # (3 - L1 / L2) / 2 of each code; a code of zeros counts as 1
+    assert hoyer == pytest.approx((1 + (3 - 2**0.5) / 2 + (3 - 2) / 2 + 1) / 4)
+
+
+def test_hoyer_sparsity_is_0_for_equal_units_and_knows_no_scale():
+    assert float(sparsity(torch.full((3, 16), -7.0))[1]) == pytest.approx(0, abs=1e-6)
+    codes = gaussian(50, 20)
+    assert float(sparsity(1e4 * codes)[1]) == pytest.approx(float(sparsity(codes)[1]), rel=1e-5)
+    assert [float(value) for value in sparsity(torch.ones(5, 1))] == [1, 0, 0]

@@ -30,6 +30,7 @@ NOISY = replace(
 KEYS = {
     *("epoch", "train_loss", "train_mse", "validation_mse", "probe_accuracy"),
     *("active_fraction", "effective_rank", "images_per_s"),
+    *("units_per_image", "hoyer_sparsity", "dead_units"),
 }
 
 

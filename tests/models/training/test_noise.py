@@ -69,3 +69,18 @@ def test_block_noise_zeroes_whole_blocks_of_4_by_4(side):
 def test_an_unknown_noise_lists_the_noises():
     with pytest.raises(ValueError, match="none, dropout, gaussian, block, got 'salt'"):
         corrupt(grey(), "salt", 0.1, generator())
+
+
+@pytest.mark.parametrize("noise", ["dropout", "block"])
+def test_a_pixel_in_colour_is_lost_in_all_channels(noise):
+    noised = corrupt(torch.ones(20, 3, 28, 28), noise, 0.4, generator())
+    assert set(noised.sum(1).unique().tolist()) == {0.0, 3.0}
+    assert torch.equal(noised[:, :1], corrupt(grey(count=20), noise, 0.4, generator()))
+
+
+@pytest.mark.parametrize(("side", "block"), [(16, 2), (32, 5), (128, 18)])
+def test_blocks_are_a_seventh_of_the_side(side, block):
+    noised = corrupt(grey(side=side), "block", 0.5, generator())
+    cells = noised[:, :, ::block, ::block]
+    whole = cells.repeat_interleave(block, 2).repeat_interleave(block, 3)
+    assert torch.equal(noised, whole[..., :side, :side])

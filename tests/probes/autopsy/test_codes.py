@@ -1,12 +1,16 @@
 """The codes of a setting: rotated, with mistakes, of fewer drawings, and without the test split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from models.data import load
 from probes.autopsy import codes as autopsy_codes
 from probes.autopsy.codes import Codes
 from probes.autopsy.plan import Setting
+from tests.models.made_data import image_data
 from tests.probes.autopsy.coded import coded
 
 
@@ -51,3 +55,17 @@ def test_no_test_image_is_read(plan, monkeypatch):
     monkeypatch.setattr(autopsy_codes, "with_mistake", lambda codes, *rest: codes)
     autopsy_codes.make_codes(plan, Setting(classes=12, autoencoder="untrained"), 0)
     assert not set(np.concatenate(read)) & set(data.test.numpy())
+
+
+@pytest.mark.parametrize("name, most", [("contrastive", 32), ("top-k", 16)])
+def test_the_codes_of_the_newer_autoencoders_are_what_they_are_called(
+    plan, tmp_path, monkeypatch, name, most
+):
+    draws = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (60, 28, 28), generator=draws, dtype=torch.uint8)
+    data = image_data(images, torch.arange(60) % 12, torch.tensor([0] * 36 + [1] * 12 + [2] * 12))
+    monkeypatch.setattr(autopsy_codes, "load_data", lambda *some: data)
+    plan, setting = replace(plan, out=tmp_path), Setting(classes=12, autoencoder=name, code=32)
+    autopsy_codes.train_autoencoder(plan, setting, 0)
+    codes, _ = autopsy_codes.make_codes(plan, setting, 0)
+    assert codes.train.shape == (36, 32) and (codes.train != 0).sum(1).max() == most

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from models.data import ImageData
 from models.networks.classifier import Classifier, ClassifierConfig
 from probes.generation.extractor import find_extractor
 
@@ -71,3 +72,41 @@ def test_without_any_a_small_one_is_trained_and_says_so(trained):
 
 def test_its_features_are_few_enough_for_a_full_covariance_of_500_images(trained):
     assert trained.network.config.hidden < 500
+
+
+def own(labels: bool, side: int = 20) -> ImageData:
+    images = torch.zeros(90, side, side, 3, dtype=torch.uint8)
+    classes = torch.arange(90) % 2
+    images[classes == 1] = 255
+    parts = [torch.arange(30) + 30 * part for part in range(3)]
+    names = ("dark", "light") if labels else ()
+    return ImageData("own", images, classes, None, names, *parts, "file", False, "", "/own.npz")
+
+
+def test_images_of_another_size_are_measured_by_a_classifier_of_themselves(tmp_path):
+    add_run(tmp_path, "digits")
+    found = find_extractor(tmp_path, tmp_path, own(labels=True))
+    assert found.data == "own" and found.validation_accuracy > 0.9
+    assert found.network.config.image_side == 20 and found.network.config.classes == 2
+
+
+def test_without_labels_there_is_none(tmp_path):
+    assert find_extractor(tmp_path, tmp_path, own(labels=False)) is None
+
+
+def test_a_run_on_the_same_images_is_taken(tmp_path):
+    add_run(tmp_path, "elsewhere", "own")
+    place = add_run(tmp_path, "same", "own")
+    config = json.loads((place / "config.json").read_text())
+    config["data"] = own(labels=True).summary()
+    (place / "config.json").write_text(json.dumps(config))
+    assert "run same" in find_extractor(tmp_path, tmp_path, own(labels=False)).source
+
+
+def test_digits_of_another_size_do_not_measure_digits(tmp_path):
+    place = add_run(tmp_path, "large", accuracy=0.99)
+    config = json.loads((place / "config.json").read_text())
+    config["data"]["side"] = 32
+    (place / "config.json").write_text(json.dumps(config))
+    add_run(tmp_path, "published", accuracy=0.9)
+    assert "run published" in find_extractor(tmp_path, tmp_path).source

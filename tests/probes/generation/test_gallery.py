@@ -170,3 +170,14 @@ def test_weights_that_are_not_finite_show_nothing(digits):
     broken = Autoencoder(AutoencoderConfig(depth=2, width=4, latent_size=4))
     nn.init.constant_(broken.to_code.weight, float("nan"))
     assert gallery(broken, digits) == {}
+
+
+def test_images_in_colour_without_labels_have_pictures_and_no_map():
+    images = torch.randint(0, 256, (90, 20, 20, 3), dtype=torch.uint8)
+    parts = [torch.arange(30) + 30 * part for part in range(3)]
+    data = ImageData("own", images, torch.zeros(90).long(), None, (), *parts, "random", False, "")
+    config = AutoencoderConfig(depth=2, width=4, latent_size=6, image_side=20, image_channels=3)
+    made = gallery(Autoencoder(config).eval(), data)
+    assert made["samples"].shape == (16, 20, 20, 3)
+    assert made["interpolations"].shape == (4, 9, 20, 20, 3)
+    assert made["interpolation_ends"].dtype == np.uint8 and "map" not in made

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
+from models.machine import usable_cores
 from search.benchmark import command, quality
 from tests.search.simulate.made import made
 
@@ -19,7 +19,7 @@ def test_the_command_prints_and_writes_each_part(tmp_path, monkeypatch, capsys):
     found = json.loads(out.read_text())
     took = {"took_s": found["parts"]["quality"]["took_s"]}
     assert found["parts"] == {"quality": {**json.loads(json.dumps(small)), **took}}
-    assert found["machine"]["cores"] == os.cpu_count()
+    assert found["machine"]["cores"] == usable_cores()
     assert {"torch", "ray", "optuna"} <= set(found["machine"]["versions"])
     assert "\n".join(quality.as_text(small)) in capsys.readouterr().out
 

@@ -58,7 +58,7 @@ class Nodes:
     def __exit__(self, *error) -> None:
         for node in reversed(self._alive):
             node.kill()
-            node.wait()
+            node.wait(timeout=60)
         shutil.rmtree(self.temporary, ignore_errors=True)
 
     @property
@@ -93,13 +93,15 @@ class Nodes:
         return node
 
     def add(self, *, cpus: int = 1, gpus: int = 0, sees: tuple[Path, ...] = ()) -> subprocess.Popen:
-        """A worker node, once it has joined. Of the hidden folders it sees those in `sees`."""
-        return self._start([f"--address={self.address}"], cpus, gpus, sees)
+        """A worker node, once it has joined. Of the hidden folders it sees those in `sees`. It has
+        a folder of its own, as on another machine: Ray would give it that of the head."""
+        folder = tempfile.mkdtemp(prefix="n", dir=self.temporary)
+        return self._start([f"--address={self.address}", f"--temp-dir={folder}"], cpus, gpus, sees)
 
     def kill(self, node: subprocess.Popen) -> None:
         """End every process of a node at the same moment."""
         node.kill()
-        node.wait()
+        node.wait(timeout=60)
         self._alive.remove(node)
 
     def _start(self, flags: list[str], cpus: int, gpus: int, sees) -> subprocess.Popen:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_a_node_dies_another_joins_and_the_table_is_that_of_one_node(nodes, twin
     driver = on_cluster(nodes, nodes.seen)
     process = driver.start("--max-failures", "0")
     driver.wait_for_events(14, process)
-    assert process.poll() is None, process.communicate()
+    assert process.poll() is None, process.communicate(timeout=60)
     nodes.kill(first)
     second = nodes.add(sees=(nodes.seen,))
     out, err = process.communicate(timeout=400)
@@ -114,7 +115,8 @@ def test_a_ray_client_keeps_its_ledger_and_ends_in_the_same_tables(nodes, twin):
 @pytest.mark.slow
 def test_a_client_s_own_folder_is_refused(nodes):
     node = nodes.add(sees=(nodes.seen,))
-    driver = on_cluster(nodes, nodes.unseen / "runs", address=f"ray://{nodes.client}")
+    flags = [*SEARCH, "--data-dir", str(nodes.seen)]
+    driver = on_cluster(nodes, nodes.unseen / "runs", flags, address=f"ray://{nodes.client}")
     done = driver.finish()
     nodes.kill(node)
     assert done.returncode == 2 and "it does not see what is written there" in done.stderr
@@ -135,13 +137,19 @@ def test_a_submitted_job_is_killed_and_a_second_one_resumes_it(s3, tmp_path, twi
             *("--storage-path", driver.uri, "--data-dir", str(tmp_path / "data")),
         ]
         submit(nodes, "first", [*search, *flags], "--no-wait")
-        while driver.events() < 14:
-            time.sleep(0.5)
+        wait_until(lambda: driver.events() >= 14)
         ray_job(nodes, "stop", "first")
         printed = submit(nodes, "second", [*search, "--resume"])
         assert "going on after" in printed and "Job 'second' succeeded" in printed, printed
     driver.fetch()
     assert outcome(driver.folder) == outcome(twin.folder)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"nothing in {seconds} s"
+        time.sleep(0.5)
 
 
 def ray_job(nodes: Nodes, verb: str, *arguments: str) -> str:

@@ -10,11 +10,13 @@ import jsonschema
 import pytest
 import ray
 import yaml
+from ray._private.runtime_env.packaging import _get_excludes
 
 from search.autoencoders.command import COMMAND
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
+PACKAGES = ("search", "models", "probes", "analysis")
 
 # The fields of KubeRay's v1 types (rayjob_types.go, raycluster_types.go) that a manifest may use
 # here; pod templates are Kubernetes' own, of which these are the few that ours has.
@@ -125,6 +127,7 @@ def test_the_rayjob_s_entrypoint_begins_a_search_or_goes_on_with_it():
 
 
 def test_the_job_environment_leaves_out_what_is_not_code():
-    excluded = read("job-environment.yaml")["excludes"]
-    assert {".git", "runs", "data"} <= set(excluded)
-    assert not {"search", "models", "probes", "analysis"} & set(excluded)
+    excluded = _get_excludes(ROOT, read("job-environment.yaml")["excludes"])  # as Ray reads them
+    assert all(excluded(ROOT / name) for name in (".git", "runs", "data", "tests", "docs/study"))
+    code = [path for name in PACKAGES for path in (ROOT / name).rglob("*")]
+    assert code and not any(map(excluded, code))

@@ -60,7 +60,7 @@ def refused(*arguments, capsys, module="search.autoencoders"):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory, data_dir):
     """A finished tiny search: the run folder, and what the command printed."""
-    storage = tmp_path_factory.mktemp("runs")
+    storage = tmp_path_factory.mktemp("my rüns")
     relative = os.path.relpath(storage, ROOT)  # the workers are in another folder
     done = command(*TINY, "--storage-path", relative, "--data-dir", data_dir)
     assert done.returncode == 0, done.stderr
@@ -158,9 +158,19 @@ def test_the_output_is_a_status_block_and_a_table_and_none_of_ray_s_boxes(tiny):
     assert "╭" not in out and "Trial status" not in out and "Traceback" not in out
 
 
+def path_with_this_python(folder) -> str:
+    """A PATH whose first `python` is this one, as in an environment that is activated."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / "bin" / "python").chmod(0o755)
+    return f"{folder / 'bin'}:{os.environ['PATH']}"
+
+
 def test_the_report_is_made_of_it(tiny, tmp_path):
-    done = command("--runs", tiny[0], "--out", tmp_path / "report", module="analysis.report")
-    assert done.returncode == 0, done.stderr
+    (printed,) = [line for line in tiny[1].splitlines() if "analysis.report" in line]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path_with_this_python(tmp_path)}
+    pasted = subprocess.run(printed, shell=True, cwd=tmp_path, env=environment, timeout=300)
+    assert pasted.returncode == 0
     text = (tmp_path / "report" / "report.md").read_text()
     assert "deeper-dae-0.2" in text and "0.02097" in text
     assert list((tmp_path / "report").rglob("*.png"))
@@ -187,6 +197,7 @@ WRONG = {
     ),
     "a size twice": (["--latent-sizes", "32", "32"], "names a value twice"),
     "a path for a name": (["--name", "a/b"], "must be a plain folder name"),
+    "a name in another encoding": (["--name", "r\udcfcns"], "is not text in UTF-8"),
     "a budget of no time": (["--time-budget-s", "-1"], "is not a positive number"),
     "data that is not there": (["--dataset", "omniglot"], "omniglot"),
     "nothing to resume": (["--resume", "--name", "gone"], "does not exist"),
@@ -236,3 +247,100 @@ def test_what_would_make_it_another_search_is_refused_and_nothing_touched(
     assert done.returncode == 2 and message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert fingerprint(folder) == before
+
+
+OWN = (
+    "--dataset mnist5k --train-size 60 --max-epochs 1 --num-samples 4 --final-seeds 0 "
+    "--latent-sizes 128 --set linear_path=true depth=2..3"
+).split()
+
+
+@pytest.fixture(scope="module")
+def own(tiny, data_dir):
+    """A search of ranges of its own that begins with the winners of `tiny`, and what it printed."""
+    storage = tiny[0].parent
+    where = ("--name", "own", "--storage-path", storage, "--data-dir", data_dir)
+    done = command(*OWN, "--start-from", "tiny", *where)
+    assert done.returncode == 0, done.stderr
+    return storage / "own", done.stdout
+
+
+def test_own_ranges_and_starts_are_searched_and_recorded(own, tiny):
+    folder, printed = own
+    trials, run = rows(folder / "trials.csv"), json.loads((folder / "run.json").read_text())
+    sampled = [trial for trial in trials if trial["preset"] == "sampled"]
+    assert sampled and {trial["depth"] for trial in trials} <= {"2", "3"}
+    assert {trial["linear_path"] for trial in trials} == {"True"}
+    assert run["settings"]["set"] == ["depth=2..3", "linear_path=true"]
+    assert {each["name"]: each["searched"] for each in run["changes"]} == {
+        "depth": "2..3",
+        "linear_path": "true",
+    }
+    assert run["left_out"]["sae"] == ["depth", "linear_path"] and "left out" in printed
+    assert [start["run"] for start in run["starts"]] == ["tiny"] * len(run["starts"])
+    tried = [start for start in run["starts"] if start["parameters"]]
+    assert tried
+    for number, start in enumerate(tried):
+        assert trials[number]["preset"] == start["name"] and trials[number]["state"] == "complete"
+        winner = tiny[0] / "best" / str(start["group"]) / "config.json"
+        before = json.loads(winner.read_text())["parameters"]
+        for name, old, new in start["moved"]:
+            assert before[name] == old and start["parameters"][name] == new
+            assert f"{name} {old} to {new}" in printed
+
+
+def test_a_search_of_own_ranges_resumes_as_it_was_and_refuses_others(
+    own, data_dir, tmp_path, capsys
+):
+    folder, _ = own
+    where = ("--name", "own", "--storage-path", folder.parent, "--data-dir", data_dir)
+    before = fingerprint(folder)
+    file = tmp_path / "other.toml"
+    file.write_text("depth = { low = 2, high = 4 }")
+    for flags in (
+        ["--set", "depth=2..4", "linear_path=true"],
+        ["--set", "depth=2..3"],
+        ["--space", file],
+        ["--start-from", "own"],
+    ):
+        done = refused("--resume", *flags, *where, capsys=capsys)
+        assert done.returncode == 2 and "differs from the search" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert fingerprint(folder) == before
+    file.write_text("linear_path = true\ndepth = { low = 2, high = 3 }")
+    done = command("--resume", "--space", file, "--num-samples", 5, *where)  # the same ranges
+    assert done.returncode == 0, done.stderr
+    trials = rows(folder / "trials.csv")
+    assert len(trials) == 5 and trials[4]["depth"] in ("2", "3")
+
+
+@pytest.mark.parametrize(
+    ("module", "flags", "message"),
+    [
+        ("search.autoencoders", ["--set", "dept=2..4"], "the nearest is depth"),
+        ("search.autoencoders", ["--set", "dropout=0..2"], "dropout must be in [0, 1)"),
+        ("search.autoencoders", ["--space", "/nowhere.toml"], "/nowhere.toml"),
+        ("search.autoencoders", ["--start-from", "nowhere"], "nowhere is no folder"),
+        ("search.classifiers", ["--set", "stem=-16..16"], "stem must not be negative"),
+        ("search.latent_probes", ["--set", "mlp.block=1..3"], "the nearest is mlp.blocks"),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_refused(
+    module, flags, message, data_dir, tmp_path, capsys
+):
+    where = ("--dataset", "mnist5k", "--data-dir", data_dir, "--storage-path", tmp_path / "runs")
+    done = refused(*flags, *where, capsys=capsys, module=module)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("module", ["autoencoders", "classifiers", "latent_probes"])
+def test_the_printed_space_is_a_file_that_changes_nothing(module, data_dir, tmp_path, capsys):
+    searched = importlib.import_module(f"search.{module}.command").COMMAND
+    runs, file = tmp_path / "runs", tmp_path / "space.toml"
+    where = ["--dataset", "mnist5k", "--data-dir", str(data_dir), "--storage-path", str(runs)]
+    assert main(searched, ["--print-space", *where]) == 0
+    printed = capsys.readouterr().out
+    file.write_text(printed)
+    assert main(searched, ["--print-space", "--space", str(file), *where]) == 0
+    assert capsys.readouterr().out == printed and not runs.exists()

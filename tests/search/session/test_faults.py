@@ -39,14 +39,18 @@ def kill(driver: Driver, twin: Driver, kills: int, seed: int) -> None:
     assert done >= min(kills, 3)
 
 
-def interrupt(driver: Driver) -> None:
-    """Ctrl-C in the middle of the search; the message and the state that it leaves."""
+def interrupt(driver: Driver, number: int, send=os.killpg) -> None:
+    """A signal in the middle of the search; the message, the state and the processes that it
+    leaves. Ctrl-C in a terminal is sent to every process of the group."""
     process = driver.start()
     driver.wait_for_events(driver.events() + 5, process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    others = psutil.Process(process.pid).children(recursive=True)
+    send(process.pid, number)
     out, err = process.communicate(timeout=120)
-    assert process.returncode == 130 and "--resume" in err and "Traceback" not in err
+    assert process.returncode == 128 + number and len(err.splitlines()) == 1
+    assert "--resume" in err
     assert json.loads((driver.folder / "run.json").read_text())["state"] == "interrupted"
+    assert psutil.wait_procs(others, timeout=10)[1] == []
 
 
 def ends_as(twin: Driver, driver: Driver) -> None:
@@ -58,7 +62,17 @@ def ends_as(twin: Driver, driver: Driver) -> None:
 def test_a_driver_killed_three_times_and_interrupted_ends_in_the_same_tables(tmp_path, twin):
     driver = Driver(tmp_path)
     kill(driver, twin, kills=3, seed=0)
-    interrupt(driver)
+    interrupt(driver, signal.SIGTERM, os.kill)
+    ends_as(twin, driver)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "send"), [("SIGINT", os.killpg), ("SIGUSR1", os.kill), ("SIGTERM", os.killpg)]
+)
+def test_a_search_that_is_told_to_end_goes_on_to_the_same_tables(tmp_path, twin, name, send):
+    driver = Driver(tmp_path)
+    interrupt(driver, getattr(signal, name), send)
     ends_as(twin, driver)
 
 
@@ -108,7 +122,7 @@ def test_ctrl_c_twice_loses_nothing(tmp_path, twin):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.3)
     process.communicate(timeout=120)
-    assert process.returncode != 0
+    assert process.returncode == 130
     ends_as(twin, driver)
 
 

@@ -109,7 +109,7 @@ def test_a_folder_is_locked_against_another_process_and_freed_by_its_death(tmp_p
     with pytest.raises(FolderError, match="in use"), RunFolder(tmp_path).locked():
         pass
     holder.send_signal(signal.SIGKILL)
-    holder.wait()
+    holder.wait(timeout=60)
     with RunFolder(tmp_path).locked():
         pass
 

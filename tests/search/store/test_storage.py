@@ -17,7 +17,7 @@ from search.store.bucket import BucketFiles, Server, bucket_files
 from search.store.bucket_ledger import BucketLedger, read_bucket_ledger
 from search.store.checkpoints import CheckpointStore, StorageFailed
 from search.store.files import FolderError, FolderFiles
-from search.store.lock import BucketLock
+from search.store.lock import Lease
 from search.store.storage import open_storage
 from tests.search.driver import ROOT, BucketDriver, outcome
 
@@ -139,7 +139,7 @@ def holder(s3, bucket) -> subprocess.Popen:
         from search.store.bucket import bucket_files
         lock.BEAT_S = 0.5
         files = bucket_files({s3.uri(bucket.path.removeprefix("runs/"))!r})
-        with lock.BucketLock(files, "run").held():
+        with lock.Lease(files, "run").held():
             print("held", flush=True)
             time.sleep(120)
     """
@@ -153,11 +153,11 @@ def holder(s3, bucket) -> subprocess.Popen:
 def test_a_run_in_a_bucket_is_held_by_one_driver_and_freed_by_its_death(s3, bucket, quick_lock):
     other = holder(s3, bucket)
     with pytest.raises(FolderError, match="in use by another search"):
-        with BucketLock(bucket, "run").held():
+        with Lease(bucket, "run").held():
             pass
     other.send_signal(signal.SIGKILL)
-    other.wait()
-    with BucketLock(bucket, "run").held() as lock:
+    other.wait(timeout=60)
+    with Lease(bucket, "run").held() as lock:
         lock.check()
         assert len(bucket.names()) == 1
     assert bucket.names() == []
@@ -168,14 +168,14 @@ def test_a_driver_of_another_machine_that_died_is_waited_for_until_its_lease_end
 ):
     put(bucket, "elsewhere-1234abcd-1-17-deadbeef", b"")
     begun = time.time()
-    with BucketLock(bucket, "run").held():
+    with Lease(bucket, "run").held():
         assert len(bucket.names()) == 1
     assert time.time() - begun > 5
     assert "may have died" in capsys.readouterr().out
 
 
 def test_a_driver_whose_claim_was_taken_away_writes_no_more(bucket, quick_lock):
-    with BucketLock(bucket, "run").held() as lock:
+    with Lease(bucket, "run").held() as lock:
         lock.check()
         bucket.delete(bucket.names()[0])
         deadline = time.monotonic() + 60

@@ -140,6 +140,14 @@ def test_trials_share_the_workers_that_run_at_a_time(tmp_path):
     assert 1 <= len(list((tmp_path / "marks").iterdir())) <= 2  # a new one takes seconds to start
 
 
+def test_a_clock_that_is_set_forward_does_not_end_a_search(tmp_path, monkeypatch):
+    now, begin = time.time, time.monotonic()
+    forward = lambda: now() + (1e5 if time.monotonic() > begin + 0.5 else 0.0)  # noqa: E731
+    monkeypatch.setattr(time, "time", forward)
+    logbook = run_toy(tmp_path / "run", ToyTask(), num_samples=40, time_budget_s=1000.0)
+    assert len(logbook.state.trials) == 40 and not logbook.state.unfinished()
+
+
 def test_a_trial_that_takes_longer_than_it_may_is_stopped_and_says_why(tmp_path):
     task = ToyTask(trouble=("", ""), seconds_per_trial=1e-9)
     logbook = run_toy(tmp_path / "run", task, num_samples=3)

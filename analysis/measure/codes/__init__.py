@@ -1,0 +1,1 @@
+"""What sparsity and the contrastive term do to the codes of autoencoders."""

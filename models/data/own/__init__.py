@@ -1,0 +1,1 @@
+"""The user's own images: a .npz file, or a folder of image files."""

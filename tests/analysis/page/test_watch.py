@@ -1,0 +1,71 @@
+"""`python -m analysis.report --watch`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from analysis import report, watch
+from analysis.page import html
+from analysis.read.values import RunError
+from tests.analysis.run_folders import change_json, write_autoencoders
+
+
+def state(folder: Path, word: str) -> None:
+    change_json(folder / "run.json", lambda info: info.update(state=word))
+
+
+def test_the_page_is_written_again_when_a_run_has_changed_until_the_search_ends(
+    tmp_path, monkeypatch
+):
+    folder = write_autoencoders(tmp_path / "runs/ae", trials=3, epochs=2, pictures=False)
+    state(folder, "running")
+    lines = (folder / "epochs.csv").read_text()
+    written: list[int] = []
+    changes = [
+        lambda: None,
+        lambda: (folder / "epochs.csv").write_text(lines + "trial_00009,9,1\n"),
+        lambda: None,
+        lambda: state(folder, "finished"),
+    ]
+
+    def sleep(seconds: float) -> None:
+        assert seconds == 7
+        changes.pop(0)()
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    assert watch.watch(tmp_path / "runs", 7, lambda: written.append(len(changes)) or 0) == 0
+    assert written == [4, 2, 0] and not changes
+
+
+def test_a_watch_waits_for_the_first_run_and_ends_with_ctrl_c(tmp_path, monkeypatch, capsys):
+    turns = iter(range(2))
+
+    def sleep(seconds: float) -> None:
+        if next(turns, None) is None:
+            raise KeyboardInterrupt
+
+    def write() -> int:
+        raise RunError("no run")
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    (tmp_path / "runs").mkdir()
+    assert watch.watch(tmp_path / "runs", 1, write) == 2
+    assert capsys.readouterr().err.count("no run") == 1
+
+
+def test_a_page_that_is_watched_says_when_it_was_written_and_no_other_does():
+    before = datetime.now(UTC).replace(microsecond=0)
+    page = html.render("# A page\n", {}, every=60)
+    word = page.partition('data-written="')[2].partition('"')[0]
+    assert before <= datetime.fromisoformat(word) <= datetime.now(UTC)
+    assert "data-written" not in html.render("# A page\n", {})
+
+
+@pytest.mark.parametrize("seconds", ["0", "-3", "nan", "soon"])
+def test_a_wrong_number_of_seconds_is_refused(tmp_path, seconds, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        report.main(["--runs", str(tmp_path), "--watch", seconds])
+    assert stopped.value.code == 2 and "Traceback" not in capsys.readouterr().err
