@@ -6,14 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-<<<<<<< HEAD
+from models.ending import ends_at_signals
 from search.simulate.policies import KINDS, POLICIES, RIVALS, named
 from search.simulate.recorded import SUFFIX, Curves, load_curves, recorded_tasks
-=======
-from models.ending import ends_at_signals
-from search.simulate.curves import add_curves_flag, load_curves
-from search.simulate.policies import POLICIES
->>>>>>> main
 from search.simulate.recording import record
 from search.simulate.regret import compare
 from search.simulate.replay import quiet
