@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from models.ending import ends_at_signals
-from search.simulate.policies import KINDS, POLICIES, RIVALS, named
+from search.simulate.policies.choices import KINDS, POLICIES, RIVALS, named
 from search.simulate.recorded import SUFFIX, Curves, load_curves, recorded_tasks
 from search.simulate.recording import record
 from search.simulate.regret import compare

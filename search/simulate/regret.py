@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from search.simulate.policies import POLICIES
+from search.simulate.policies.choices import POLICIES
 from search.simulate.recorded import Curves, neighbour_agreement
 from search.simulate.replay import Replays, replay
 

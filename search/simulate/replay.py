@@ -36,8 +36,8 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from search.simulate.policies import POLICIES
-from search.simulate.policy import Searching, Setting
+from search.simulate.policies.choices import POLICIES
+from search.simulate.policies.protocol import Searching, Setting
 from search.simulate.recorded import Curves
 
 

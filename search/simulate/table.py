@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.simulate.policies import POLICIES
+from search.simulate.policies.choices import POLICIES
 
 
 def as_text(task: str, found: dict) -> str:

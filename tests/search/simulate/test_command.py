@@ -8,7 +8,7 @@ import json
 import pytest
 
 from search.simulate.command import main
-from search.simulate.policies import KINDS, OURS, POLICIES, named
+from search.simulate.policies.choices import KINDS, OURS, POLICIES, named
 from search.simulate.recording import record
 from tests.search.simulate.test_recording import run_folder
 

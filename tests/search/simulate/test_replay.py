@@ -11,12 +11,12 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.schedulers import TrialScheduler
 
-from search.simulate.policies import POLICIES
-from search.simulate.policy import Setting
+from search.simulate.policies.choices import POLICIES
+from search.simulate.policies.protocol import Setting
+from search.simulate.policies.through_ray import ThroughRay
 from search.simulate.recorded import Curves
 from search.simulate.regret import log_regret, regrets
 from search.simulate.replay import Replay, Replays, simulate
-from search.simulate.through_ray import ThroughRay
 from search.tune.study import STUDY_NAME
 from tests.search.simulate.made import EPOCHS, SIZES, made
 

@@ -11,7 +11,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from search.simulate.policy import Setting
+from search.simulate.policies.protocol import Setting
 from search.task.space import Preset, Space
 from search.tune.logbook import Logbook
 from search.tune.scheduler import REDUCTION_FACTOR, LedgerScheduler

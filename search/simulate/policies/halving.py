@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from search.record import schema
 from search.record.decision import Decision
 from search.record.state import TrialRecord
-from search.simulate.policy import Setting
+from search.simulate.policies.protocol import Setting
 from search.tune.scheduler import REDUCTION_FACTOR, rung_epochs
 
 STOP = Decision(schema.STOP, "it waits until its rung shows that it should go on")

@@ -9,7 +9,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, NopPruner
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import TrialState
 
-from search.simulate.policy import Setting
+from search.simulate.policies.protocol import Setting
 from search.tune.scheduler import REDUCTION_FACTOR
 
 

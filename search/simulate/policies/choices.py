@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from search.simulate.halving import PromotingASHA, halved, one_stop
-from search.simulate.own import Learning, Own, Scheduler, Stopping
-from search.simulate.policy import Searching, Setting
-from search.simulate.through_optuna import gaussian_process, hyperband
-from search.simulate.through_ray import ledger, stock
+from search.simulate.policies.halving import PromotingASHA, halved, one_stop
+from search.simulate.policies.own import Learning, Own, Scheduler, Stopping
+from search.simulate.policies.protocol import Searching, Setting
+from search.simulate.policies.through_optuna import gaussian_process, hyperband
+from search.simulate.policies.through_ray import ledger, stock
 
 RANDOM = Learning(sampler="random")
 

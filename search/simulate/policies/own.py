@@ -12,8 +12,8 @@ from typing import Protocol
 from search.record.decision import Decision
 from search.record.schema import COMPLETE, PRUNED, RUNNING
 from search.record.state import SearchState, TrialRecord
-from search.simulate.policy import Setting
-from search.simulate.through_ray import ReplayTask
+from search.simulate.policies.protocol import Setting
+from search.simulate.policies.through_ray import ReplayTask
 from search.tune.scheduler import GroupedASHA
 from search.tune.suggestion import Suggester, next_trial
 

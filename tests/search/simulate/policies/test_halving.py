@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from search.simulate.halving import PromotingASHA, halved, one_stop
-from search.simulate.own import Learning, Own
-from search.simulate.policies import RANDOM
-from search.simulate.policy import Setting
+from search.simulate.policies.choices import RANDOM
+from search.simulate.policies.halving import PromotingASHA, halved, one_stop
+from search.simulate.policies.own import Learning, Own
+from search.simulate.policies.protocol import Setting
 from search.simulate.replay import Replays, simulate
 from tests.search.simulate.made import SIZES, made
 
