@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from search.simulate.policies.own import Learning, Own, Stopping
@@ -13,10 +14,11 @@ from tests.search.simulate.made import made
 
 
 def searched(tmp_path, workers: int = 1, rungs_of_all: bool = False, **learning):
-    """The trials of a search, and the ranks that its suggestions learn from. The loss rises with
-    the epochs, so that a stopped trial may have a lower loss than a complete one."""
+    """The trials of a search, and the ranks that its suggestions learn from. The curves cross, so
+    that a stopped trial may have a lower loss than a complete one."""
     curves = made()
-    setting = Setting(replace(curves, values=curves.values[:, ::-1]), 0, 120, 1, tmp_path)
+    crossing = curves.values + np.random.default_rng(0).normal(0.2, 0.05, curves.values.shape)
+    setting = Setting(replace(curves, values=crossing), 0, 120, 1, tmp_path)
     policy = Own(setting, Stopping(setting, rungs_of_all), Learning(**learning))
     replays = list(simulate(setting.curves, policy, 120, workers))[-1]
     (family,) = {id(each): each for each in policy._suggester._families.values()}.values()
