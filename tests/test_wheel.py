@@ -115,7 +115,7 @@ def test_a_search_and_its_report_start_in_another_folder(installed, tmp_path):
 
 
 def test_recorded_curves_are_installed(installed, tmp_path):
-    flags = "--seeds 1 --budget-epochs 20".split()
+    flags = "--seeds 1 --trials 2 --searchers random".split()
     installed.start("search.simulate", *flags, folder=tmp_path)
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from search.benchmark.figures import ratio_spread, spread, spread_text
-from search.simulate.curves import Curves, add_curves_flag, load_curves
+from search.simulate.recorded import PROJECT_CURVES, Curves, load_curves
 from search.simulate.regret import estimate, log_regret
 from search.simulate.replay import replay
 from search.simulate.table import columns
@@ -27,7 +28,12 @@ NEEDS_RAY = False
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    add_curves_flag(parser)
+    parser.add_argument(
+        "--curves",
+        type=Path,
+        default=PROJECT_CURVES,
+        help="a file of recorded curves (default: autoencoders on mnist5k)",
+    )
     parser.add_argument(
         "--seeds",
         type=at_least(LEAST_SEEDS),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.files import write_atomically
 from search.record.schema import COMPLETE, DIVERGED, PRUNED, SAMPLED
-from search.simulate.curves import METRIC, searched_space
+from search.simulate.recorded import space_from_json
 from search.store.files import FolderError
 from search.store.folder import RunFolder
 
@@ -18,40 +18,38 @@ from search.store.folder import RunFolder
 def record(run: Path, out: Path) -> int:
     """Write the curves of a run folder's sampled trials to `out`; return how many there are.
 
-    Raises FolderError unless the run is a random search of autoencoders, in `searched_space`, that
-    stopped no trial early."""
+    The run may be of any search. Raises FolderError unless it is a random search that stopped no
+    trial early."""
     folder = RunFolder(run)
     try:
         about = json.loads(folder.run_json.read_text(encoding="utf-8"))
-        trials = _rows(folder.trials_csv)
-        epochs = _rows(folder.epochs_csv)
-    except (OSError, ValueError) as error:
-        raise FolderError(f"{run} is not the folder of a search: {error}") from error
-    _refuse_unfit(run, about, trials)
-    names = tuple(searched_space(tuple(about["latent_sizes"])).all_distributions())
+        trials, epochs = _rows(folder.trials_csv), _rows(folder.epochs_csv)
+        head = {name: about[name] for name in ("command", "metric", "mode", "space")}
+        names = tuple(space_from_json(about["space"]).all_distributions())
+        head["data"] = about["data"].get("name") if isinstance(about["data"], dict) else None
+        sampler = about["settings"].get("sampler")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise FolderError(f"{run} is not the folder of a search: {error!r}") from error
+    _refuse_unfit(run, sampler, trials)
     kept = {row["number"]: row for row in trials if _is_curve(row)}
     lines = [
         {
             "number": row["number"],
-            **{name: _short(kept[row["number"]][name]) for name in names},
+            **{name: _short(kept[row["number"]].get(name, "")) for name in names},
             "epoch": row["epoch"],
-            METRIC: _short(row[METRIC]),
+            head["metric"]: _short(row[head["metric"]] or "nan"),
         }
         for row in epochs
         if row["number"] in kept
     ]
     if not lines:
         raise FolderError(f"{run} holds no finished trial that was sampled")
-    _write_csv_gz(out, lines)
+    _write(out, head, lines)
     return len(kept)
 
 
-def _refuse_unfit(run: Path, about: dict, trials: list[dict]) -> None:
-    sizes = tuple(about.get("latent_sizes") or ())
-    space = searched_space(sizes) if sizes else None
-    if space is None or about.get("space") != space.as_json():
-        raise FolderError(f"{run} did not search autoencoders over the space of the quick budget")
-    if about["settings"].get("sampler") != "random":
+def _refuse_unfit(run: Path, sampler: str | None, trials: list[dict]) -> None:
+    if sampler != "random":
         raise FolderError(f"{run} was not made with --sampler random")
     if any(row["state"] == PRUNED for row in trials):
         raise FolderError(
@@ -76,9 +74,10 @@ def _short(text: str) -> str:
         return text
 
 
-def _write_csv_gz(path: Path, rows: list[dict]) -> None:
-    """Write a gzipped CSV. Its header holds no time and no name, so equal rows give equal bytes."""
+def _write(path: Path, head: dict, rows: list[dict]) -> None:
+    """Write a file of curves. It holds no time and no path, so equal runs give equal bytes."""
     text = io.StringIO(newline="")
+    text.write(f"# {json.dumps(head)}\n")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -1,11 +1,11 @@
 """Regret: how far the choice of a search is from the best recorded one, and how policies compare.
 
-The configuration that a search would choose for a code size now is looked up at full budget, since
-a winner is retrained at full budget, and divided by the best value recorded for that code size.
-Ratios, because code sizes differ in error by factors, and differences would show the worst code
-size only. Their geometric mean over the code sizes is the regret, as a percentage above 1. Before a
-search has anything to choose, the median of the recorded values counts: what an untried
-configuration would give.
+The loss of the configuration that a search would choose for a group now is looked up at full
+budget, since a winner is retrained at full budget, and divided by the best loss recorded for that
+group. Ratios, because groups differ in loss by factors, and differences would show the worst group
+only. Their geometric mean over the groups is the regret, as a percentage above 1. Before a search
+has anything to choose, the median of the recorded losses counts: what an untried configuration
+would give.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from search.simulate.curves import Curves, neighbour_agreement
+from search.simulate.policies.choices import POLICIES
+from search.simulate.recorded import Curves, neighbour_agreement
 from search.simulate.replay import Replays, replay
 
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of the budget, at which regret is read
 RESAMPLES = 5000  # of the bootstrap: more would move an interval's ends by less than it shows
 
 
 def log_regret(replays: Replays) -> float:
-    """Mean over code sizes of log(chosen value / best recorded value); 0 is perfect."""
+    """Mean over groups of log(chosen loss / best recorded loss); 0 is perfect."""
     finals, groups = replays.curves.finals(), replays.curves.groups
     logs = []
     for group in replays.curves.space.groups:
@@ -43,9 +43,22 @@ def regrets(
     workers: int = 1,
     grace_epochs: int = 1,
 ) -> list[float]:
-    """Log regrets of one search after each number of epochs in `at` (rising)."""
-    searches = replay(curves, policy, seed, at[-1], workers, grace_epochs)
-    return [log_regret(replays) for replays in searches if replays.epochs in at]
+    """Log regrets of one search after each number of epochs in `at` (rising). A policy that plans
+    for its budget makes a search for each."""
+    return _searched(curves, policy, seed, at, workers, grace_epochs)[0]
+
+
+def _searched(
+    curves: Curves, policy: str, seed: int, at: tuple[int, ...], workers: int, grace_epochs: int
+) -> tuple[list[float], float]:
+    """The log regrets, and the share of the configurations that the longest search tried."""
+    found, used = [], 0.0
+    for budgets in [(each,) for each in at] if POLICIES[policy].budgeted else [at]:
+        for replays in replay(curves, policy, seed, budgets[-1], workers, grace_epochs):
+            if replays.epochs in budgets:
+                found.append(log_regret(replays))
+                used = replays.used()
+    return found, used
 
 
 @dataclass(frozen=True)
@@ -73,18 +86,17 @@ def compare(
     curves: Curves,
     policies: list[str],
     seeds: int,
-    budget_epochs: int,
+    at: tuple[int, ...],
     workers: int,
     grace_epochs: int,
 ) -> dict:
-    """The comparison of policies with the first of them, JSON-ready."""
-    at = tuple(sorted({max(1, round(share * budget_epochs)) for share in SHARES}))
-    logs = {
-        name: np.array(
-            [regrets(curves, name, seed, at, workers, grace_epochs) for seed in range(seeds)]
-        )
+    """The comparison of policies with the first of them after each number of epochs in `at`,
+    JSON-ready."""
+    searched = {
+        name: [_searched(curves, name, seed, at, workers, grace_epochs) for seed in range(seeds)]
         for name in policies
     }
+    logs = {name: np.array([log for log, _ in each]) for name, each in searched.items()}
     against = logs[policies[0]]
     return {
         "epochs": list(at),
@@ -93,6 +105,7 @@ def compare(
         "grace_epochs": grace_epochs,
         "configurations": len(curves.parameters),
         "max_epochs": curves.max_epochs,
+        "metric": curves.metric,
         "neighbour_agreement": neighbour_agreement(curves),
         "regret_percent": {
             name: [asdict(estimate(column)) for column in values.T] for name, values in logs.items()
@@ -102,6 +115,10 @@ def compare(
             name: [asdict(estimate(c)) | wins(c) for c in (values - against).T]
             for name, values in logs.items()
             if values is not against
+        },
+        "used_percent": {
+            name: float(100 * np.mean([used for _, used in each]))
+            for name, each in searched.items()
         },
         "log_regrets": {name: values.tolist() for name, values in logs.items()},
     }

@@ -4,34 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.simulate.policies import POLICIES
+from search.simulate.policies.choices import POLICIES
 
 
-def as_text(found: dict) -> str:
-    """What `regret.compare` found."""
+def as_text(task: str, found: dict) -> str:
+    """What `regret.compare` found on a task."""
     lines = [
-        f"{found['configurations']} recorded configurations of {found['max_epochs']} epochs, "
-        f"{found['seeds']} seeds, {found['workers']} worker(s); a configuration and its nearest "
-        f"neighbour agree with rank correlation {found['neighbour_agreement']:.2f}",
+        f"{task}: {found['configurations']} recorded configurations of {found['max_epochs']} "
+        f"epochs, {found['metric']}, {found['seeds']} seeds, {found['workers']} worker(s); a "
+        "configuration and its nearest neighbour agree with rank correlation "
+        f"{found['neighbour_agreement']:.2f}",
         "",
-        "Regret: per cent above the best recorded, geometric mean over code sizes; median over "
-        "seeds [bootstrap 95 % interval]",
-        *_by_epochs(found["epochs"], found["regret_percent"]),
+        "Regret: per cent above the lowest recorded loss, geometric mean over groups; median over "
+        "seeds [bootstrap 95 % interval]. Tried: how many of the recorded configurations, at the "
+        "end",
+        *_regrets(found),
         "",
         f"Difference from {found['against']}, seed by seed: by how many per cent the choice is "
         f"worse than the choice of {found['against']}; then the number of seeds in which it is "
         "better : worse",
-        *_by_epochs(found["epochs"], found["difference_percent"]),
-        "",
-        *(f"{name}: {POLICIES[name].meaning}" for name in found["regret_percent"]),
+        *columns(
+            ["epochs trained", *map(str, found["epochs"])],
+            [[name, *map(_cell, row)] for name, row in found["difference_percent"].items()],
+        ),
     ]
     return "\n".join(lines)
 
 
-def _by_epochs(epochs: list[int], rows: dict[str, list[dict]]) -> list[str]:
+def meanings(policies: list[str]) -> str:
+    return "\n".join(f"{name}: {POLICIES[name].meaning}" for name in policies)
+
+
+def _regrets(found: dict) -> list[str]:
     return columns(
-        ["epochs trained", *map(str, epochs)],
-        [[name, *map(_cell, values)] for name, values in rows.items()],
+        ["epochs trained", *map(str, found["epochs"]), "tried"],
+        [
+            [name, *map(_cell, row), f"{found['used_percent'][name]:.0f} %"]
+            for name, row in found["regret_percent"].items()
+        ],
     )
 
 

@@ -112,6 +112,7 @@ class _Family:
 
     def update(self, trial: TrialRecord) -> None:
         if trial.state == RUNNING:
+            self._forget(trial)
             self._running[trial.number] = trial
             return
         self._running.pop(trial.number, None)
@@ -121,6 +122,13 @@ class _Family:
             self._ranked[trial.number] = trial, key
             insort(self._numbers, trial.number)
             insort(self._orders[trial.group], key)
+
+    def _forget(self, trial: TrialRecord) -> None:
+        """Take a stopped trial that is called back out of the ranking."""
+        if trial.number in self._ranked:
+            _, key = self._ranked.pop(trial.number)
+            self._numbers.remove(trial.number)
+            self._orders[trial.group].remove(key)
 
     def shown(self) -> list[FrozenTrial]:
         """The trials that TPE learns from, in order of number, with ranks for values."""

@@ -5,20 +5,17 @@ from __future__ import annotations
 import numpy as np
 import optuna
 
-from search.simulate.curves import (
-    GROUP,
-    Curves,
-    coordinates,
-    searched_space,
-)
+from search.autoencoders.space import autoencoder_space
+from search.simulate.recorded import Curves, coordinates
 
+GROUP = "latent_size"
 SIZES = (1024, 32)
 EPOCHS = 9
 
 
 def made(number: int = 60, seed: int = 0) -> Curves:
     """Curves of random configurations: a bowl in two of the parameters, and one that diverges."""
-    space = searched_space(SIZES)
+    space = autoencoder_space(SIZES, full=False, for_probes=False)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     parameters = tuple(
         {GROUP: SIZES[n % 2], **study.ask(space.distributions).params} for n in range(number)

@@ -8,29 +8,46 @@ import json
 import pytest
 
 from search.simulate.command import main
-from search.simulate.curves import (
-    PROJECT_CURVES,
-)
+from search.simulate.policies.choices import KINDS, OURS, POLICIES, named
+from search.simulate.recording import record
+from tests.search.simulate.test_recording import run_folder
 
 
-def test_the_command_prints_and_writes_the_comparison(tmp_path, capsys):
-    given = ["--curves", str(PROJECT_CURVES), "--seeds", "2", "--budget-epochs", "40", "--json"]
-    names = ["--searchers", "ours", "stock"]
-    assert main([*given, str(tmp_path / "found.json"), *names]) == 0
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert found["epochs"] == [10, 20, 30, 40] and set(found["regret_percent"]) == set(names[1:])
-    assert f"{found['regret_percent']['stock'][0]['median']:.1f}" in capsys.readouterr().out
+def test_the_command_prints_and_writes_the_comparison_of_every_task(tmp_path, capsys):
+    states = ("complete",) * 13
+    run_folder(tmp_path / "run", states=states, metric="validation_accuracy", mode="max")
+    record(tmp_path / "run", tmp_path / "made.csv.gz")
+    out = tmp_path / "found.json"
+    tasks = ["autoencoders-mnist5k", str(tmp_path / "made.csv.gz")]
+    given = ["--seeds", "2", "--trials", "4", "2", "--json", str(out), "--searchers", "stock"]
+    assert main(["--tasks", *tasks, *given]) == 0
+    found, printed = json.loads(out.read_text()), capsys.readouterr().out
+    assert list(found) == ["autoencoders-mnist5k", "made"]
+    assert found["autoencoders-mnist5k"]["epochs"] == [18, 36] and found["made"]["epochs"] == [
+        6,
+        12,
+    ]
+    for each in found.values():
+        assert set(each["regret_percent"]) == {OURS, "stock"}
+        assert f"{each['regret_percent']['stock'][0]['median']:.1f}" in printed
+
+
+def test_a_kind_names_its_policies_and_ours_comes_first():
+    assert named(["stock"]) == [OURS, "stock"]
+    for kind in KINDS:
+        assert set(named([kind])) == {OURS} | {n for n, p in POLICIES.items() if p.kind == kind}
 
 
 @pytest.mark.parametrize(
     "given",
     [
-        ["--curves", "nowhere.csv.gz"],
-        ["--curves", "{junk}"],
-        ["--curves", "{other}"],
+        ["--tasks", "nowhere.csv.gz"],
+        ["--tasks", "nowhere"],
+        ["--tasks", "{junk}"],
+        ["--tasks", "{other}"],
         ["--record", "nowhere"],
         ["--record", "nowhere", "--out", "x.csv.gz"],
-        ["--curves", str(PROJECT_CURVES), "--grace-epochs", "99"],
+        ["--tasks", "all", "--grace-epochs", "99"],
         ["--seeds", "0"],
         ["--searchers", "grid"],
     ],

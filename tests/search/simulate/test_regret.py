@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.simulate.curves import (
+from search.simulate.recorded import (
     PROJECT_CURVES,
     Curves,
     load_curves,
 )
-from search.simulate.regret import estimate, log_regret, regrets
+from search.simulate.regret import compare, estimate, log_regret, regrets
 from search.simulate.replay import Replay, Replays
 from tests.search.simulate.made import EPOCHS, made
 
@@ -48,3 +48,12 @@ def test_on_recorded_curves_ours_is_not_worse_than_random():
     }
     for control in ("random", "random-unpruned"):
         assert estimate(logs["ours"] - logs[control]).low <= 0, control
+
+
+def test_a_policy_that_plans_for_its_budget_makes_a_search_of_each():
+    curves, at = made(), (40, 80)
+    both = regrets(curves, "i-epoch", 0, at)
+    assert both == [regrets(curves, "i-epoch", 0, (each,))[0] for each in at]
+    found = compare(curves, ["ours", "i-epoch"], 2, at, 1, 1)
+    assert found["log_regrets"]["i-epoch"][0] == both
+    assert 0 < found["used_percent"]["ours"] <= 100

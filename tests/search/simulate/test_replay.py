@@ -11,10 +11,10 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.schedulers import TrialScheduler
 
-from search.simulate.curves import (
-    Curves,
-)
-from search.simulate.policies import POLICIES, Search
+from search.simulate.policies.choices import POLICIES
+from search.simulate.policies.protocol import Setting
+from search.simulate.policies.through_ray import ThroughRay
+from search.simulate.recorded import Curves
 from search.simulate.regret import log_regret, regrets
 from search.simulate.replay import Replay, Replays, simulate
 from search.tune.study import STUDY_NAME
@@ -22,9 +22,9 @@ from tests.search.simulate.made import EPOCHS, SIZES, made
 
 
 def searched(curves: Curves, name: str, folder: Path, budget: int = 70, workers: int = 1):
-    """The searcher of a policy, and the search that it made."""
-    search = POLICIES[name].build(curves, 3, 1, folder)
-    return search.searcher, list(simulate(curves, search, budget, workers))[-1]
+    """A policy, and the search that it made."""
+    policy = POLICIES[name].build(Setting(curves, 3, budget, 1, folder))
+    return policy, list(simulate(curves, policy, budget, workers))[-1]
 
 
 class Listener:
@@ -53,7 +53,8 @@ class Listener:
 
 def test_calls_come_in_the_order_of_the_tune_controller():
     listener = Listener(made())
-    list(simulate(listener.curves, Search(listener, listener), 3, 1))
+    policy = ThroughRay(listener.curves.metric, listener, listener)
+    list(simulate(listener.curves, policy, 3, 1))
     assert listener.calls[:9] == [
         "suggest", "add", "scheduler 1", "searcher 1", "scheduler 2", "searcher 2",
         "scheduler 3", "scheduler complete", "searcher complete",
@@ -62,14 +63,15 @@ def test_calls_come_in_the_order_of_the_tune_controller():
 
 def test_workers_take_turns(tmp_path):
     curves = made()
-    search = POLICIES["random-unpruned"].build(curves, 0, 1, tmp_path / "run")
-    progress = [[t.epochs for t in r.trials] for r in simulate(curves, search, 20, 2)]
+    policy = POLICIES["random-unpruned"].build(Setting(curves, 0, 20, 1, tmp_path))
+    progress = [[t.epochs for t in r.trials] for r in simulate(curves, policy, 20, 2)]
     assert progress[:3] == [[1, 0], [1, 1], [2, 1]]
     assert progress[-1] == [9, 9, 1, 1]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize(
+    ("name", "workers"), [*((n, 1) for n in POLICIES), ("ours", 3), ("stock", 3), ("promote", 3)]
+)
 def test_every_policy_gets_the_same_budget_and_chooses_what_was_recorded(tmp_path, name, workers):
     curves = made()
     _, replays = searched(curves, name, tmp_path / "run", workers=workers)
@@ -80,20 +82,29 @@ def test_every_policy_gets_the_same_budget_and_chooses_what_was_recorded(tmp_pat
     assert 0 <= log_regret(replays) < np.inf
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", ["ours", "stock", "hyperband", "i-epoch", "promote"])
 def test_a_seed_gives_the_same_search(name):
     first, again = (regrets(made(), name, 1, (20, 40)) for _ in range(2))
     assert first == again != regrets(made(), name, 2, (20, 40))
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_ours_in_memory_is_ours_with_its_ledger(tmp_path, workers):
+    curves = made()
+    searches = [
+        searched(curves, name, tmp_path / name, 150, workers)[1] for name in ("ours", "ledger")
+    ]
+    assert searches[0].trials == searches[1].trials
+
+
 def test_our_study_has_the_true_state_of_every_trial(tmp_path):
-    searcher, replays = searched(made(), "ours", tmp_path / "run", budget=120)
-    study = optuna.load_study(study_name=STUDY_NAME, storage=searcher._logbook.storage)
+    policy, replays = searched(made(), "ledger", tmp_path / "run", budget=120)
+    study = optuna.load_study(study_name=STUDY_NAME, storage=policy.searcher._logbook.storage)
     counts = Counter(trial.state for trial in study.trials)
     for trial, replay in zip(study.trials, replays.trials, strict=True):
-        assert len(trial.intermediate_values) == np.isfinite(replays.values(replay)).sum()
+        assert len(trial.intermediate_values) == np.isfinite(replays.losses(replay)).sum()
         assert (trial.state == TrialState.COMPLETE) == (
-            replay.epochs == EPOCHS and np.isfinite(replays.values(replay)).all()
+            replay.epochs == EPOCHS and np.isfinite(replays.losses(replay)).all()
         )
         assert (trial.state == TrialState.RUNNING) == (not replay.ended)
     assert counts[TrialState.COMPLETE] and counts[TrialState.PRUNED]
@@ -102,21 +113,21 @@ def test_our_study_has_the_true_state_of_every_trial(tmp_path):
 
 def test_stock_takes_pruned_trials_for_complete_ones(tmp_path):
     """As Ray's OptunaSearch does: with the value they were stopped at."""
-    searcher, replays = searched(made(), "stock", tmp_path / "run", budget=120)
+    policy, replays = searched(made(), "stock", tmp_path / "run", budget=120)
     pruned = 0
-    for trial, replay in zip(searcher._ot_study.trials, replays.trials, strict=True):
-        if replay.ended and np.isfinite(replays.values(replay)).all():
+    for trial, replay in zip(policy.searcher._ot_study.trials, replays.trials, strict=True):
+        if replay.ended and np.isfinite(replays.losses(replay)).all():
             assert trial.state == TrialState.COMPLETE
-            assert trial.value == replays.values(replay)[-1]
+            assert trial.value == replays.losses(replay)[-1]
             assert replay.epochs not in trial.intermediate_values
             pruned += replay.epochs < EPOCHS
     assert pruned
 
 
 def test_the_replay_chooses_what_the_search_chooses(tmp_path):
-    searcher, replays = searched(made(), "ours", tmp_path / "run")
+    policy, replays = searched(made(), "ledger", tmp_path / "run")
     for group in SIZES:
-        best = searcher._logbook.best(group)
+        best = policy.searcher._logbook.best(group)
         assert replays.best(group) == replays.trials[best.number].row
 
 

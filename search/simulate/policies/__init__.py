@@ -1,0 +1,1 @@
+"""Policies: searchers with their schedulers, and what a simulated search asks them."""

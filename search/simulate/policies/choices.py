@@ -1,0 +1,121 @@
+"""The policies that are compared: each is a searcher with its scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from search.simulate.policies.halving import PromotingASHA, halved, one_stop
+from search.simulate.policies.own import Learning, Own, Scheduler, Stopping
+from search.simulate.policies.protocol import Searching, Setting
+from search.simulate.policies.through_optuna import gaussian_process, hyperband
+from search.simulate.policies.through_ray import ledger, stock
+
+RANDOM = Learning(sampler="random")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """`kind` is a word that names several policies. `budgeted`: the policy plans for its budget,
+    so that each budget is a search of its own."""
+
+    meaning: str
+    build: Callable[[Setting], Searching]
+    kind: str
+    budgeted: bool = False
+
+
+def _own(scheduler: Callable[[Setting], Scheduler], learning: Learning | None = None):
+    return lambda setting: Own(setting, scheduler(setting), learning)
+
+
+def _unstopped(setting: Setting) -> Stopping:
+    return Stopping(replace(setting, grace_epochs=setting.curves.max_epochs))
+
+
+def _one_epoch(setting: Setting) -> Scheduler:
+    return one_stop(setting, setting.grace_epochs)
+
+
+def _three_epochs(setting: Setting) -> Scheduler:
+    return one_stop(setting, 3 * setting.grace_epochs)
+
+
+def _shared_rungs(setting: Setting) -> Stopping:
+    return Stopping(setting, rungs_of_all=True)
+
+
+RIVALS, SCHEDULERS, ABLATION = "rivals", "schedulers", "ablation"
+OURS = "ours"
+POLICIES = {
+    OURS: Policy("this project's searcher and ASHA per group", _own(Stopping), RIVALS),
+    "stock": Policy("Ray's OptunaSearch and AsyncHyperBandScheduler", stock, RIVALS),
+    "random": Policy("random search with ASHA per group", _own(Stopping, RANDOM), RIVALS),
+    "random-unpruned": Policy(
+        "random search that stops nothing early", _own(_unstopped, RANDOM), RIVALS
+    ),
+    "i-epoch": Policy(
+        "random search: everything stops after the grace epochs, and the best two of each group "
+        "get the rest",
+        _own(_one_epoch, RANDOM),
+        RIVALS,
+        budgeted=True,
+    ),
+    "hyperband": Policy("Optuna's TPESampler and HyperbandPruner", hyperband, RIVALS),
+    "gp": Policy("Optuna's GPSampler; nothing is stopped early", gaussian_process, "gp"),
+    "ledger": Policy("ours with its ledger and its study, which changes nothing", ledger, "ledger"),
+    "random-promote": Policy(
+        "random search, ASHA that calls stopped trials back",
+        _own(PromotingASHA, RANDOM),
+        SCHEDULERS,
+    ),
+    "random-halving": Policy(
+        "random search, synchronous halving sized to the budget",
+        _own(halved, RANDOM),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "random-3-epoch": Policy(
+        "i-epoch with three times the grace epochs",
+        _own(_three_epochs, RANDOM),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "promote": Policy(
+        "our searcher, ASHA that calls stopped trials back", _own(PromotingASHA), SCHEDULERS
+    ),
+    "halving": Policy(
+        "our searcher, synchronous halving sized to the budget",
+        _own(halved),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "1-epoch": Policy("our searcher under i-epoch", _own(_one_epoch), SCHEDULERS, budgeted=True),
+    "3-epoch": Policy(
+        "our searcher under i-epoch with three times the grace epochs",
+        _own(_three_epochs),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "shared-rungs": Policy("ours with one set of rungs for all", _own(_shared_rungs), ABLATION),
+    "shared-ranks": Policy(
+        "ours with one ranking of all groups", _own(Stopping, Learning(ranks_of_all=True)), ABLATION
+    ),
+    "no-liar": Policy(
+        "ours without running trials (differs only with several workers)",
+        _own(Stopping, Learning(liar=False)),
+        ABLATION,
+    ),
+    "stopped-as-complete": Policy(
+        "ours, where a stopped trial counts as complete with its best value",
+        _own(Stopping, Learning(stopped_as_complete=True)),
+        ABLATION,
+    ),
+}
+KINDS = (RIVALS, SCHEDULERS, ABLATION)
+
+
+def named(names: list[str]) -> list[str]:
+    """The policies that names and kinds stand for, ours first, each once."""
+    found = [p for name in names for p in POLICIES if name in (p, POLICIES[p].kind)]
+    return list(dict.fromkeys([OURS, *found]))

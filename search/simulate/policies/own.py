@@ -1,0 +1,96 @@
+"""This project's suggestions and decisions in memory, with parts taken away or exchanged.
+
+With nothing changed this is the search that `through_ray.ledger` is, trial for trial, and four
+times as fast: it writes no ledger and no study.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from search.record.decision import Decision
+from search.record.schema import COMPLETE, PRUNED, RUNNING
+from search.record.state import SearchState, TrialRecord
+from search.simulate.policies.protocol import Setting
+from search.simulate.policies.through_ray import ReplayTask
+from search.tune.scheduler import GroupedASHA
+from search.tune.suggestion import Suggester, next_trial
+
+
+class Scheduler(Protocol):
+    """When a trial stops, and which stopped trial is called back."""
+
+    def open(self, trial: TrialRecord) -> None: ...
+
+    def decide(self, trial: TrialRecord, record: dict) -> Decision: ...
+
+    def call_back(self) -> int | None:
+        """The number of a stopped trial that goes on; None: a new trial begins."""
+
+
+class Stopping(GroupedASHA):
+    """The project's ASHA; a trial that it stopped stays stopped."""
+
+    def __init__(self, setting: Setting, rungs_of_all: bool = False):
+        super().__init__(ReplayTask.of(setting), setting.grace_epochs)
+        if rungs_of_all:  # one set of rungs for all groups
+            self._asha = dict.fromkeys(self._asha, next(iter(self._asha.values())))
+
+    def call_back(self) -> int | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What suggestions learn from; the defaults are the project's."""
+
+    sampler: str = "tpe"
+    ranks_of_all: bool = False  # trials of all groups are ranked together
+    liar: bool = True  # running trials count as worst
+    stopped_as_complete: bool = False  # with the best value that they had
+
+
+class Own:
+    """The project's search without a ledger."""
+
+    def __init__(self, setting: Setting, scheduler: Scheduler, learning: Learning | None = None):
+        curves = setting.curves
+        self._learning = learning or Learning()
+        self._space, self._metric = curves.space, curves.metric
+        self._scheduler = scheduler
+        sampler = self._learning.sampler
+        self._suggester = Suggester(curves.space, curves.metric, curves.mode, sampler)
+        if self._learning.ranks_of_all:
+            for family in self._suggester._families.values():
+                family._orders = dict.fromkeys(family._orders, next(iter(family._orders.values())))
+        self.state = SearchState({"seed": setting.seed})
+
+    def ask(self) -> tuple[int, dict]:
+        number = self._scheduler.call_back()
+        if number is None:
+            chosen = next_trial(self.state, self._space, (), self._suggester)
+            self.state.apply({"event": "trial", **chosen, "time": 0.0})
+            trial = self.state.trials[-1]
+            self._scheduler.open(trial)
+        else:
+            trial = self.state.trials[number]
+            trial.state = RUNNING
+        self._show(trial)
+        return trial.number, trial.parameters
+
+    def tell(self, number: int, epoch: int, value: float) -> bool:
+        trial = self.state.trials[number]
+        record = {"epoch": epoch, "seconds": 1.0, "train_loss": value, self._metric: value}
+        decision = self._scheduler.decide(trial, record)
+        trial.records.append(record)
+        trial.state = decision.state
+        self._show(trial)
+        return trial.state == RUNNING
+
+    def _show(self, trial: TrialRecord) -> None:
+        if trial.state == RUNNING and not self._learning.liar:
+            return
+        if trial.state == PRUNED and self._learning.stopped_as_complete:
+            trial = replace(trial, state=COMPLETE)
+        self._suggester.update(trial)
