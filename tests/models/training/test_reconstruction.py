@@ -108,7 +108,7 @@ def test_the_term_draws_the_codes_of_two_views_together():
         data, generator = glyphs(), torch.Generator().manual_seed(0)
         views = [
             torch.nn.functional.normalize(
-                run.average.encode(run.objective._view(data.batch(data.validation), generator)),
+                run.average.encode(run.objective.view(data.batch(data.validation), generator)),
                 dim=1,
             )
             for _ in range(2)
