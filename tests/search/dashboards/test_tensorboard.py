@@ -28,9 +28,9 @@ def test_tensorboard_has_every_trial_once_with_hyperparameters_states_and_pictur
     found = read(tmp_path / "run" / "tensorboard")
     for trial in logbook.state.trials:
         if trial.records:
-            points = found.Tensors(trial.id, "value")
-            # The files of two sessions that begin in one second are read in any order.
-            steps = sorted(p.step for p in points)
+            # Sorted: the files of two sessions that begin in one second are read in any order.
+            points = sorted(found.Tensors(trial.id, "value"), key=lambda point: point.step)
+            steps = [p.step for p in points]
             assert steps == [record["epoch"] for record in trial.records]
             values = [p.tensor_proto.float_val[0] for p in points]
             np.testing.assert_allclose(values, [record["value"] for record in trial.records])
