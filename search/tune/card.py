@@ -1,9 +1,9 @@
 """One process for each GPU, in which the trials that share the GPU train side by side.
 
-Kernels of several processes take turns on a GPU, kernels of one process overlap. On an H200 sixteen
-trials in one process train four times as many images a second as one trial, and sixteen processes
-as many as one (docs/benchmarks). Ray Tune still has an actor for each trial. The actor holds the
-trial's part of the GPU and asks the process of that GPU, a `Card`, for each epoch.
+Kernels of several processes take turns on a GPU, kernels of one process overlap. On an H200 eight
+trials in one process train three times as many images a second as one trial, and twelve processes
+as many as one (docs/benchmarks/gpu.md). Ray Tune still has an actor for each trial. The actor holds
+the trial's part of the GPU and asks the process of that GPU, a `Card`, for each epoch.
 
 A trial trains in a thread, on a CUDA stream of its own. An exception ends the attempt of its own
 trial alone.
@@ -182,6 +182,7 @@ class Card:
                 break
         need = Need(used // len(epochs), free, speeds)
         epochs.clear()
+        new.clear()  # it holds the last of the runs, and their memory
         torch.cuda.empty_cache()
         return need
 
