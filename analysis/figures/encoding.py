@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis.figures.style import STYLE
+from models.machine import usable_cores
 
 _FEWEST = 4  # figures that are worth a second process
 _drawn: Sequence[Figure] = ()  # what the processes of `encoded` share: a figure cannot be sent
@@ -27,7 +27,7 @@ def encoded(figures: Mapping[str, Figure], with_svg: bool = False) -> dict[str, 
     Figures are encoded on all cores where a process can be forked cheaply, else one by one.
     """
     global _drawn
-    workers = min(_cores(), len(figures))
+    workers = min(usable_cores(), len(figures))
     wanted = [with_svg] * len(figures)
     _drawn = [*figures.values()]
     try:
@@ -87,7 +87,3 @@ def _lay_out(figure: Figure) -> None:
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine(None)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
