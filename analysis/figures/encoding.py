@@ -8,6 +8,7 @@ import pickle
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -23,14 +24,15 @@ from analysis.figures.style import STYLE
 from models.ending import SIGNALS
 from models.machine import usable_cores
 
+_A_PROCESS = 3  # figures that are worth a process: to fork one takes as long as half a figure
 _WHITE = 0xFFFFFF
 
 
 @dataclass(frozen=True)
 class _Started:
-    """A figure that a process of its own encodes into a file without a name."""
+    """Figures that a process of its own encodes into a file without a name."""
 
-    figure: Figure
+    figures: Mapping[str, Figure]
     process: BaseProcess
     file: IO[bytes]
 
@@ -45,48 +47,57 @@ class Encoder:
         cores = usable_cores() if sys.platform == "linux" else 1
         self._at_once = cores if cores > 1 else 0
         self._order: list[str] = []
-        self._started: dict[str, _Started] = {}
+        self._waiting: dict[str, Figure] = {}
+        self._started: list[_Started] = []
         self._found: dict[str, dict[str, bytes]] = {}
 
     def add(self, path: str, figure: Figure) -> None:
         """Begin to encode a figure, whose files are `path` with an ending each."""
         self._order.append(path)
+        self._waiting[path] = figure
         if not self._at_once:
-            self._found[path] = _files(figure, self._with_svg)
-            return
-        while len(self._started) >= self._at_once:
-            self._take_ended()
-        sys.stdout.flush()  # a forked process would print what waits in the buffer once more
-        file = tempfile.TemporaryFile()
-        process = multiprocessing.get_context("fork").Process(
-            target=_encode_into, args=(file, figure, self._with_svg), daemon=True
-        )
-        process.start()
-        self._started[path] = _Started(figure, process, file)
+            self._encode_here()
+        elif len(self._waiting) >= _A_PROCESS:
+            self._start()
 
     def files(self) -> dict[str, bytes]:
         """The content of all files by their path, in the order in which the figures came."""
+        self._encode_here()
         while self._started:
             self._take_ended()
         return {
             f"{path}.{end}": made for path in self._order for end, made in self._found[path].items()
         }
 
+    def _encode_here(self) -> None:
+        self._found |= _files(self._waiting, self._with_svg)
+        self._waiting = {}
+
+    def _start(self) -> None:
+        while len(self._started) >= self._at_once:
+            self._take_ended()
+        sys.stdout.flush()  # a forked process would print what waits in the buffer once more
+        figures, self._waiting = self._waiting, {}
+        file = tempfile.TemporaryFile()
+        process = multiprocessing.get_context("fork").Process(
+            target=_encode_into, args=(file, figures, self._with_svg), daemon=True
+        )
+        process.start()
+        self._started.append(_Started(figures, process, file))
+
     def _take_ended(self) -> None:
-        """Wait for a process, and take what all ended ones made. A figure whose process died, for
-        example for want of memory, is encoded here."""
-        connection.wait([each.process.sentinel for each in self._started.values()])
-        for path, each in [*self._started.items()]:
-            if each.process.is_alive():
+        """Wait for a process, and take what all ended ones made. Figures whose process died, for
+        example for want of memory, are encoded here."""
+        connection.wait([each.process.sentinel for each in self._started])
+        for each in [*self._started]:
+            each.process.join(0)
+            if each.process.exitcode is None:
                 continue
             with each.file as file:
                 file.seek(0)
-                self._found[path] = (
-                    _files(each.figure, self._with_svg)
-                    if each.process.exitcode
-                    else pickle.load(file)
-                )
-            del self._started[path]
+                died = each.process.exitcode != 0
+                self._found |= _files(each.figures, self._with_svg) if died else pickle.load(file)
+            self._started.remove(each)
 
 
 def png(figure: Figure) -> bytes:
@@ -137,17 +148,21 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _files(figure: Figure, with_svg: bool) -> dict[str, bytes]:
-    return {"png": png(figure), **({"svg": svg(figure)} if with_svg else {})}
+def _files(figures: Mapping[str, Figure], with_svg: bool) -> dict[str, dict[str, bytes]]:
+    """The files of each figure by their endings."""
+    return {
+        path: {"png": png(figure), **({"svg": svg(figure)} if with_svg else {})}
+        for path, figure in figures.items()
+    }
 
 
-def _encode_into(file: IO[bytes], figure: Figure, with_svg: bool) -> None:
-    """In a process of its own, which leaves signals to the process that started it: a figure
-    takes less than a second or two."""
+def _encode_into(file: IO[bytes], figures: Mapping[str, Figure], with_svg: bool) -> None:
+    """In a process of its own, which leaves signals to the process that started it: it ends
+    within seconds."""
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    pickle.dump(_files(figure, with_svg), file)
+    pickle.dump(_files(figures, with_svg), file)
     file.flush()
 
 

@@ -166,8 +166,8 @@ def test_a_figure_whose_process_dies_is_encoded_all_the_same(monkeypatch):
 
     monkeypatch.setattr(encoding, "_encode_into", dies)
     monkeypatch.setattr(encoding, "usable_cores", lambda: 2)
-    figures = {"one": Figure()}
-    assert encoded(figures) == {"one.png": png(Figure())}
+    figures = {str(number): Figure() for number in range(7)}
+    assert encoded(figures) == {f"{number}.png": png(Figure()) for number in range(7)}
 
 
 def test_words_of_a_run_folder_are_no_markup(written, page):
