@@ -133,8 +133,8 @@ class Settings:
     )
     checkpoint_every_s: float | None = _flag(
         None,
-        "seconds between the checkpoints of a trial; a crash loses at most that much training, never "
-        "a decision (default: as often as fits into 2 %% of a trial's time)",
+        "seconds between the checkpoints of a trial; a crash loses at most that much training, "
+        "never a decision (default: as often as fits into 2 %% of a trial's time)",
         not_negative,
     )
     name: str | None = _flag(None, "the run folder's name (default: <command>-<dataset>-<time>)")
