@@ -17,7 +17,7 @@ MISTAKES = "mistakes"  # the factor whose levels are a cause each
 CLASSES, DRAWINGS, CODE_SIZE = "classes", "drawings per class", "code size"
 GIVEN = (CLASSES, DRAWINGS)  # factors that come with the data: nobody can choose them
 
-# The verdicts: whom a cause hurts.
+# The verdicts: which probes a cause hurts.
 MOSTLY_FORESTS = "mostly forests"  # the controls lose at most half as much
 FORESTS_MORE = "forests more"  # the controls lose less
 ALL_PROBES = "all probes"
@@ -61,7 +61,7 @@ class Cause:
 
     @property
     def hurts(self) -> str:
-        """The verdict: whom it hurts."""
+        """The verdict: which probes it hurts."""
         if not self.cost.real:
             return HELPS if self.cost.gain.real else NO_FOREST
         controls = [self.costs[name].points for name in CONTROLS if name in self.costs]
