@@ -26,19 +26,12 @@ class LiveReport:
     """The process that writes the report of a run folder into its folder `report`."""
 
     def __init__(self, run: Path):
-        self._run, self._page = run, run / FOLDER / "report.html"
+        self._page = run / FOLDER / "report.html"
+        self._command = [*_COMMAND, "--runs", str(run), "--out", str(run / FOLDER)]
         self._said: IO[bytes] = tempfile.TemporaryFile()
         self._process: subprocess.Popen | None = None
-        command = (*_COMMAND, "--runs", str(run), "--out", str(run / FOLDER))
         try:
-            self._process = subprocess.Popen(
-                [*command, "--watch", str(EVERY_S), "--until-stdin-closes"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=self._said,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                start_new_session=True,  # a signal for the search is not for it
-            )
+            self._start("--watch", str(EVERY_S), "--until-stdin-closes")
             _lower_priority(self._process.pid)
         except OSError as error:
             print(f"--report cannot begin ({error}): the search goes on without", flush=True)
@@ -46,25 +39,23 @@ class LiveReport:
         print(f"the report, written anew every {EVERY_S} seconds: {self._page}", flush=True)
 
     def finish(self) -> None:
-        """Let it write the page of the search as it is now, the last one, and end. Says so, or why
-        there is none."""
-        if self._process is None:
-            return
-        print("writing the last report", flush=True)
-        with suppress(OSError):
-            self._process.stdin.close()
-        try:
-            failed = self._process.wait(LAST_PAGE_S) != 0
-        except subprocess.TimeoutExpired:
-            failed = True
+        """Write the page of the search as it is now, the last one. Says so, or why there is none.
+
+        A new process does it: one of the lowest priority may wait for hours on a busy machine, and
+        cannot be given another."""
         self.end()
-        if failed:
-            self._said.seek(0)
-            lines = self._said.read().decode(errors="replace").split("\n")
-            why = next((line for line in reversed(lines) if line.strip()), "it took too long")
-            print(f"the report is not of the end of the search ({why})", flush=True)
-        else:
-            print(f"the report: {self._page}", flush=True)
+        print("writing the last report", flush=True)
+        try:
+            self._start()
+            failed = self._process.wait(LAST_PAGE_S) != 0
+            why = self._last_line()
+        except subprocess.TimeoutExpired:
+            failed, why = True, f"it took longer than {LAST_PAGE_S:g} seconds"
+        except OSError as error:
+            failed, why = True, str(error)
+        self.end()
+        no_page = f"the report is not of the end of the search: {why}"
+        print(no_page if failed else f"the report: {self._page}", flush=True)
 
     def end(self) -> None:
         """End it now, with the processes that it started."""
@@ -79,6 +70,21 @@ class LiveReport:
         self._process.wait()
         self._process.stdin.close()
         self._process = None
+
+    def _start(self, *flags: str) -> None:
+        self._process = subprocess.Popen(
+            [*self._command, *flags],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._said,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,  # a signal for the search is not for it
+        )
+
+    def _last_line(self) -> str:
+        self._said.seek(0)
+        lines = self._said.read().decode(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "it says nothing")
 
 
 _COMMAND = (sys.executable, "-m", "analysis.report")
