@@ -88,7 +88,8 @@ def list_images(folder: Path) -> Listing:
         (found if path.lower().endswith(SUFFIXES) else others).append(path)
     if not found:
         endings = sorted({Path(path).suffix for path in others})[:5]
-        has = f"{len(others):,} other files ({' '.join(endings)})" if others else "no file at all"
+        files = "1 other file" if len(others) == 1 else f"{len(others):,} other files"
+        has = f"{files} ({' '.join(endings)})" if others else "no file at all"
         raise DataError(f"{folder}: holds no PNG, JPEG, BMP or WebP image, but {has}")
     places = [path.split("/") for path in found]
     parts: tuple[int, ...] = ()
