@@ -46,6 +46,11 @@ class TrialRecord:
         return self.origin != schema.SAMPLED
 
     @property
+    def is_paused(self) -> bool:
+        """Whether it waits at a rung, and may be called back."""
+        return self.state == schema.PRUNED and self.reason == schema.REASON_PAUSED
+
+    @property
     def epochs(self) -> int:
         return self.records[-1]["epoch"] if self.records else 0
 
@@ -115,8 +120,8 @@ class SearchState:
         """The best trial of a group by its best epoch: of those with the full budget or, if there
         are none, of the pruned ones.
 
-        A trial that has ended does not change. Repeated calls therefore look at each trial only
-        once."""
+        A trial that has ended does not change, unless it was paused and is called back. Repeated
+        calls therefore look at each trial only once."""
         leader = self._leaders.setdefault((group, metric, mode), _Leader())
         ended = self._rankable.get(group, [])
         for trial in ended[leader.seen :]:
@@ -153,6 +158,17 @@ class SearchState:
             self._end(trial, decision.state, decision.reason, event)
         if trial.state in (schema.COMPLETE, schema.PRUNED):
             self._rankable.setdefault(trial.group, []).append(trial)
+
+    def _apply_call_back(self, event: dict) -> None:
+        """A paused trial goes on, from the checkpoint of `saved_epoch`. It has no rank until it
+        ends."""
+        trial = self.trials[event["number"]]
+        trial.state, trial.reason, trial.detail, trial.ended = schema.RUNNING, "", "", None
+        trial.saved_epoch = event["saved_epoch"]
+        ranked = self._rankable[trial.group]
+        ranked[:] = [each for each in ranked if each is not trial]
+        for key in [key for key in self._leaders if key[0] == trial.group]:
+            del self._leaders[key]
 
     def _apply_failure(self, event: dict) -> None:
         trial = self.trials[event["number"]]

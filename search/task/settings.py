@@ -92,6 +92,14 @@ class Settings:
         "tpe learns from the earlier trials; random is the control that it is compared with",
         choices=("tpe", "random"),
     )
+    scheduler: str = _flag(
+        "asha",
+        "which trials stop early: asha stops what is not among the best third of its rung; "
+        "promotion pauses it there and calls it back if its rung shows that it should go on; "
+        "i-epoch pauses all trials after the grace epochs and trains the best two of each group to "
+        "the end; none stops nothing",
+        choices=("asha", "promotion", "i-epoch", "none"),
+    )
     control_every: int = _flag(
         0,
         "train all sampled trials of one in N rounds of the groups to the end, whatever their "
@@ -256,6 +264,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
     for name, value in settings.options.items():
         if isinstance(value, tuple) and len(set(value)) < len(value):
             raise UsageError(f"{as_flag(name)} {as_typed(value)} names a value twice")
+    if settings.control_every and settings.scheduler != "asha":
+        raise UsageError(
+            "--control-every measures what --scheduler asha costs: leave it out with --scheduler "
+            f"{settings.scheduler}"
+        )
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: name the data set to split")
     cores = usable_cores()

@@ -48,7 +48,9 @@ class Logbook:
                 self.store.check(trial.id, trial.saved_epoch)
         self._ledger = folder.open_ledger(end)
         folder.fetch()
-        self._study = StudyMirror(folder.study, self.space, task.metric, task.mode)
+        self._study = StudyMirror(
+            folder.study, self.space, task.metric, task.mode, self.state.trials
+        )
         self._suggester = Suggester(
             self.space, task.metric, task.mode, self.state.header["sampler"]
         )
@@ -86,6 +88,22 @@ class Logbook:
         """Choose, record and return the next trial."""
         chosen = next_trial(self.state, self.space, self.presets, self._suggester)
         return self._record({"event": "trial", **chosen})
+
+    def call_back(self, trial: TrialRecord) -> None:
+        """Record that a paused trial goes on. Without a checkpoint it trains again from its
+        beginning, to the same records."""
+        saved = trial.saved_epoch if self.store.holds(trial.id) else 0
+        self._record({"event": "call_back", "number": trial.number, "saved_epoch": saved})
+
+    def drop_checkpoints(self, trial: TrialRecord) -> None:
+        """Delete the checkpoints of a paused trial that is rarely called back."""
+        self.store.delete(trial.id)
+
+    def close_study(self) -> None:
+        """Tell the study that the trials that are still paused were pruned."""
+        for trial in self.state.trials:
+            if trial.is_paused:
+                self._study.close(trial)
 
     def record_epoch(
         self,

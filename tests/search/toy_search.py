@@ -65,4 +65,4 @@ def rungs(logbook: Logbook, grace_epochs: int = 1) -> dict:
 
 def rungs_of(scheduler: LedgerScheduler) -> dict:
     """(epoch, {trial id: value}) of each rung, by group."""
-    return {group: asha._brackets[0]._rungs for group, asha in scheduler.asha._asha.items()}
+    return {group: asha._brackets[0]._rungs for group, asha in scheduler.decider._asha.items()}
