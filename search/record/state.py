@@ -34,6 +34,7 @@ class TrialRecord:
     spared_at: int | None = None  # the epoch after which a control trial would have been stopped
     decisions: list[str] = field(default_factory=list)  # after each of `records`, of the schema
     saved_epoch: int = 0  # of the newest checkpoint; later epochs are trained again after a crash
+    tick: int = 0  # of a reproducible search's clock: that of the trial's epoch 0
     started: float = 0.0  # seconds since 1970
     ended: float | None = None
 
@@ -142,6 +143,7 @@ class SearchState:
                 event["group"],
                 event["parameters"],
                 control=event.get("control", False),
+                tick=event.get("tick", 0),
                 started=event["time"],
             )
         )
@@ -165,6 +167,7 @@ class SearchState:
         trial = self.trials[event["number"]]
         trial.state, trial.reason, trial.detail, trial.ended = schema.RUNNING, "", "", None
         trial.saved_epoch = event["saved_epoch"]
+        trial.tick = event.get("tick", 0) - trial.epochs
         ranked = self._rankable[trial.group]
         ranked[:] = [each for each in ranked if each is not trial]
         for key in [key for key in self._leaders if key[0] == trial.group]:

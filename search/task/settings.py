@@ -107,6 +107,16 @@ class Settings:
         natural,
         metavar="N",
     )
+    reproducible: int | None = _flag(
+        None,
+        "one and the same table with any number of workers: trials begin and are stopped as if N "
+        "workers were equally fast, which may take longer; more than N at a time are not used "
+        "(without N: 4; default: a search is reproducible with --max-concurrent 1)",
+        positive_int,
+        nargs="?",
+        const=4,
+        metavar="N",
+    )
     seed: int = _flag(0, "seed of sampling and training", natural)
     budget: str | None = _flag(
         None,

@@ -6,15 +6,17 @@ The schedulers themselves are in search/tune/schedulers/.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.record import schema
-from search.record.state import SearchState
+from search.record.state import SearchState, TrialRecord
 from search.task.protocol import Task
 from search.tune.attempt import CheckpointPolicy
 from search.tune.logbook import Logbook
+from search.tune.order import LogicalOrder
 from search.tune.schedulers.asha import GroupedASHA
 from search.tune.schedulers.deciding import (
     REDUCTION_FACTOR,
@@ -53,6 +55,7 @@ class LedgerScheduler(FIFOScheduler):
 
     def __init__(self, logbook: Logbook, grace_epochs: int):
         super().__init__()
+        self.order: LogicalOrder | None = None  # of a reproducible search
         self._logbook = logbook
         self._told_plain = False
         self.decider = decider_of(logbook.task, grace_epochs, logbook.state)
@@ -66,8 +69,22 @@ class LedgerScheduler(FIFOScheduler):
         known = self._logbook.state.trials[trial.config["number"]]
         if result["epoch"] <= known.epochs:
             return TrialScheduler.CONTINUE
-        names = ("epoch", *self._logbook.task.metrics, "seconds")
-        record = {name: result[name] for name in names}
+        goes_on = self._in_order(known, result) if self.order else self._decide(known, result)
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+    def _in_order(self, known: TrialRecord, result: dict) -> bool:
+        """Whether the trial goes on where it is. In a reproducible search a result that may end it
+        waits for its turn."""
+        apply = partial(self._decide, known, result)
+        is_turn = self.order.is_turn(known, result["epoch"])
+        # Between two turns a decision depends on no other trial.
+        if not is_turn and self.decider.decide(known, self._record(result)).state == schema.RUNNING:
+            return apply()
+        return self.order.report(known, apply)
+
+    def _decide(self, known: TrialRecord, result: dict) -> bool:
+        """Decide and record; return whether the trial goes on."""
+        record = self._record(result)
         decision = self.decider.decide(known, record)
         plain = result.get("plain_because")
         self._logbook.record_epoch(known, record, decision, result.get("saved_epoch"), plain)
@@ -77,8 +94,10 @@ class LedgerScheduler(FIFOScheduler):
         if plain and not self._told_plain:
             self._told_plain = True
             print(f"training steps are not recorded as CUDA graphs, so they are slow: {plain}")
-        running = decision.state == schema.RUNNING
-        return TrialScheduler.CONTINUE if running else TrialScheduler.STOP
+        return known.state == schema.RUNNING
+
+    def _record(self, result: dict) -> dict:
+        return {name: result[name] for name in ("epoch", *self._logbook.task.metrics, "seconds")}
 
     def _drop_surplus(self) -> None:
         for trial in self.decider.take_surplus():

@@ -4,6 +4,7 @@ are called back, then new ones."""
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from ray.tune.search import ConcurrencyLimiter, SearchGenerator
 from ray.tune.search.optuna import OptunaSearch
@@ -13,6 +14,7 @@ from search.record.state import TrialRecord
 from search.tune.limits import TimeBudget
 from search.tune.logbook import Logbook
 from search.tune.lost_workers import UnreachableWorkers
+from search.tune.order import LogicalOrder
 from search.tune.schedulers.deciding import Decider
 from search.tune.study import STUDY_NAME
 
@@ -46,12 +48,16 @@ class LedgerSearch(OptunaSearch):
         self._decider, self._budget, self._workers = decider, budget, workers
         self._ends = False  # no new trial begins: the rest of the time budget is for paused ones
         self._unfinished = deque(logbook.state.unfinished())
+        lag = logbook.state.header.get("settings", {}).get("reproducible")
+        self.order = LogicalOrder(logbook, decider, lag, self._choose) if lag and decider else None
         self.unreachable = UnreachableWorkers()
         self._paused_until = 0.0
 
     @property
     def is_exhausted(self) -> bool:
         """Whether no trial is left to hand out now. A failure may change that."""
+        if self.order is not None:
+            return self.order.is_done
         left = self._unfinished or self.unreachable
         return self._is_full and not left and not self._may_call_back()
 
@@ -77,7 +83,17 @@ class LedgerSearch(OptunaSearch):
 
     def try_again(self, trial: TrialRecord) -> None:
         """Hand out a trial that failed once more; it goes on from its checkpoint."""
-        self._unfinished.append(trial)
+        if self.order is not None:
+            self.order.try_again(trial)
+        else:
+            self._unfinished.append(trial)
+
+    def give_up(self, trial: TrialRecord, record: Callable[[], None]) -> None:
+        """A trial failed for good: call `record`, in a reproducible search when it is due."""
+        if self.order is not None:
+            self.order.report(trial, record)
+        else:
+            record()
 
     def pause(self, duration: float) -> None:
         """Hand out no trial for so many seconds; those that run go on."""
@@ -102,14 +118,23 @@ class LedgerSearch(OptunaSearch):
         }
 
     def _next(self) -> TrialRecord | None:
-        if self._unfinished:
-            return self._unfinished.popleft()
+        if self.order is not None:
+            return self.order.next_ready()
+        return self._unfinished.popleft() if self._unfinished else self._choose()
+
+    def _choose(self, tick: int | None = None) -> TrialRecord | None:
+        """Call a paused trial back or begin a new one, if there is either."""
         waiting = self._next_waiting()
         if waiting is not None:
             self._decider.called_back(waiting)
-            self._logbook.call_back(waiting)
+            self._logbook.call_back(waiting, tick)
             return waiting
-        return None if self._is_full else self._logbook.new_trial()
+        if self._is_full:
+            return None
+        trial = self._logbook.new_trial(tick)
+        if self.order is not None:
+            self._decider.open(trial)  # long before Ray hears of it, perhaps
+        return trial
 
     def on_trial_result(self, trial_id: str, result: dict) -> None:
         """Nothing to do: the scheduler records every epoch, the last one too."""

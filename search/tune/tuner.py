@@ -55,6 +55,7 @@ def build_tuner(
     searcher = LedgerSearch(
         logbook, limits.num_samples, scheduler.decider, budget, limits.max_concurrent
     )
+    scheduler.order = searcher.order
     generator = LedgerGenerator(searcher, limits.max_concurrent)
 
     build = LocalTuner if ray.util.client.ray.is_connected() else tune.Tuner

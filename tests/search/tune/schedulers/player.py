@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+from search.record.decision import Failure
+from search.record.schema import REASON_EXCEPTION
 from search.record.state import TrialRecord
 from search.tune.attempt import EVERY_EPOCH, Attempt
 from search.tune.logbook import Logbook
@@ -22,6 +25,7 @@ class Player:
         self.task, self.workers = task, workers
         self.scheduler = LedgerScheduler(self.logbook, 1)
         self.searcher = LedgerSearch(self.logbook, trials, self.scheduler.decider, None, workers)
+        self.scheduler.order = self.searcher.order
         self.running: list[tuple[TrialRecord, Attempt]] = []
         self.trained = 0  # epochs, those that are trained again too
 
@@ -31,8 +35,12 @@ class Player:
             if not self.running:
                 assert self.searcher.is_exhausted
                 break
-            self._train(*self.running.pop(0))
+            self._train(*self.running.pop(self.next_result()))
         return self
+
+    def next_result(self) -> int:
+        """Which of the running trials reports next."""
+        return 0
 
     def _begin(self) -> None:
         while len(self.running) < self.workers:
@@ -45,7 +53,13 @@ class Player:
             self.running.append((trial, attempt))
 
     def _train(self, trial: TrialRecord, attempt: Attempt) -> None:
-        record = {**attempt.next_record(), "seconds": 1.0}
+        try:
+            record = {**attempt.next_record(), "seconds": 1.0}
+        except RuntimeError as error:  # of the toy
+            failure = Failure(REASON_EXCEPTION, str(error))
+            fail = partial(self.logbook.record_failure, trial, failure, True)
+            self.searcher.give_up(trial, fail)
+            return
         self.trained += 1
         if self.scheduler.on_trial_result(None, _stand_in(trial), record) == "CONTINUE":
             self.running.append((trial, attempt))
