@@ -12,7 +12,7 @@ from tests.search.toy import ToyTask
 from tests.search.tune.schedulers.player import Player, outcomes
 
 TASK = ToyTask(max_epochs=9, trouble=("nan", "raise", ""))
-TRIALS = 24
+TRIALS = 18
 
 
 class Shuffled(Player):
@@ -64,7 +64,7 @@ def test_a_search_that_is_interrupted_again_and_again_keeps_its_order(tmp_path, 
     settings = {"scheduler": scheduler, "reproducible": 4}
     whole = Shuffled(tmp_path / "whole", 4, **settings).play()
     pieces, seed = Shuffled(tmp_path / "pieces", 3, **settings), 0
-    while pieces.play(7).running:
+    while not pieces.play(7).is_done:
         seed += 1
         pieces = Shuffled(tmp_path / "pieces", 1 + seed % 4, seed, **settings)
     assert seed > 3 and outcomes(pieces.logbook) == outcomes(whole.logbook)

@@ -38,6 +38,10 @@ class Player:
             self._train(*self.running.pop(self.next_result()))
         return self
 
+    @property
+    def is_done(self) -> bool:
+        return not self.running and self.searcher.is_exhausted
+
     def next_result(self) -> int:
         """Which of the running trials reports next."""
         return 0

@@ -71,7 +71,7 @@ def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path, scheduler):
     task = ToyTask(max_epochs=9, trouble=("nan", ""))
     whole = player(tmp_path / "whole", scheduler, task=task).play()
     pieces = player(tmp_path / "pieces", scheduler, task=task)
-    while pieces.play(3).running:
+    while not pieces.play(3).is_done:
         pieces = player(tmp_path / "pieces", scheduler, task=task)
     assert outcomes(pieces.logbook) == outcomes(whole.logbook)
     called = [t for t in whole.logbook.state.trials if PAUSE in t.decisions and t.epochs > 3]
@@ -172,7 +172,7 @@ def kept(search: Player, group: int) -> str:
 def test_best_has_the_weights_of_the_best_trial_while_others_are_called_back(tmp_path):
     search = player(tmp_path, "promotion", trials=40)
     seen = set()
-    while search.play(1).running or not search.searcher.is_exhausted:
+    while not search.play(1).is_done:
         for group in (1, 2):
             best = search.logbook.best(group)
             if best is not None:
