@@ -41,14 +41,14 @@ def test_promotion_is_successive_halving_as_published(tmp_path, workers, monkeyp
         paused = [t for t in search.logbook.state.trials if t.is_paused]
         return [t for t in paused if in_the_best_third(search, t)]
 
-    def begin():
+    def begin(tick=None):
         assert able() == []
-        return begins()
+        return begins(tick)
 
-    def call(trial):
+    def call(trial, tick=None):
         assert trial.epochs == max(each.epochs for each in able()) and trial in able()
         called.append(trial.number)
-        return calls(trial)
+        return calls(trial, tick)
 
     monkeypatch.setattr(search.logbook, "new_trial", begin)
     monkeypatch.setattr(search.logbook, "call_back", call)
