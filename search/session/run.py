@@ -42,7 +42,7 @@ from search.task.protocol import arrays_from_data
 from search.task.settings import UsageError
 from search.tune.limits import Limits, SearchStopped, TimeBudget
 from search.tune.logbook import Logbook
-from search.tune.scheduler import checkpoint_policy, decider_of
+from search.tune.scheduler import call_back_is_due, checkpoint_policy
 from search.tune.tuner import build_tuner
 
 USAGE_ERRORS = (UsageError, DataError, FolderError, LedgerError)
@@ -212,8 +212,7 @@ def _is_finished(logbook: Logbook, limits: Limits) -> bool:
     state = logbook.state
     if len(state.trials) < limits.num_samples or state.unfinished():
         return False
-    decider = decider_of(logbook.task, limits.grace_epochs, state)
-    return decider.next_waiting(more=False, running=False) is None
+    return not call_back_is_due(logbook.task, limits.grace_epochs, state)
 
 
 def _stopped(folder: RunFolder, error: Exception) -> SearchStopped:

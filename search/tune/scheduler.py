@@ -38,8 +38,18 @@ DECIDERS: Mapping[str, type[Decider]] = {
 
 def decider_of(task: Task, grace_epochs: int, state: SearchState) -> Decider:
     """The scheduler that the search began with, as it stands after all that is recorded."""
-    name = state.header.get("settings", {}).get("scheduler", "asha")
-    return DECIDERS[name](task, grace_epochs, state)  # type: ignore[call-arg]
+    return DECIDERS[_scheduler_of(state)](task, grace_epochs, state)  # type: ignore[call-arg]
+
+
+def call_back_is_due(task: Task, grace_epochs: int, state: SearchState) -> bool:
+    """Whether a paused trial goes on although no new trial begins and none runs."""
+    if not DECIDERS[_scheduler_of(state)].calls_back:
+        return False
+    return decider_of(task, grace_epochs, state).next_waiting(False, False) is not None
+
+
+def _scheduler_of(state: SearchState) -> str:
+    return state.header.get("settings", {}).get("scheduler", "asha")
 
 
 def checkpoint_policy(

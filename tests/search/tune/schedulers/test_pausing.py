@@ -11,6 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from search.record.schema import COMPLETE, LAST, PAUSE, PROMOTE, PRUNED, REASON_PAUSED
+from search.tune.scheduler import call_back_is_due
 from search.tune.schedulers import pausing
 from tests.search.toy import ToyTask
 from tests.search.tune.schedulers.player import Player, outcomes
@@ -71,8 +72,13 @@ def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path, scheduler):
     task = ToyTask(max_epochs=9, trouble=("nan", ""))
     whole = player(tmp_path / "whole", scheduler, task=task).play()
     pieces = player(tmp_path / "pieces", scheduler, task=task)
+    due = set()
     while not pieces.play(3).is_done:
         pieces = player(tmp_path / "pieces", scheduler, task=task)
+        state = pieces.logbook.state
+        if len(state.trials) == 20 and not state.unfinished():
+            due.add(call_back_is_due(task, 1, state))
+    assert not call_back_is_due(task, 1, pieces.logbook.state) and False not in due
     assert outcomes(pieces.logbook) == outcomes(whole.logbook)
     called = [t for t in whole.logbook.state.trials if PAUSE in t.decisions and t.epochs > 3]
     assert called
