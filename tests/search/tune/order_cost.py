@@ -63,14 +63,13 @@ def measure(folder: Path, workers: int, **settings) -> tuple[float, ...]:
 def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    print("scheduler  reproducible  workers  seconds  idle  epochs  regret")
-    for scheduler, lag, workers in product(("asha", "promotion"), (None, 4), (1, 2, 4)):
+    print("reproducible  workers  seconds  idle  epochs  regret")
+    for lag, workers in product((None, 4), (1, 2, 4)):
         with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-            settings = {"scheduler": scheduler, "reproducible": lag}
-            seconds, idle, epochs, regret = measure(Path(folder), workers, **settings)
+            seconds, idle, epochs, regret = measure(Path(folder), workers, reproducible=lag)
         print(
-            f"{scheduler:9}  {lag or 'no'!s:12}  {workers:7}  {seconds:7.0f}  {idle:4.0%}  "
-            f"{epochs:6.0f}  {regret:6.4f}",
+            f"{lag or 'no'!s:12}  {workers:7}  {seconds:7.0f}  {idle:4.0%}  {epochs:6.1f}  "
+            f"{regret:6.4f}",
             flush=True,
         )
 
