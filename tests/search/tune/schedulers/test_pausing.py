@@ -19,7 +19,7 @@ from tests.search.tune.schedulers.player import Player, outcomes
 TASK = ToyTask(max_epochs=9)
 
 
-def player(path, scheduler: str, trials: int = 20, workers: int = 1, task=TASK) -> Player:
+def player(path, scheduler: str, trials: int = 30, workers: int = 1, task=TASK) -> Player:
     return Player(path / "run", task, trials, workers, sampler="random", scheduler=scheduler)
 
 
@@ -76,7 +76,7 @@ def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path, scheduler):
     while not pieces.play(3).is_done:
         pieces = player(tmp_path / "pieces", scheduler, task=task)
         state = pieces.logbook.state
-        if len(state.trials) == 20 and not state.unfinished():
+        if len(state.trials) == 30 and not state.unfinished():
             due.add(call_back_is_due(task, 1, state))
     assert not call_back_is_due(task, 1, pieces.logbook.state) and False not in due
     assert outcomes(pieces.logbook) == outcomes(whole.logbook)
