@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 
-from search.simulate.policies.halving import PromotingASHA, halved, one_stop
+from search.simulate.policies.halving import Ending, PromotingASHA, halved, one_stop
 from search.simulate.policies.logical import Logical
 from search.simulate.policies.own import Learning, Own, Scheduler, Stopping
 from search.simulate.policies.protocol import Searching, Setting
@@ -119,6 +119,17 @@ POLICIES = {
     ),
     "promote": Policy(
         "our searcher, ASHA that calls stopped trials back", _own(PromotingASHA), SCHEDULERS
+    ),
+    "ending": Policy(
+        "promote, but at the end of the budget the best go on and no trial begins",
+        _own(Ending),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "by-gain": Policy(
+        "ours, where every second trial is of the group that gained most of late",
+        _own(Stopping, Learning(by_gain=True)),
+        SCHEDULERS,
     ),
     "halving": Policy(
         "our searcher, synchronous halving sized to the budget",
