@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import ray
 import ray._private.utils
+from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
 from ray.exceptions import AuthenticationError
 
 import models
@@ -108,10 +109,14 @@ def _keep_token_out_of_home() -> None:
 
 def _code() -> dict:
     """A runtime environment with the packages that workers import; nodes need not have them
-    installed. It has no "excludes", which would contradict those of a submitted job's own
-    environment."""
-    packages = (search, probes, models)
-    return {"py_modules": [str(Path(package.__file__).parent) for package in packages]}
+    installed. A submitted job whose working folder holds the packages needs none: Ray sends that
+    folder to the workers too. Ray would also apply the job's "excludes" to each package, and
+    "/data" would leave out models/data."""
+    folders = [Path(package.__file__).parent for package in (search, probes, models)]
+    is_job = RAY_JOB_CONFIG_JSON_ENV_VAR in os.environ
+    if is_job and all(folder.is_relative_to(Path.cwd()) for folder in folders):
+        return {}
+    return {"py_modules": [str(folder) for folder in folders]}
 
 
 def _why_not(error: BaseException) -> str:

@@ -33,6 +33,7 @@ WAITED_FOR = {
     schema.REASON_NODE_MEMORY: "the memory of a node is used up",
     schema.REASON_NODE_GPU: "the GPU of a node fails",
 }
+LOW_MEMORY = "due to the node running low on memory"  # words of Ray's memory monitor
 # CUDA's words for a GPU that no trial can use. Its other errors may be the trial's.
 GPU_FAILURES = (
     "no CUDA-capable device",
@@ -228,4 +229,8 @@ def _last_error(trial) -> Exception | None:
     if path and os.path.exists(path):
         with suppress(Exception), open(path, "rb") as file:
             return ray.cloudpickle.load(file)
-    return None
+        return None
+    # Tune keeps the object of an error of a trial's code and of a dead actor. Of all other errors,
+    # which are Ray's own, it keeps the text alone.
+    text = _last_traceback(trial)
+    return OutOfMemoryError(text.strip()) if LOW_MEMORY in text else None

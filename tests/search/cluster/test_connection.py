@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import ray
@@ -95,3 +96,12 @@ def test_ray_gets_the_cores_that_this_process_may_use_and_leaves_sigterm_alone(m
     connection.start_ray(None)
     assert given["num_cpus"] == 3
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_job_s_working_folder_carries_the_code_and_nothing_else_need(tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(connection.search.__file__).parents[1])
+    assert len(connection._code()["py_modules"]) == 3
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert connection._code() == {}
+    monkeypatch.chdir(tmp_path)  # the job's own folder; the project is installed on the nodes
+    assert len(connection._code()["py_modules"]) == 3

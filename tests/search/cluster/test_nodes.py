@@ -136,8 +136,8 @@ def test_a_submitted_job_is_killed_and_a_second_one_resumes_it(s3, tmp_path, twi
             *(sys.executable, "-m", "search.autoencoders", "--address", "auto", "--name", "run"),
             *("--storage-path", driver.uri, "--data-dir", str(tmp_path / "data")),
         ]
-        submit(nodes, "first", [*search, *flags], "--no-wait")
-        wait_until(lambda: driver.events() >= 14)
+        said = submit(nodes, "first", [*search, *flags], "--no-wait")
+        wait_until(lambda: driver.events() >= 14, lambda: said + ray_job(nodes, "logs", "first"))
         ray_job(nodes, "stop", "first")
         printed = submit(nodes, "second", [*search, "--resume"])
         assert "going on after" in printed and "Job 'second' succeeded" in printed, printed
@@ -145,10 +145,10 @@ def test_a_submitted_job_is_killed_and_a_second_one_resumes_it(s3, tmp_path, twi
     assert outcome(driver.folder) == outcome(twin.folder)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 300) -> None:
+def wait_until(true: Callable[[], bool], explain: Callable[[], str], seconds=300) -> None:
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, f"nothing in {seconds} s"
+        assert time.monotonic() < end, f"nothing in {seconds} s: {explain()}"
         time.sleep(0.5)
 
 

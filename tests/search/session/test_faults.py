@@ -195,6 +195,22 @@ def test_a_full_disk_stops_the_search_and_it_goes_on_once_there_is_room(tmp_path
         ends_as(twin, driver)
 
 
+@pytest.mark.slow
+def test_while_ray_kills_workers_for_the_node_s_memory_the_search_waits(tmp_path, twin):
+    """Ray's own memory monitor kills: its limit is below what this machine uses already."""
+    driver = Driver(tmp_path)
+    driver.environment = {**os.environ, "RAY_memory_usage_threshold": "0.01"}
+    process = driver.start()
+    driver.wait_for_events(4, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    ledger = (driver.folder / "ledger.log").read_text()
+    assert ledger.count('"reason":"node memory"') >= 2
+    assert '"event":"failure"' in ledger and '"final":true' not in ledger
+    driver.environment = os.environ
+    ends_as(twin, driver)
+
+
 def damage_ledger(folder):
     raw = bytearray((folder / "ledger.log").read_bytes())
     raw[len(raw) // 2] ^= 1

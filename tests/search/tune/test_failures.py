@@ -113,6 +113,24 @@ def test_while_the_memory_of_a_node_is_used_up_the_search_waits_and_then_stops(
     assert first.failures == 0 and capsys.readouterr().out.count("no trial begins") == 1 + PAUSES
 
 
+def test_ray_s_memory_monitor_is_known_by_its_text_because_tune_keeps_no_more_of_its_error(
+    tmp_path,
+):
+    failing = Failing(tmp_path)
+    trial = failing.begin()
+    text = tmp_path / "error.txt"
+    text.write_text(
+        "Failure # 1 (occurred at 2026-01-01)\n"
+        "1 worker(s) were killed due to the node running low on memory. Memory on the node was\n"
+        "Refer to the documentation\n"
+    )
+    files = {"error_file": str(text), "pickled_error_file": None}
+    config = {"id": trial.id, "number": trial.number}
+    failing.keeper.on_trial_error(0, [], type("Trial", (), {"config": config, **files}))
+    assert (trial.state, trial.failures) == ("running", 0)
+    assert failing.searcher.is_paused
+
+
 def test_a_worker_that_the_kernel_killed_for_its_memory_is_no_failure_of_its_trial(
     tmp_path, monkeypatch
 ):
