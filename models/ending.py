@@ -1,4 +1,4 @@
-"""How a command ends when it is told to: by Ctrl-C, or by a signal of what started it.
+"""How a command ends at Ctrl-C, or at a signal of the program that started it.
 
 SLURM, Docker and systemd send SIGTERM. SLURM can warn with SIGUSR1 before its time limit. A
 terminal that closes sends SIGHUP. Each of them ends a command as Ctrl-C does: with a line that says
@@ -25,7 +25,7 @@ SIGNALS = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
     if hasattr(signal, name)
 )
-DEADLINE_S = 8.0  # systems kill ten seconds after they asked, or later
+DEADLINE_S = 8.0  # systems kill a process ten seconds after their signal, or later
 
 
 class Stopped(KeyboardInterrupt):
@@ -40,17 +40,17 @@ class Stopped(KeyboardInterrupt):
 class Ending:
     """Turns the signals of a command into `Stopped`, which is raised in the main thread.
 
-    The last line names the command and the signal. Then it has `resume`, the command line that goes
-    on, once there is one, and `otherwise` before. It is printed at once, because what the command
-    started may have been told to end too, and the command may not outlive it. If the command has
-    not ended DEADLINE_S later, for whatever reason, the process ends. Further signals change
-    nothing."""
+    The last line names the command and the signal. It ends with `resume`, the command that goes on;
+    until `resume` is known, it ends with `otherwise`. It is printed at once, because the processes
+    that the command started may get the signal too, and the command may not outlive them. If the
+    command has not ended DEADLINE_S later, for whatever reason, the process ends. Further signals
+    change nothing."""
 
     def __init__(self, command: str, otherwise: str):
         self.command, self._otherwise, self.resume = command, otherwise, ""
         self._asked: int | None = None
         self._held = False
-        self._said = threading.Lock()  # taken for good by who prints the last line
+        self._said = threading.Lock()  # who prints the last line never releases it
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Ending:
@@ -88,15 +88,15 @@ class Ending:
     def check(self) -> None:
         """Take the signals back from a library that took them, and raise Stopped if one came.
 
-        Python does not know of a handler that a library sets in C: they are always set anew."""
+        Python does not know of a handler that a library sets in C, so all are set again."""
         self._install()
         if self._asked is not None:
             raise Stopped(self._asked)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within the block, which must be the last that a command does, a signal raises nothing. It
-        still ends the process after DEADLINE_S."""
+        """The block must be the last thing that a command does. Within it a signal raises nothing,
+        but still ends the process after DEADLINE_S."""
         before, self._held = self._held, True
         try:
             yield
@@ -104,7 +104,7 @@ class Ending:
             self._held = before
 
     def _wanted(self) -> Iterator[tuple[int, Any]]:
-        """The handler of each signal. What was ignored stays so: nohup ignores SIGHUP."""
+        """The handler of each signal. An ignored signal stays ignored: nohup ignores SIGHUP."""
         for number, handler in self._before.items():
             yield number, signal.SIG_IGN if handler == signal.SIG_IGN else self._handle
 

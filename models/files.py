@@ -1,4 +1,4 @@
-"""Files that appear whole: a reader sees the old file or the new one, never half of one."""
+"""Files that appear whole: a reader sees the old file or the new file, never half a file."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def make_folder(folder: Path) -> None:
 
 
 def find_files(folder: Path, *endings: str) -> Iterator[Path]:
-    """The files in `folder` and its folders whose names end in one of `endings`, or all, in any
-    case. Symbolic links are followed, a folder is entered once. Hidden files and `__MACOSX`, which
-    some systems add, are left out."""
+    """The files in `folder` and below whose names end in one of `endings`, in capitals too; all
+    files without `endings`. Symbolic links are followed, and each folder is entered once. Hidden
+    files and `__MACOSX`, which some systems add, are left out."""
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)

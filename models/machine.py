@@ -11,8 +11,8 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def seconds() -> float:
-    """Seconds since some moment. Setting the machine's clock does not change them, and the time in
-    which the machine sleeps counts, unlike in `time.monotonic`."""
+    """Seconds since a fixed moment. Setting the machine's clock does not change them. Unlike
+    `time.monotonic`, they count the time in which the machine sleeps."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -34,8 +34,8 @@ def cores_in_words() -> str:
 
 
 def memory_kills() -> int:
-    """How many processes the kernel has killed for want of memory, in containers too, since the
-    machine started; 0 where the kernel does not say."""
+    """How many processes the kernel has killed since the machine started because memory was used
+    up, in containers too; 0 where the kernel does not say."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:

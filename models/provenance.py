@@ -1,4 +1,4 @@
-"""Which code and which packages produced a result, for the records that are kept of it."""
+"""Which code and which packages produced a result."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Python looks for modules in the working folder first, and Ray's workers do so too. A `models.py`
 there is imported in place of ours, and the command would end in a traceback that explains nothing.
 The surroundings of a process can break it in the same way: a notebook hands the name of its drawing
-backend to every process that it starts, and a cluster's modules the packages of another Python.
+backend to every process that it starts, and a cluster's modules name packages of another Python.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def settle_environment() -> None:
 
 def _settle_threads() -> None:
     """Lower OMP_NUM_THREADS to the cores of this machine: more threads only wait for each other.
-    Remove it where it is no number, about which every process would warn."""
+    Remove it where it is no number: every process would warn about it."""
     asked, cores = os.environ.get("OMP_NUM_THREADS"), os.cpu_count() or 1
     if asked is None:
         return
@@ -63,8 +63,8 @@ def _settle_threads() -> None:
 
 
 def _settle_user() -> None:
-    """Give a user whom the system does not know a name and a home, as containers with a number for
-    a user have it: libraries ask for both, and torch ends with an error without a name."""
+    """Give a name and a home to a user whom the system does not know, as in containers that run
+    under a mere user id. Libraries ask for both; without a name torch ends with an error."""
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:

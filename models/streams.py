@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 
 class _Steady:
-    """A text stream that goes to nowhere once it cannot be written any more."""
+    """A text stream that drops all text once it cannot be written any more."""
 
     def __init__(self, stream: TextIO, on_loss: Callable[[OSError], None]):
         self._stream, self._on_loss = stream, on_loss

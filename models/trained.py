@@ -28,10 +28,10 @@ def load(folder: str | Path) -> Any:
 
     It is on the CPU and in evaluation mode. An `Autoencoder` maps images (B, channels, height,
     width) in [0, 1] to codes with `encode` and codes to images with `decode`, and so does a network
-    of one's own; a `Classifier` maps images to logits.
+    of your own; a `Classifier` maps images to logits.
 
-    config.json holds the program text of a network of one's own, and loading runs it: load such a
-    folder only from whom you trust.
+    config.json holds the program text of a network of your own, and loading runs it: load such a
+    folder only from people whom you trust.
 
     Raises LoadError if the folder has no network, or a damaged one.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["CodeFeatures"]
 
 if sys.argv[:1] == ["-m"]:  # Python is starting a command of this package.
-    # Run by its path: by its name, it would be looked for in the `models.py` that hides it.
+    # Run it by its path: an import by name would find the `models.py` that hides it.
     _start = runpy.run_path(str(Path(__file__).parents[1] / "models" / "start.py"))
     _start["start_command"]("models", "probes")
 

@@ -1,4 +1,4 @@
-"""The best configuration of each run, code size by code size, beside what needs no network and
+"""The best configuration of each run at each code size, beside methods that need no network and
 beside the seed report."""
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class Answer:
 
     @property
     def beside_report(self) -> Best | None:
-        """The autoencoder of the lowest error at a code size of which the seed report has one."""
+        """The autoencoder with the lowest error, of the code sizes that the seed report has a loss
+        for."""
         known = [each for of_run in self.errors for each in of_run]
         known = [each for each in known if math.isfinite(each.theirs[0])]
         known = [each for each in known if each.tested] or known
@@ -111,7 +112,7 @@ class Answer:
 
     @property
     def codes(self) -> list[Best]:
-        """Of each search of probes the code size that validation prefers."""
+        """For each search of probes, the code size that is best on validation."""
         known = [e for e in self.found if e.run.command == "latent_probes" and e.measured]
         return [_preferred(of_run) for of_run in _by_run(known)]
 
@@ -121,8 +122,8 @@ class Answer:
 
 
 def answer(runs: Iterable[Run]) -> Answer:
-    """Of runs in any order. Autoencoders that are searched for their codes are left out where the
-    codes are classified, which says it better."""
+    """Of runs in any order. If there is a search of probes, autoencoders that were searched for
+    their codes are left out: the probes say more about the codes."""
     known = sorted(
         (run for run in runs if run.command in TASKS),
         key=lambda run: (
@@ -138,8 +139,8 @@ def answer(runs: Iterable[Run]) -> Answer:
 
 
 def bests(run: Run) -> list[Best]:
-    """A row per code size, or the classifier of images; of a search of probes the best at each
-    code size, as validation says."""
+    """One entry for each code size, or for the classifier of images. For a search of probes, the
+    best probe at each code size, chosen on validation."""
     chosen = winners(run)
     nearest = run.floor("1-nn").value("test_accuracy")
     if run.command == "autoencoders":

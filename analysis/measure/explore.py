@@ -18,7 +18,7 @@ NUMBER, LOG, CHOICE = "number", "log", "choice"
 """How a column is drawn: on a linear scale, on a logarithmic one, or as choices."""
 
 MOST = 2000
-"""Trials of a run that a browser still draws without a delay; of more, the best are taken."""
+"""The most trials that a browser draws without a delay; if there are more, the best are taken."""
 
 _DIGITS = 5  # of measured values: more are noise, and weigh
 
@@ -101,7 +101,7 @@ def _metric_kind(run: Run) -> str:
 
 
 def _fixed(run: Run, parameters: Iterable[str]) -> list[str]:
-    """The group has a flag of its own, and so has what a probe's group stands for."""
+    """The parameters without a flag of their own: not the group, `latent_size` and `probe`."""
     flags = {run.group, "latent_size", "probe"}
     return [name for name in parameters if name not in flags]
 

@@ -13,8 +13,8 @@ from analysis.read.runs import Group, Result
 from analysis.read.values import mapping, number, text
 
 SETS = ("reconstructions", "gaussian", "gaussian_mixture", "floor")
-"""What is compared with test images: their reconstructions, samples decoded from one Gaussian and
-from a mixture of Gaussians, and training images."""
+"""The images that are compared with test images: their reconstructions, samples decoded from one
+Gaussian and from a mixture of Gaussians, and training images."""
 
 _NUMBERS = ("frechet", "low", "high", "kernel", "kernel_std")
 _COUNTS = ("images", "rank", "dimensions")

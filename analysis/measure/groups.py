@@ -19,7 +19,7 @@ def probe_and_size(group: Group) -> tuple[str, int]:
 
 
 def best_on_validation(chosen: Mapping[Group, Result]) -> Result:
-    """The winner of the highest validation accuracy; the test split has no say."""
+    """The winner with the highest validation accuracy; the test split plays no part."""
     own = {group: each.own("validation_accuracy") for group, each in chosen.items()}
     measured = {group: value for group, value in own.items() if math.isfinite(value)}
     return chosen[max(measured, key=measured.__getitem__)] if measured else Result()

@@ -14,7 +14,7 @@ from analysis.read.runs import FAILED, Group, Result, Run
 from analysis.read.values import column
 from search.record.schema import COMPLETE
 
-FEWEST = 5  # trials from which a rank correlation says anything
+FEWEST = 5  # trials for a rank correlation
 WIDEST = 0.1  # of the units, whose share of the variance is measured
 
 BETTER, WORSE, NEITHER = "better", "worse", "neither"
@@ -80,7 +80,7 @@ class ErrorAndAccuracy:
 
     @property
     def cost(self) -> float:
-        """By how much accuracy falls where the trial of lowest error is chosen."""
+        """How much accuracy is lost if the trial with the lowest error is chosen."""
         return self.highest_accuracy - self.lowest_accuracy
 
 

@@ -29,7 +29,7 @@ class Confused:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """Of test images, by the retrained networks of one configuration.
+    """The mistakes of the retrained networks of one configuration on test images.
 
     `by_kind` has the accuracy of each class or alphabet, the worst first; it is empty, and
     `confused` is None, where nothing was retrained. `images` are three arrays (pairs, *image) in
@@ -67,7 +67,7 @@ def mistakes(run: Run, best: Result) -> Mistakes:
 
 
 def kind_of(run: Run) -> str:
-    """What accuracy is told apart by: the first part of a class's name."""
+    """What accuracies are given for: each alphabet of Omniglot, else each class."""
     return "alphabet" if run.data["name"] == "omniglot" else "class"
 
 

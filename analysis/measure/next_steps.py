@@ -35,7 +35,7 @@ class Step:
 
 
 def next_steps(runs: Iterable[Run]) -> list[Step]:
-    """At most `MOST` steps: first of every run what costs least to know, then the rest."""
+    """At most `MOST` steps: first the cheapest step of every run, then the others."""
     found = [list(_steps(run)) for run in runs]
     turns = [steps[turn] for turn in range(MOST) for steps in found if turn < len(steps)]
     return turns[:MOST]
@@ -64,8 +64,8 @@ def _steps(run: Run) -> Iterator[Step]:
 
 
 def _is_short(run: Run, winner: Result) -> bool:
-    """Whether a complete winner was best in the last epoch of the budget. A fit without epochs, and
-    one that a rung or a failure stopped, say nothing of it."""
+    """Whether a complete winner was best in the last epoch of the budget. A fit without epochs says
+    nothing about this, and neither does a trial that a rung or a failure stopped."""
     rows = run.epochs[run.epochs["id"] == winner.trial]
     trial = run.trials[run.trials["id"] == winner.trial]
     if winner.state != COMPLETE or len(rows) < 2 or trial.empty:

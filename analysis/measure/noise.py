@@ -1,4 +1,4 @@
-"""How large chance differences are: between seeds, and by the number of test images."""
+"""How large differences by chance are: between seeds, and between choices of test images."""
 
 from __future__ import annotations
 

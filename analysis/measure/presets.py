@@ -15,7 +15,7 @@ from analysis.read.values import column, mapping
 
 @dataclass(frozen=True)
 class Presets:
-    """A run's presets by name; of a preset that ran twice, the first."""
+    """A run's presets by name; if a preset ran twice, the first trial."""
 
     run: Run
     results: Mapping[str, Result]
@@ -48,7 +48,7 @@ class Presets:
 
     def tested(self, names: Iterable[str], what: str) -> tuple[str, dict[str, float]]:
         """The metric `test_<what>`, or `validation_<what>` where a preset is not tested, and its
-        values; two times nothing where a preset has neither."""
+        values; an empty name and no values where a preset has neither."""
         for split in ("test", "validation"):
             values = {name: self.own(name, f"{split}_{what}") for name in names}
             if values and np.isfinite([*values.values()]).all():
@@ -65,13 +65,13 @@ class Presets:
         return self.any_curve(name, metric) if self.trained(name) else pd.Series(dtype=float)
 
     def any_curve(self, name: str, metric: str) -> pd.Series:
-        """Finite values by epoch of a preset, whatever became of it."""
+        """Finite values by epoch of a preset, in whatever state it ended."""
         rows = self.run.epochs[self.run.epochs["id"] == self.get(name).trial]
         values = pd.Series(column(rows, metric).to_numpy(), rows["epoch"].to_numpy(), dtype=float)
         return values[np.isfinite(values)].sort_index()
 
     def turn(self, names: Iterable[str]) -> int:
-        """Trials that the run must grow to for these presets to be trained: presets come first."""
+        """The number of trials at which these presets are all trained: presets come first."""
         order = list(mapping(self.run.info.get("presets")))
         turns = [order.index(name) + 1 for name in names if name in order]
         return max(turns, default=len(self.run.trials) + len([*names]))

@@ -20,14 +20,14 @@ PROBES = ("nearest-mean", "knn", "lda", "logistic", "mlp", *FORESTS, *BOOSTING)
 """The order of rows, from the simplest probe to the costliest; any other comes after these."""
 
 ON_PIXELS = {"nearest-mean": "nearest_mean", "knn": "1-nn"}
-"""The floor in final.json that is the probe's own kind, on pixels in place of codes."""
+"""The floor in final.json with the same kind of classifier, on pixels instead of codes."""
 
 LIMITS = (REASON_TIME, REASON_MEMORY)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The best of a probe at a code size. Without any measured trial its result is empty.
+    """The best trial of a probe at a code size. If no trial is measured, its result is empty.
 
     `low` and `high` are the ends of the 95 % interval of its test accuracy, `on_pixels` is the test
     accuracy of the same classifier on pixels, `seconds` the time of its trial; nan if not known.

@@ -29,7 +29,7 @@ from analysis.read.runs import Group, Result, Run
 from analysis.read.values import RunError, one_line
 from search.record.schema import SAMPLED, STUDY_LOG
 
-FEWEST = 10  # trials of a group that importances are computed of
+FEWEST = 10  # trials of a group for importances
 FEWEST_BEST = 5  # trials that Optuna wants among the best, to be stable
 FEWEST_COMPLETE = 5  # trials under a contour
 MOST_GROUPS = 3
@@ -84,7 +84,7 @@ class GroupStudy:
     @property
     def pair(self) -> list[str]:
         """The two most important parameters that are numbers and varied among complete trials;
-        none where all of these came to one value."""
+        none if all complete trials have the same result."""
         if len(set(self.values[self.complete])) < 2:
             return []
         numeric = [name for name in self.importances if not self.choices(name)]
@@ -115,7 +115,7 @@ class GroupStudy:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Optuna's notes, as that trials are few: the report says so where it matters."""
+    """Silence Optuna's notes, such as that trials are few: the report says so where it matters."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:

@@ -15,11 +15,11 @@ from analysis.tables.formats import metric_words
 
 TITLE = "Explore"
 STILL = ("curves-trials", "parallel-", "slices-")
-"""How the names of the pictures begin that the script stands in for on a screen."""
+"""How the names of pictures begin that the script replaces on a screen."""
 
 
 def explore_blocks(runs: Iterable[Run]) -> Iterator[Block]:
-    """What stands in the place of the tools where there is no script, as on paper."""
+    """What a reader sees in place of the tools without a script, for example on paper."""
     yield from render("explore.md", runs=[*runs])
 
 

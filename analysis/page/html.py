@@ -27,8 +27,8 @@ _WIDE = 640  # pixels of a picture that is wider than a telephone
 
 def render(markdown: str, files: Mapping[str, bytes], trials: str = "", every: float = 0) -> str:
     """The page of a report in Markdown. `files` are those that it links to, by path; `trials` is
-    the JSON that the part "Explore" reads. A page that is written again `every` so many seconds
-    says how old it is; any other page has no time in it, so that equal runs give equal bytes."""
+    the JSON that the part "Explore" reads. A page that is written again every `every` seconds says
+    how old it is; any other page has no time in it, so that equal runs give equal bytes."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
     contents = _contents(tokens)

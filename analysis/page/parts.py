@@ -135,7 +135,7 @@ def _provenance(study: Study) -> Content:
 
 
 def _origin(run: Run) -> Iterator[Block]:
-    """What it takes to repeat a run: data, split, seeds, budget, machine, versions, command."""
+    """What repeats a run: data, split, seeds, budget, machine, versions, command."""
     ids = {state: [*run.trials.loc[run.trials["state"] == state, "id"]] for state in FAILED}
     yield from render(
         "provenance.md",

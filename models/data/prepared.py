@@ -18,9 +18,8 @@ PROBE_IMAGES = 640  # training images for the probe, or an eighth of all if that
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A data set on its device, with the fixed subsets that every record is measured on.
-
-    Indices point into `images`, except where a comment says otherwise."""
+    """See the docstring of this module. Indices point into `images`, except where a comment says
+    otherwise."""
 
     images: Tensor  # uint8 (N, side, side), or (N, side, side, 3) in colour
     labels: Tensor  # int64 (N,); zeros if there are no labels
@@ -86,7 +85,7 @@ def _subset(indices: Tensor, size: int, rng: np.random.Generator) -> Tensor:
 
 def _class_subset(data: ImageData, size: int, rng: np.random.Generator) -> Tensor:
     """About `size` training images: some of each class if the classes are few, otherwise all of
-    some classes. None if there are no labels."""
+    some classes. Empty if there are no labels."""
     if not data.labelled:
         return data.train[:0]
     labels = data.labels[data.train].numpy()

@@ -49,7 +49,7 @@ MNIST_SHA256 = {  # of the published pixels and labels, without a header
 OMNIGLOT_PARTS = {"images_background": 964, "images_evaluation": 659}  # name: characters
 OMNIGLOT_DRAWERS, OMNIGLOT_SIDE = 20, 105
 UNSEEN_GLYPHS = 200  # characters in addition to those of the data set
-STALL_S = 20  # a download that receives nothing for so many seconds is given up
+STALL_S = 20  # a download that receives nothing for this many seconds fails
 NO_DOWNLOAD = "take --dataset mnist5k or glyphs, which need no download"
 
 
@@ -95,7 +95,8 @@ def _places(kind: str, data_dir: Path, name: str) -> list[Path]:
 
 
 def _read_sound(kind: str, data_dir: Path, name: str) -> np.ndarray:
-    """The first of the `_places` that is sound. Raises the DataError of the first, if none is."""
+    """The content of the first sound file among the `_places`. If none is sound, raises the
+    DataError of the first."""
     faults = []
     for path in _places(kind, data_dir, name):
         try:
@@ -218,7 +219,7 @@ def _members(source: Path, part: str) -> dict[str, Callable[[], bytes]]:
     else:
         archive = zipfile.ZipFile(source)
         found = {name: partial(archive.read, name) for name in archive.namelist()}
-    shown = re.compile(rf"(?:.*/)?({part}(?!.*/\.)/.*\.png)")  # in an archive inside folders too
+    shown = re.compile(rf"(?:.*/)?({part}(?!.*/\.)/.*\.png)")  # folders may be around it
     places = {
         match[1]: read
         for name, read in found.items()

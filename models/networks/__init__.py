@@ -1,1 +1,1 @@
-"""The networks, and the models of the report as presets."""
+"""The networks, and the models of the seed report as presets."""

@@ -1,4 +1,4 @@
-"""The convolutional autoencoder; denoising and sparse are settings of it.
+"""The convolutional autoencoder. Denoising and sparse are settings, not classes.
 
 Images are (B, C, H, H) in [0, 1], with 1 or 3 channels. At 28 pixels, the blocks work at 14x14, 7x7
 and 4x4: the first block halves the image, and the last layer makes 28x28 by a pixel shuffle (Shi et
@@ -33,7 +33,7 @@ class AutoencoderConfig:
     activation: Literal["relu", "gelu", "silu"] = "silu"
     linear_path: bool = False  # adds a linear autoencoder; the blocks learn the rest
     code_activation: CodeActivation = "linear"  # see models.networks.code_activation
-    kept_units: int = 64  # active units of each code, at most: of `topk` alone
+    kept_units: int = 64  # of `topk` only: the most active units of a code
     image_side: int = 28  # pixels; a training takes it from its data
     image_channels: int = 1
 
@@ -113,8 +113,8 @@ class ConvBlock(nn.Module):
 
 
 class LinearPath(nn.Module):
-    """A linear autoencoder of the pixels, its output in logits. It sees an image of more than 32
-    pixels a side at a whole fraction of its size, since its weights grow with the pixels.
+    """A linear autoencoder of the pixels, with logits as output. Its weights grow with the number
+    of pixels, so images of more than 32 pixels a side are shrunk by a whole factor first.
 
     The first weights are random orthonormal rows and their transpose. A code that is at least as
     large as the image then starts with every output pixel on the right side of 1/2.

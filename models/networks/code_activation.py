@@ -1,4 +1,4 @@
-"""What is done to the units of a code: nothing, or most of them become zero."""
+"""The activation of a code: it leaves the units as they are, or sets most of them to zero."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def activate_code(values: Tensor, activation: CodeActivation, kept: int) -> Tens
 def keep_largest(values: Tensor, kept: int) -> Tensor:
     """Values (B, D) with all but the `kept` largest of each row set to zero.
 
-    Positions and not a threshold say what is kept: in bfloat16 many values are equal."""
+    Units are kept by position, not by a threshold, because many values are equal in bfloat16."""
     if kept >= values.shape[1]:
         return values
     largest, places = values.topk(kept, dim=1, sorted=False)

@@ -13,7 +13,7 @@ The file defines a `torch.nn.Module` with a dataclass `Config` inside:
         def losses(self, images, targets): ...  # optional: the terms of the loss by name
 
 A search records the text of the file and sends it to its workers, so the file itself is needed only
-when a search begins. What a method raises is told with the line of the file.
+when a search begins. The message of an error begins with the line of the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-IMAGES = 8  # of the batch that a network is tried with
+IMAGES = 8  # in the batch that tries a network
 
 
 class NetworkError(Exception):
@@ -44,7 +44,7 @@ class NetworkError(Exception):
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A class of a file of the user's, with the whole text of the file."""
+    """A class in the user's file, with the whole text of the file."""
 
     file: str  # the name of the file, for messages
     name: str  # of the class
@@ -58,8 +58,8 @@ class NetworkFile:
         return _class(self)
 
     def ranges(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The default of each hyperparameter, and what is searched of those that have a range, as
-        it is written in the file."""
+        """Two dicts by hyperparameter: the default of each, and the range, as the file writes it,
+        where there is a range."""
         config = self.load().Config  # type: ignore[attr-defined]
         hints = get_type_hints(config, include_extras=True)
         defaults, ranges = {}, {}
@@ -87,7 +87,7 @@ def read_network(text: str) -> NetworkFile:
     """The network that `FILE:CLASS` names. Raises NetworkError."""
     path, colon, name = text.rpartition(":")
     if not (colon and path and name.isidentifier()):
-        raise NetworkError(f"{text}: write FILE:CLASS, as my_networks.py:Dense")
+        raise NetworkError(f"{text}: write FILE:CLASS, such as my_networks.py:Dense")
     try:
         source = Path(path).expanduser().read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -100,7 +100,7 @@ def read_network(text: str) -> NetworkFile:
 
 @dataclass(frozen=True)
 class OwnConfig:
-    """A network of one's own with values for its hyperparameters."""
+    """A network of the user's own, with values for its hyperparameters."""
 
     network: NetworkFile
     values: Mapping[str, Any]
@@ -108,8 +108,8 @@ class OwnConfig:
     shape: tuple[int, int, int]  # channels, height, width of an image
 
     def build(self) -> Any:
-        """A new network. Besides `encode` and `decode` it has `losses`, and its call gives images
-        and codes as that of an `Autoencoder` does. Raises NetworkError."""
+        """A new network. It has `encode`, `decode` and `losses`, and a call of it returns images
+        and codes, as a call of an `Autoencoder` does. Raises NetworkError."""
         kind = self.network.load()
         with _telling(self.network):
             config = kind.Config(**self.values)  # type: ignore[attr-defined]
@@ -204,7 +204,7 @@ def _module(file: str, source: str) -> Any:
 
 
 class _TextLoader(InspectLoader):
-    """Loads a module from its text; tracebacks show the lines of it."""
+    """Loads a module from its text, so that tracebacks show its lines."""
 
     def __init__(self, file: str, source: str):
         self._file, self._source = file, source
@@ -243,7 +243,7 @@ class _telling:
 
 
 def _with_defaults(kind: type[nn.Module], file: NetworkFile) -> type[nn.Module]:
-    """The user's class with what the training needs besides: see `OwnConfig.build`.
+    """The user's class with the methods that the training adds, see `OwnConfig.build`.
 
     The user's methods compute in float32, whatever the training does around them."""
 

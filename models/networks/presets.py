@@ -1,8 +1,8 @@
-"""The autoencoders of the report that this project grows from, as data.
+"""The networks of the seed report (docs/seed-report.md), as data.
 
-The report gives the number of blocks, the dropout of its denoising models, and the code size of
-the sparse model. What it leaves out (width, learning rate, strength of the penalties, how many
-"more layers" are) is chosen here, the same for all models of a family. Where the report says
+Of autoencoders it gives the number of blocks, the dropout of its denoising models, and the code
+size of the sparse model. What it leaves out (width, learning rate, strength of the penalties, how
+many "more layers" are) is chosen here, the same for all models of a family. Where the report says
 "denoising" without a noise, the noise drops each pixel of the input with the same probability as
 the channels between the blocks.
 """
@@ -71,8 +71,8 @@ SPARSE_PRESETS = MappingProxyType(
         ),
     }
 )
-"""The same for models that the report lacks: its `sae` with a code that L1 makes zero, and one that
-keeps 64 units of each code (`auxk` is the weight that Gao et al. 2024 use, 1/32)."""
+"""The same for sparse models that the report lacks: its `sae` with units that L1 makes zero, and a
+code of which the 64 largest units stay (`auxk` is 1/32, the weight of Gao et al. 2024)."""
 
 _UNWARPING = {
     **_COMMON,
@@ -130,8 +130,8 @@ CLASSIFIER_PRESETS = MappingProxyType(
     }
 )
 """Name -> every parameter of ClassifierConfig (except `classes`) and TrainingConfig that the model
-sets, and what is added to the seed. The report's classifiers of Omniglot: a few blocks and two
-fully connected layers with dropout between them, and no activation there in the naive ones.
+sets, and what is added to the seed. The report's classifiers of Omniglot have a few blocks, and two
+fully connected layers with dropout between them. The naive models have no activation there.
 """
 
 _AUGMENTED = {

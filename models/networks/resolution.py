@@ -1,4 +1,4 @@
-"""Where the blocks of a network work, for images of 16 to 128 pixels a side.
+"""The sides at which the blocks of a network work, for images of 16 to 128 pixels a side.
 
 Whatever the size of the images, the blocks work at three sides, the finest of which has at most 23
 pixels, so an image of 128 pixels costs little more than one of 32. Larger images are cut into
@@ -50,8 +50,8 @@ class Resolution:
         return -(-self.image // self.sides[0])
 
     def block_sides(self, depth: int) -> list[int]:
-        """Output side of each of `depth` encoder blocks: each side once, finest first, the rest
-        shared between the two coarser ones (the finer takes the odd one), in order of falling side.
+        """Output side of each of `depth` encoder blocks, largest first. Each side gets one block,
+        the finest first. The two coarser sides share the others; the finer takes an odd block.
 
         >>> Resolution(28).block_sides(6)
         [14, 7, 7, 7, 4, 4]

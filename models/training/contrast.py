@@ -1,4 +1,4 @@
-"""A loss that draws the codes of two views of one drawing together, without any label.
+"""A loss that pulls the codes of two views of one drawing together, without any label.
 
 A small network, the projection, maps codes to the space in which views are compared; it is thrown
 away after the training, because the code before it says more (Chen et al. 2020, section 4.2).

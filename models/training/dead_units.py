@@ -1,5 +1,5 @@
-"""AuxK: a loss that gives units which are never active a task (Gao et al. 2024, arXiv:2406.04093,
-appendix A.2).
+"""AuxK: a loss that gives a task to units that are never active (Gao et al. 2024,
+arXiv:2406.04093, appendix A.2).
 
 A unit of a `topk` code that is never among the largest gets no gradient and stays dead. AuxK
 lets the dead units reconstruct what the living ones miss. Gao et al. decode linearly, and
@@ -22,7 +22,7 @@ SHARE = 4  # of each batch, a fourth takes the second decoding
 
 
 class SilentUnits(nn.Module):
-    """For how many training images each unit has not been active: part of a training's state."""
+    """How many training images in a row each unit was not active. Part of a training's state."""
 
     images: Tensor
 

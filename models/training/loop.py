@@ -33,7 +33,7 @@ EVALUATION_BATCH = 512
 GPU_EVALUATION_BATCH = 5000  # a quarter of a GiB for the default network
 WARMUP_STEPS = 50
 CONSTANT_STEPS = 1000
-TRAINING_ONLY = "training_only"  # a submodule of this name is trained and no part of `weights`
+TRAINING_ONLY = "training_only"  # a submodule that is trained, and is not in `weights`
 AVERAGE_POWER = 12  # the average spans about the last 7 % of the steps taken so far
 
 
@@ -55,7 +55,7 @@ class TrainingConfig:
     elastic: float = 0.0  # pixels of bending, see models.training.augmentation.augment
     warp: float = 0.0  # strength for an autoencoder's input; its target is not warped
     auxk: float = 0.0  # weight of the loss that revives units, see models.training.dead_units
-    contrastive_weight: float = 0.0  # of an autoencoder's loss of two views; 0: there is none
+    contrastive_weight: float = 0.0  # of the loss of two views; 0: none
     contrast: Contrast = "nt-xent"  # see models.training.contrast
     temperature: float = 0.1  # of nt-xent
     seed: int = 0
@@ -87,7 +87,7 @@ class Objective(Protocol):
         ...
 
     def loss(self, network: Any, images: Tensor, labels: Tensor, generator: Generator, /) -> Tensor:
-        """The loss on augmented images (B, 1, 28, 28) with labels (B,). May be recorded, see
+        """The loss on augmented images (B, C, H, H) with labels (B,). May be recorded, see
         `models.training.replay`: no `.item()`, no branch on a value of a tensor."""
         ...
 
@@ -136,7 +136,7 @@ class TrainingRun:
         replay: bool = True,
     ):
         """`build` makes the network; it draws the first weights from torch's random state, which
-        is seeded here. Without `replay` a GPU is handed one kernel at a time."""
+        is seeded here. Without `replay` a GPU gets one kernel at a time."""
         self.objective, self.training, self.data = objective, training, data
         device = data.device
         self._generator = Generator(device)
@@ -181,7 +181,7 @@ class TrainingRun:
 
     @property
     def plain_because(self) -> str | None:
-        """Why a GPU is handed one kernel at a time; None if it replays steps, and on a CPU."""
+        """Why a GPU gets one kernel at a time; None if it replays steps, and on a CPU."""
         return self._replay.refusal
 
     def epochs(self) -> Iterator[dict[str, float]]:
@@ -278,7 +278,7 @@ class TrainingRun:
             for average, weight in zip(averages, weights, strict=True):
                 average.lerp_(weight, moved.to(weight.dtype))
             return
-        # The same in three kernels for all weights: a GPU has no single one that takes a tensor.
+        # Three kernels for all weights: no single kernel takes the factor as a tensor.
         difference = list(torch._foreach_sub(weights, averages))  # type: ignore[arg-type]
         torch._foreach_mul_(difference, moved.float())
         torch._foreach_add_(averages, difference)  # type: ignore[arg-type]

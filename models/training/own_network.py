@@ -21,13 +21,14 @@ PREFIX = "loss_"  # of the terms in a record
 def own_run(
     model: OwnConfig, training: TrainingConfig, data: PreparedData, probe: Probe | None = None
 ) -> TrainingRun:
-    """A training of a new network of one's own; `probe` measures its codes after each epoch."""
+    """A training of a new network of the user's own; `probe` measures its codes after each
+    epoch."""
     objective = OwnReconstruction(training, try_batch(model), probe)
     return TrainingRun(partial(_build, model, training), objective, training, data)
 
 
 def _build(model: OwnConfig, training: TrainingConfig) -> Any:
-    """A new network, with what its training needs besides as the submodule TRAINING_ONLY."""
+    """A new network. What only its training needs is in the submodule TRAINING_ONLY."""
     network = model.build()
     if training.contrastive_weight:
         parts = nn.ModuleDict({"projection": Projection(model.latent_size)})

@@ -45,7 +45,7 @@ def autoencoder_run(
 
 
 def build_for_training(model: AutoencoderConfig, training: TrainingConfig) -> Autoencoder:
-    """A new autoencoder, with what its training needs besides as the submodule TRAINING_ONLY."""
+    """A new autoencoder. What only its training needs is in the submodule TRAINING_ONLY."""
     network = Autoencoder(model)
     parts: dict[str, nn.Module] = {}
     if training.contrastive_weight:
@@ -61,8 +61,8 @@ def build_for_training(model: AutoencoderConfig, training: TrainingConfig) -> Au
 class Reconstruction:
     """An `Objective`: mean squared error per pixel against the image without noise and warp, plus
     the L1 penalty on the code, the loss of `dead_units` and that of `contrast`, each where its
-    weight is not 0. The metrics are taken without noise and dropout; those after
-    `probe_accuracy` are of `code_statistics`."""
+    weight is not 0. The metrics are measured without noise and dropout; `code_statistics`
+    computes those after `probe_accuracy`."""
 
     training: TrainingConfig
     probe: Probe | None = None  # None: `probe_accuracy` is nan

@@ -20,14 +20,14 @@ from typing import Any
 
 import torch
 
-WARM_UP_STEPS = 3  # are launched one kernel at a time: libraries choose their kernels in them
+WARM_UP_STEPS = 3  # launched one kernel at a time: libraries choose their kernels in them
 # Steps of the larger graph. Trainings in threads wait for each other at every launch: with a launch
 # for each step, sixteen of them trained no faster than eight.
 STEPS = 8
 AHEAD = 4  # larger graphs that may wait on the GPU; more would only delay an interruption
 
-# The default generators belong to the whole process. Who draws from one in a thread holds this, and
-# so does a thread that keeps Python busy for a GPU: two at a time would only slow each other.
+# The default generators belong to the whole process. A thread that draws from them holds this lock,
+# and so does a thread that keeps Python busy for a GPU: two at a time would only slow each other.
 default_generators = threading.RLock()
 
 MOST_STREAMS = 32  # torch makes no more, and hands out the same ones again
@@ -37,9 +37,9 @@ _free_streams: dict[torch.device, list[torch.cuda.Stream]] = {}
 class Replay:
     """Runs `step` again and again on `device`, as a CUDA graph where that is possible.
 
-    The first steps of a process are launched plainly; they are steps of the training as the others
-    are, with the same result. On a CPU all steps are. `generator` is where `step` draws; on CUDA
-    the default generator, from which dropout draws, shares its state meanwhile.
+    The first steps, and all steps on a CPU, are launched one kernel at a time, with the same
+    result. `step` draws from `generator`. On CUDA, dropout draws from the default generator, which
+    has the state of `generator` during the steps.
     """
 
     def __init__(self, step: Callable[[], None], generator: torch.Generator):
@@ -71,8 +71,8 @@ class Replay:
         self._graphs.clear()
 
     def run(self, count: int, seed: int) -> None:
-        """Take `count` steps that draw by `seed` and what was drawn of it before. Returns when the
-        device has taken them."""
+        """Take `count` steps, and wait until the device has taken them. On a CPU, dropout draws
+        from a default generator that begins at `seed`."""
         replays = self._stream is not None and not self.refusal
         plain = min(count, max(0, WARM_UP_STEPS - self._warm)) if replays else count
         self._plainly(plain, seed)
@@ -125,8 +125,8 @@ class Replay:
             step()
 
     def _pool(self) -> Any:
-        """The memory of the graph that there is: the graphs take turns, and no tensor of one is
-        read by another."""
+        """The memory of an earlier graph. Graphs can share it: they take turns, and none reads a
+        tensor of another."""
         return next((graph.pool() for graph in self._graphs.values()), None)
 
     def _drawing(self, seed: int) -> AbstractContextManager:

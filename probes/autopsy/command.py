@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _run(plan)
         except KeyboardInterrupt as stop:
             status = ending.say(stop)
-            # Its processes would first finish their fits, which may take minutes.
+            # Without this, its processes would first finish their fits, which may take minutes.
             with ending.held():
                 get_reusable_executor().shutdown(wait=False, kill_workers=True)
             return status
@@ -96,7 +96,7 @@ def _run(plan: Plan) -> int:
         print(f"probes.autopsy: error: {error}", file=sys.stderr)
         return 2
     except TerminatedWorkerError as error:
-        check()  # what told this process to end may have told the others too
+        check()  # the signal that ended the workers may be meant for this process too
         reason = str(error).strip().partition("\n")[0]
         print(f"probes.autopsy: stopped: {reason}; the same command continues it", file=sys.stderr)
         return 1

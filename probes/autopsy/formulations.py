@@ -42,8 +42,8 @@ def _embedded(codes: Codes, seed: int, seconds: float) -> Fit:
     """CatBoost's own features of an embedding: its nearest neighbours and its LDA.
 
     With many classes CatBoost computes them for minutes before the first iteration, and no callback
-    can end that. So the fit has its own process, which can be ended. The prediction is then the
-    most frequent class, as of a model without iterations."""
+    can end that. So the fit has its own process, which can be ended. If it is ended, the prediction
+    is the most frequent class, which a model without iterations predicts too."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_send_embedded, args=(sender, codes, seed, seconds))

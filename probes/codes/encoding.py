@@ -25,7 +25,7 @@ from models.trained import LoadError, load, read_config
 from models.training.augmentation import Affine, augment
 from models.training.loop import EVALUATION_BATCH, autocast
 
-VERSION = 1  # to be raised whenever older codes must not be read
+VERSION = 1  # raise it when older codes must no longer be read
 VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
 VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
 

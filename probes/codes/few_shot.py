@@ -37,7 +37,7 @@ def few_shot_accuracy(
 ) -> FewShot:
     """Accuracy of the nearest class mean among `ways` classes with `shots` labelled drawings each.
 
-    codes: float (N, D), array or tensor; tensors are computed with on their device, all in float32.
+    codes: float (N, D), array or tensor. A tensor stays on its device; all is computed in float32.
     labels: integers (N,).
 
     The episodes of Vinyals et al. (2016, arXiv:1606.04080), classified like Snell et al. (2017,

@@ -1,5 +1,5 @@
-"""The classifier in whose features Frechet classifier distances are measured: of MNIST digits for
-images of 28 x 28 grey pixels, of the images themselves for all others."""
+"""The classifier in whose features Frechet classifier distances are measured. For images of 28 x 28
+grey pixels it is a classifier of MNIST digits, for others a classifier of the same images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Extractor:
     validation_accuracy: float
 
     def summary(self) -> dict:
-        """What a run records about it, as JSON takes it."""
+        """What a run records about it, JSON-ready."""
         return {
             "source": self.source,
             "data": self.data,
@@ -49,10 +49,10 @@ def find_extractor(
 ) -> Extractor | None:
     """The best classifier among the run folders in `runs`.
 
-    For images of 28 x 28 grey pixels, a classifier of MNIST: one of full MNIST before one of
-    mnist5k, then by validation accuracy. For other images, one of `data` itself. Without any,
-    trains a small classifier, in less than a minute on a CPU; None if `data` has no labels for
-    that."""
+    For images of 28 x 28 grey pixels, a classifier of MNIST: first of full MNIST, then of
+    mnist5k, then by validation accuracy. For other images, a classifier of `data` itself. If there
+    is none, trains a small classifier, in less than a minute on a CPU; None if `data` has no labels
+    for that."""
     if data is not None and (data.side, data.channels) == DIGIT_SIZE:
         data = None
     wanted = DIGITS if data is None else (data.name,)
@@ -104,8 +104,8 @@ def _digits(data_dir: str | Path) -> ImageData:
 def _candidates(
     runs: Path, names: tuple[str, ...], data: ImageData | None
 ) -> Iterator[tuple[int, float, str, Path]]:
-    """(rank of the data set, minus accuracy, name, folder) of every usable classifier: of the sets
-    `names`, and of images like those of `data`; None: digits of 28 x 28 pixels."""
+    """(rank of the data set, minus accuracy, name, folder) of every usable classifier. Its data set
+    is one of `names`, and its images have the size of those of `data` (None: 28 x 28, grey)."""
     size = DIGIT_SIZE if data is None else (data.side, data.channels)
     source = "" if data is None else data.source
     for path in runs.glob("*/best/classifier/config.json"):

@@ -37,7 +37,8 @@ COMPONENTS = 50  # of codes, before they are mapped
 
 def gallery(network: Autoencoder, data: ImageData, seed: int = 0) -> dict[str, np.ndarray]:
     """Samples, interpolations and a map of codes. The chosen drawings depend on `data` and `seed`
-    alone, so galleries of several networks show the same drawings. In evaluation mode:
+    alone, so galleries of several networks show the same drawings. The network is in evaluation
+    mode. The arrays:
 
     samples: uint8 (16, *image), decoded from a mixture of Gaussians fitted to training codes;
     interpolations: uint8 (pairs, 9, *image), at most 4 pairs, decoded at equal steps along the

@@ -1,1 +1,2 @@
-"""What can be read from an autoencoder's codes while it trains, and which probe says so best."""
+"""What classifiers read from an autoencoder's codes while it trains, and which probe is the best
+measure of it."""

@@ -1,8 +1,8 @@
-"""`python -m probes.readout curve` trains an autoencoder and measures, as it trains, what LDA and
-the nearest mean read from its codes, and few-shot accuracies on characters never seen. With
-`--test` a short perceptron and extra-trees read the codes too, at the end, beside PCA's error.
-`python -m probes.readout rank` trains many small ones and says which cheap probe ranks them as the
-best probe does. All but `--test` is on the validation split."""
+"""`python -m probes.readout curve` trains an autoencoder. Every few epochs it measures what LDA and
+the nearest mean read from its codes, and few-shot accuracies on characters never seen. `python -m
+probes.readout rank` trains many small autoencoders and says which cheap probe ranks them as the
+best probe does. Both measure on the validation split; `--test` adds the test split, where a short
+perceptron and extra-trees read the codes too, and PCA's error."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Training:
 
 
 def training_of(changes: dict[str, str], epochs: int, every: int, seed: int) -> Training:
-    """The preset `contrastive` at code 128 with `changes`, texts by the name of the setting.
+    """The preset `contrastive` at code size 128 with `changes`, which maps settings to texts.
 
     Raises ValueError for an unknown name and for a value that the setting does not take."""
     values: dict[str, Any] = {**AUTOENCODER_STARTS[PRESET], "latent_size": 128}
@@ -59,8 +59,8 @@ def measured(
     """Train; yield a record after every `plan.every` epochs and after the last, on validation, with
     `few_shot` where the set has characters that the training lacks.
 
-    With `test` the last one has the error on the test split, that of PCA with as many components as
-    units are active in a code, and the accuracies."""
+    With `test` the last record has the error on the test split, that of PCA with as many components
+    as units are active in a code, and the accuracies."""
     prepared = prepare(data, device)
     run = autoencoder_run(plan.model, plan.training, prepared)
     network = Autoencoder(plan.model).to(device).to(memory_format=torch.channels_last)
@@ -90,5 +90,5 @@ def measured(
 
 
 def described(plan: Training) -> dict[str, Any]:
-    """What makes the training, for the record."""
+    """The settings of the training, for the record."""
     return {"model": asdict(plan.model), "training": asdict(plan.training)}

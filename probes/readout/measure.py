@@ -18,7 +18,7 @@ from probes.codes.encoding import encode_images
 from probes.codes.few_shot import few_shot_table
 from probes.codes.nearest_mean import nearest_mean_accuracy
 
-# Much dropout, as the default perceptron of `search.latent_probes` has it
+# The dropout of the default perceptron of `search.latent_probes`
 _PERCEPTRON = PerceptronConfig(dropout=0.5)
 
 
@@ -63,8 +63,8 @@ PROBES = {**CHEAP_PROBES, "extra-trees": extra_trees_accuracy}
 def accuracies(
     network: Autoencoder, data: PreparedData, held: Tensor, names: tuple[str, ...] = tuple(PROBES)
 ) -> dict[str, float]:
-    """Of each named probe, fitted on the codes of all training images, the accuracy on the images
-    at the indices `held` (M,)."""
+    """The accuracy of each named probe on the images at the indices `held` (M,). The probes are
+    fitted on the codes of all training images."""
     fitted = encode(network, data, data.train), data.labels[data.train]
     others = encode(network, data, held), data.labels[held]
     return {name: PROBES[name](*fitted, *others) for name in names}
@@ -72,7 +72,7 @@ def accuracies(
 
 def few_shot(network: Autoencoder, data: ImageData, data_dir: str) -> list[dict]:
     """Few-shot accuracies on characters that the data set's default split lacks: of the codes, and
-    of the codes from which their own mean is taken. Raises DataError without such characters."""
+    of the codes minus their mean. Raises DataError without such characters."""
     unseen = load_unseen(data.name, data_dir, centre=data.centred)
     device = str(next(network.parameters()).device)
     codes = torch.from_numpy(encode_images(network, unseen.images, device)).float()

@@ -1,4 +1,4 @@
-"""Which cheap probe ranks autoencoders as the best expensive one does."""
+"""Which cheap probe ranks autoencoders as the best expensive probe does."""
 
 from __future__ import annotations
 
@@ -18,20 +18,18 @@ from models.training.reconstruction import autoencoder_run, encode
 from probes.codes.discriminant import lda_accuracy
 from probes.readout.measure import CHEAP_PROBES, perceptron_accuracy
 
-LONG_PERCEPTRON = 27  # epochs, as `search.latent_probes` gives its perceptron
+LONG_PERCEPTRON = 27  # epochs of the expensive perceptron
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """An autoencoder, with the accuracy of each cheap probe on the images of the epoch metric, the
-    seconds that it took, and the accuracy of the best expensive probe, fitted on all training
-    images, on all validation images."""
+    """An autoencoder, and what probes read from its codes."""
 
     settings: dict[str, Any]
     validation_mse: float
-    cheap: dict[str, float]
-    seconds: dict[str, float]
-    best: float
+    cheap: dict[str, float]  # accuracy of each cheap probe, on the images of the epoch metric
+    seconds: dict[str, float]  # that each of these measurements took
+    best: float  # accuracy of the best expensive probe, on all training and validation images
 
 
 def drawn_settings(count: int, epochs: int) -> Iterator[tuple[AutoencoderConfig, TrainingConfig]]:
@@ -98,7 +96,7 @@ def _best(network: Autoencoder, data: PreparedData) -> float:
 
 
 def correlations(found: list[Ranked]) -> dict[str, dict[str, float]]:
-    """Of each cheap probe and of the (negative) reconstruction error, Spearman's rank correlation
+    """For each cheap probe and for the (negative) reconstruction error: Spearman's rank correlation
     with the best probe's accuracy, and the mean seconds of a measurement."""
     best = [each.best for each in found]
     figures = {name: [each.cheap[name] for each in found] for name in CHEAP_PROBES}

@@ -1,8 +1,8 @@
 """`python -m search.benchmark`: how fast this project is, beside stock Ray Tune and the tutorials.
 
 Each part is measured side by side in one run. A figure is the median of the repetitions, with the
-smallest and the largest. A ratio is taken repetition by repetition, because what else the machine
-does slows both of its sides.
+smallest and the largest. A ratio is taken repetition by repetition, because other work of the
+machine slows both of its sides.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Part(Protocol):
     def add_flags(self, parser: argparse.ArgumentParser) -> None: ...
 
     def prepare(self, given: argparse.Namespace) -> Callable[[], dict]:
-        """Refuses what can be refused before minutes pass; returns the measurement, whose result
-        is JSON-ready. Raises UsageError or DataError."""
+        """Checks the arguments and the data before minutes pass. Returns the measurement, whose
+        result is JSON-ready. Raises UsageError or DataError."""
 
     def as_text(self, found: dict) -> list[str]: ...
 
@@ -76,20 +76,20 @@ def _parser() -> OneLineParser:
         nargs="+",
         choices=parts,
         default=DEFAULT_PARTS,
-        help="what to measure (default: all but gpu and memory)",
+        help=f"what to measure (default: {' '.join(DEFAULT_PARTS)})",
     )
     add("--json", type=Path, default=DEFAULT_JSON, help=f"where to write (default {DEFAULT_JSON})")
     add(
         "--repetitions",
         type=at_least(LEAST_REPETITIONS),
         default=LEAST_REPETITIONS,
-        help=f"of every measurement (default and least {LEAST_REPETITIONS})",
+        help=f"how often each part measures (default and least {LEAST_REPETITIONS})",
     )
     add(
         "--to-the-end",
         action="store_true",
         help=f"let stock run up to {overhead.STOCK_MOST_TO_THE_END} trivial trials, and let Ray's "
-        "pattern end its search instead of cutting it after the time that ours takes",
+        "pattern end its search; by default it is cut after the time that ours takes",
     )
     add("--cpus", type=positive_int, help="cores that Ray may use (default: all)")
     grey = tuple(name for name in DATASETS if name not in IN_COLOUR)

@@ -25,9 +25,7 @@ from search.task.kinds import at_least
 from search.task.settings import UsageError
 
 TOOLS = ("tensorboard", "mlflow", "wandb")
-METRICS = tuple(
-    f"metric_{number}" for number in range(7)
-)  # as many as a search of autoencoders has
+METRICS = tuple(f"metric_{number}" for number in range(7))  # a search of autoencoders has ten
 PARAMETERS = {f"parameter_{number}": number / 7 for number in range(13)}
 TRIALS, EPOCHS = 3, 20
 NEEDS_RAY = False

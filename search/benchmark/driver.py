@@ -1,9 +1,9 @@
 """What a large search costs its driver, without Ray and without training.
 
 The logbook, the suggestions and ASHA of a driver get the events of a search of autoencoders with
-the full budget: one epoch of each running trial after another, with made-up values that fall as
-those of a training do. The CPU time of this process is counted beside the time that passes, because
-a busy machine changes it little. Ray's share is measured in search/benchmark/overhead.py.
+the full budget. The running trials take turns, an epoch each, with made-up values that fall as
+those of a training do. Both the CPU time of this process and the time that passes are measured: a
+busy machine changes the CPU time little. Ray's share is measured in search/benchmark/overhead.py.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
 
 
 def _open_again(run: RunFolder, task: AutoencoderTask) -> dict:
-    """What a resume costs before its first trial, and what one writing of the tables costs."""
+    """What a resume costs before its first trial, and what writing the tables once costs."""
     opening, writing = Clock(), Clock()
     logbook = opening.time(Logbook, run, task)
     opening.time(LedgerScheduler, logbook, FULL["grace_epochs"])

@@ -17,8 +17,8 @@ def spread(values: Sequence[float]) -> dict:
 
 
 def ratio_spread(upper: Sequence[float], lower: Sequence[float]) -> dict:
-    """The spread of upper / lower, repetition by repetition: what else the machine did then slows
-    both sides of a ratio."""
+    """The spread of upper / lower, repetition by repetition: other work of the machine slows both
+    sides of a ratio."""
     return spread([a / b for a, b in zip(upper, lower, strict=True)])
 
 

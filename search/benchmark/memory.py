@@ -1,8 +1,8 @@
 """The memory and the start of a search of many large images of the user's own.
 
 The images are generated and saved as a .npz file; then the command searches them as a user would.
-The memory of a process is its proportional set size: what several processes share counts once in
-the sum. A worker that copied the images would own as many bytes more.
+The memory of a process is its proportional set size: memory that several processes share counts
+once in the sum. If a worker copied the images, its own memory would grow by their size.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from search.task.settings import UsageError
 NEEDS_RAY = False  # the command starts its own
 PERIOD_S = 1.0
 BLOCK = 8  # pixels of the squares that the images are made of
-# Few images are trained on: the memory is that of all, and the time that until a trial begins.
+# Trials train on few images: memory does not depend on that, and the time ends when a trial begins.
 OPTIONS = (
     "--num-samples 2 --max-epochs 1 --latent-sizes 128 --final-seeds 1 --budget quick "
     "--train-size 500 --time-budget-s 3600"
 )
-WORKER = b"ray::"  # how Ray calls the processes of trials
+WORKER = b"ray::"  # how the names of the processes of trials begin
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--images", type=positive_int, default=100_000, help="of memory (default 100,000)")
+    add("--images", type=positive_int, default=100_000, help="for --parts memory (default 100,000)")
     add("--image-size", type=image_size, default=64, help="their side in pixels (default 64)")
 
 

@@ -31,8 +31,8 @@ from search.task.settings import Settings, UsageError
 from search.tune.logbook import Logbook
 
 SIZES = (5, 20, 100, 1000)
-# The most trials that stock runs; larger sizes are extrapolated. Stock takes seconds a trial: its
-# hundred trials take as long as all other measurements, and its twenty show the same slope.
+# The most trials that stock runs; larger sizes are extrapolated. Stock takes seconds a trial: a
+# hundred trials take as long as all other measurements, and twenty show the same slope.
 STOCK_MOST, STOCK_MOST_TO_THE_END, REUSED_MOST = 20, 100, 100
 LARGE = 10_000
 EPOCHS = 20  # of the trials that show what a further epoch costs
@@ -192,8 +192,8 @@ def _slopes(runs: Runs, first: int, last: int) -> list[float]:
 
 def ratios(upper: Runs, lower: Runs) -> dict:
     """Ratios of the totals, in the repetitions that ran both, and of what one more trial costs. The
-    latter at the largest sizes that each ran: between small ones the slope of ours is lost in the
-    time that it takes to start."""
+    second ratio is taken at the largest sizes that each ran: between small sizes, the time that
+    ours takes to start hides its slope."""
 
     def ratio(a: list[float], b: list[float]) -> dict:
         number = min(len(a), len(b))

@@ -29,7 +29,7 @@ from search.task.protocol import arrays_from_data, data_from_arrays
 from search.task.space import Preset, Space
 from search.tune.scheduler import REDUCTION_FACTOR
 
-GOAL_MSE = 0.02097  # test error of the report's best, its `sae`
+GOAL_MSE = 0.02097  # test error of the seed report's best autoencoder, `sae`
 LATENT_SIZE = 128
 FEWEST_TRIALS = 4  # that a pattern ends before it is cut
 
@@ -91,8 +91,8 @@ class _Listener(tune.Callback):
 
 
 class _Cut(tune.Stopper):
-    """Ends a stock Tuner after `patience` seconds, but not before FEWEST_TRIALS ended: fewer say
-    nothing."""
+    """Ends a stock Tuner after `patience` seconds, but not before FEWEST_TRIALS trials ended: fewer
+    trials say nothing."""
 
     def __init__(self, listener: _Listener, patience: float):
         self._listener, self._patience = listener, patience

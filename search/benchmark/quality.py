@@ -66,8 +66,8 @@ def measure(curves: Curves, seeds: int, budget_epochs: int = BUDGET_EPOCHS) -> d
 
 
 def epochs_to_target(curves: Curves, seed: int, budget_epochs: int) -> tuple[int, int, bool]:
-    """The epochs until ours, and until random search itself, first chose as well as random search
-    does with the whole budget; and whether ours got there."""
+    """After how many epochs ours, and random search itself, first choose as well as random search
+    does with the whole budget; and whether ours gets there."""
 
     def regrets(policy: str) -> Iterator[float]:
         return map(log_regret, replay(curves, policy, seed, budget_epochs, 1, GRACE_EPOCHS))

@@ -89,7 +89,7 @@ def measure_network(
     rival = tutorial(config, training, data, device.type)
     images = len(data.train)
     epochs = run.epochs()
-    next(epochs)  # one epoch of each first: memory is laid out and kernels are chosen in it
+    next(epochs)  # the first epoch of each allocates memory and chooses kernels
     rival.train_epoch()
     ours, theirs, peaks = [], [], []
     for _ in range(repetitions):
@@ -139,8 +139,8 @@ def flops_per_image(run: TrainingRun, prepared: PreparedData) -> float:
 
 
 def time_by_operation(run: TrainingRun) -> dict[str, float]:
-    """The shares of an epoch's time of the operations that take most themselves, and "python": the
-    time outside PyTorch's operations."""
+    """The operations that take most of an epoch's time, each with its share, and "python": the
+    share outside PyTorch's operations."""
     cuda = run.data.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     with _silent_profiler(), profile(activities=activities) as recorded:

@@ -1,4 +1,4 @@
-"""Trials that only do a sum: what they take is what a search costs besides training."""
+"""Trials that only compute a sum: their time is what a search costs besides training."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ trials, epochs and images, and without presets. Ours is a search as the command 
 retraining of its winners; the other two are in search/benchmark/patterns.py.
 
 Trials per hour count the trials that ended, stopped early or not, until the last of them ended;
-time counts from a running Ray. Ray's pattern takes several times as long as ours, so it is cut once
-it has had our time, and its unfinished trials do not count; --to-the-end lets it finish. The goal
-is the validation error that the report gives of its best autoencoder.
+time counts from a running Ray. Ray's pattern takes several times as long as ours, so it is cut
+after the time that ours takes, and its unfinished trials do not count; --to-the-end lets it finish.
+The goal is a validation error below the test error of the seed report's best autoencoder.
 """
 
 from __future__ import annotations

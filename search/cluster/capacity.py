@@ -15,7 +15,7 @@ from search.tune.attempt import EVERY_EPOCH, CheckpointPolicy
 from search.tune.card import Cards
 from search.tune.limits import Limits
 
-CPUS_BESIDE_GPU = 0.5  # of a trial in the process of a GPU, whose thread only launches kernels
+CPUS_BESIDE_GPU = 0.5  # for a trial in the process of a GPU: its thread only launches kernels
 Resources = Mapping[str, float]  # of a node, by Ray's names: "CPU", "GPU"
 
 
@@ -73,8 +73,8 @@ def session_limits(
     """The limits that fill the cluster: as many trials at a time as its nodes hold, also when nodes
     come and go.
 
-    If the settings leave the GPUs of a trial open, they are measured with `task` on a GPU of
-    `cards`; without a task they are a quarter."""
+    If the settings do not say how many GPUs a trial gets, this is measured with `task` on a GPU of
+    `cards`; without a task it is a quarter of a GPU."""
     part = 1.0 if task is None else _gpu_part(task)
     gpus = settings.gpus_per_trial
     if gpus is None:

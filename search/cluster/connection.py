@@ -36,10 +36,10 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     Raises UsageError if no cluster answers, SearchStopped if Ray does not start here."""
     if ray.is_initialized():
         return
-    # Importing these takes a worker longest. Ray starts workers while the driver is still getting
-    # ready, and with this they import them in that time.
+    # A worker spends most of its start on these imports. Ray starts workers while the driver still
+    # prepares, and with this variable they import in that time.
     os.environ.setdefault("RAY_preload_python_modules", "torch,ray.tune,optuna")
-    # Ray would end the process at SIGTERM, without a word on how to go on.
+    # Ray would end the process at SIGTERM, without a line that says how to go on.
     with patch.object(ray._private.utils, "set_sigterm_handler", lambda handler: None):
         if address is None:
             _start_here(num_cpus or usable_cores())
@@ -59,7 +59,7 @@ def _join(address: str) -> None:
     print(f"joining the cluster at {variable or address}", flush=True)  # it can take a minute
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Ray warns of what it then raises
+            warnings.simplefilter("ignore")  # Ray raises afterwards what it warns of
             ray.init(address=address, runtime_env=_code(), **QUIET)
     except Exception as error:  # Ray raises many classes here
         raise UsageError(f"--address {where}: {_why_not(error)}") from error

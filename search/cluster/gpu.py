@@ -14,8 +14,8 @@ from search.tune.card import NUMBERS, Need, Place
 
 RESERVE = 1.25  # a sampled trial may be larger than the largest preset
 UNKNOWN = 4  # trials on a GPU if what they need cannot be measured
-NEAR = 0.95  # of the best speed; with more trials than that needs, each would only be slower
-SAY_AFTER_S, GIVE_UP_AFTER_S = 5.0, 60.0  # a GPU that another job holds is not waited for longer
+NEAR = 0.95  # of the best speed is enough: with more trials, each would only be slower
+SAY_AFTER_S, GIVE_UP_AFTER_S = 5.0, 60.0  # of waiting for a GPU that another job holds
 
 
 def share(need: Need) -> float:
@@ -28,8 +28,8 @@ def share(need: Need) -> float:
 
 
 def measured_share(task: Task, cards: ray.actor.ActorHandle, settings: Settings) -> float:
-    """`share` of the largest preset, measured on a GPU of the cluster; where that fails a part of
-    1 / UNKNOWN, and a line that says why."""
+    """`share` of the largest preset, measured on a GPU of the cluster. If that fails, prints why
+    and returns 1 / UNKNOWN."""
     presets = [p.parameters for p in task.presets() if uses_gpu(task, p.parameters)]
     measure = ray.remote(num_cpus=0, num_gpus=1, max_retries=1)(_measure)
     try:
@@ -57,7 +57,8 @@ def measured_share(task: Task, cards: ray.actor.ActorHandle, settings: Settings)
 
 
 def _result(measurement: ray.ObjectRef, cards: ray.actor.ActorHandle) -> Need | str:
-    """What was measured, or why nothing was. A GPU that others hold is waited for, but not long."""
+    """What was measured, or why nothing was. Waits at most GIVE_UP_AFTER_S for a GPU that others
+    hold."""
     begin = time.monotonic()
     said = False
     while not ray.wait([measurement], timeout=SAY_AFTER_S)[0]:
@@ -73,6 +74,6 @@ def _result(measurement: ray.ObjectRef, cards: ray.actor.ActorHandle) -> Need | 
 
 
 def _measure(cards: ray.actor.ActorHandle, presets: list[dict], seed: int) -> Need | str:
-    """Holds a whole GPU meanwhile, so that no trial of another search disturbs."""
+    """Holds a whole GPU, so that no trial of another search disturbs the measurement."""
     card = ray.get(cards.at.remote(Place.of_this_worker()))
     return ray.get(card.measure.remote(presets, seed))

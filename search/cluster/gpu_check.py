@@ -11,7 +11,7 @@ import torch
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-ANSWER_S = 60.0  # a node that has not answered by then is believed
+ANSWER_S = 60.0  # a node that has not answered by then counts as one with a GPU
 
 
 def cluster_has_gpu() -> bool:

@@ -17,8 +17,8 @@ STARTS_WITHIN_S = 30
 
 @contextmanager
 def mps_daemon(wanted: bool) -> Iterator[None]:
-    """With `wanted`, a daemon of this user's own runs inside, and processes started there use it.
-    It changes no setting of the GPU. Raises UsageError where it cannot be started."""
+    """Within the block, if `wanted`, a daemon of this search runs, and processes that start there
+    use it. It changes no setting of the GPU. Raises UsageError where it cannot be started."""
     if not wanted:
         yield
         return

@@ -19,11 +19,13 @@ SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # bytes that the system 
 
 
 def ray_folder() -> tuple[Path, str]:
-    """The folder that Ray takes by itself, if it can hold sockets: `ray` in RAY_TMPDIR, else in
-    TMPDIR, else in /tmp. If not, the first of these that can: `ray-<user id>` in the same place,
-    because `ray` may belong to another user, and both in /tmp; with a line that says so.
+    """The folder for Ray, and a note for people if it is not the folder that Ray would take.
 
-    Raises UsageError if none can, and if RAY_TMPDIR is set and cannot."""
+    Ray takes `ray` in RAY_TMPDIR, else in TMPDIR, else in /tmp. If this folder cannot hold sockets,
+    `ray-<user id>` in the same place is tried, because `ray` may belong to another user, and then
+    both names in /tmp (but not if RAY_TMPDIR is set).
+
+    Raises UsageError if no folder can hold sockets."""
     problems = []
     for name, parent in _parents():
         for own in ("ray", f"ray-{os.getuid()}"):

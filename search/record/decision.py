@@ -50,5 +50,5 @@ class Failure:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the node failed, and with it the trial. Such a failure is not the trial's."""
+        """Whether the node failed, and the trial with it. Such a failure is not the trial's own."""
         return self.reason in schema.NODE_REASONS

@@ -59,7 +59,7 @@ SPARE = "spare"  # a rung that would have stopped it, but it is a control trial
 TIME_LIMIT = "time limit"  # stopped: it took longer than a trial may take
 LAST = "last"  # the last epoch of the budget: the trial is complete
 NOT_FINITE = "not finite"  # the trial diverged
-NOT_RECORDED = ""  # the trial goes on; a version before decisions were recorded wrote the epoch
+NOT_RECORDED = ""  # the trial goes on; an older version wrote the epoch without its decision
 DECISIONS = (CONTINUE, PROMOTE, STOP, SPARE, TIME_LIMIT, LAST, NOT_FINITE)
 
 
@@ -77,5 +77,5 @@ def trial_columns(parameters: Iterable[str], metrics: Iterable[str]) -> list[str
 
 
 def epoch_columns(metrics: Iterable[str]) -> list[str]:
-    """The columns of epochs.csv, in order."""
+    """The columns of epochs.csv, in order, for a search of these metrics."""
     return ["id", "number", "epoch", *metrics, "seconds", "decision"]

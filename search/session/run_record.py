@@ -20,8 +20,6 @@ from search.tune.scheduler import REDUCTION_FACTOR, rung_epochs
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
 
-OWN_SPACE = ("changes", "left_out", "starts")  # what the user put in place of the default space
-
 
 class RunRecord:
     """`run.json`: what was run, on which data, with which versions, and how far it came."""

@@ -1,7 +1,7 @@
 """`Files` in a bucket of an S3 server.
 
-A write is one PUT: a reader sees the old object or the new one. S3 has been strongly consistent
-since 2020, and the servers that speak its protocol say the same of themselves.
+A write is one PUT: a reader sees the old object or the new object. S3 has been strongly consistent
+since 2020, and other servers with its protocol say that they are too.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 
 class StorageFailed(Exception):
-    """Checkpoints cannot be written or read. Not the trial's fault: the search stops and can be
-    resumed. The text is one line that says why."""
+    """Checkpoints cannot be written or read. This is not the trial's fault: the search stops and
+    can be resumed. The text is one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class CheckpointStore:
         return self._load(self.weights_name(trial_id))
 
     def check(self, trial_id: str, epochs: int) -> None:
-        """Raise FolderError unless the trial can go on from at least that epoch, of which the
-        ledger says that it was saved."""
+        """Raise FolderError unless the trial can go on from the epoch `epochs`, which was saved
+        according to the ledger, or from a later epoch."""
         name = f"{self.files.location}/{self.state_name(trial_id)}"
         try:
             state = self.load(trial_id)

@@ -26,8 +26,8 @@ class TakenError(FolderError):
 
 
 class Files(Protocol):
-    """Named files in one place. Travels to the workers. Methods raise OSError if the place cannot
-    be reached or written."""
+    """Named files in one place. The object is sent to the workers. Methods raise OSError if the
+    place cannot be reached or written."""
 
     location: str  # path or URI, for people
 

@@ -2,11 +2,11 @@
 
 A bucket has no locks, and neither have some file systems (Lustre, EFS and FUSE, by their options).
 There the driver holds a lease. Every driver that wants the run writes a claim and then looks for
-other claims. If two drivers come together, at least the last to look sees the other. Ages are
-measured by the server's clock alone. The holder renews its claim every BEAT_S seconds and stops
-writing after STOP_S without a renewal; another driver may take over after EXPIRY_S. So no driver
-that was cut off or asleep writes beside its successor, unless a single request takes longer than
-EXPIRY_S - STOP_S.
+other claims. If two drivers come at the same time, at least the driver that looks last sees the
+other. Ages are measured by the server's clock alone. The holder renews its claim every BEAT_S
+seconds and stops writing after STOP_S without a renewal; another driver may take over after
+EXPIRY_S. So no driver that was cut off or asleep writes beside its successor, unless a single
+request takes longer than EXPIRY_S - STOP_S.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ class Storage(Protocol):
         """Names of the runs that can be resumed."""
 
     def fetch(self, pattern: str) -> None:
-        """Copy the files that match a pattern (as "*/best/*") to `root`, if they are elsewhere."""
+        """Copy the files that match a pattern, such as "*/best/*", to `root`, if they are not
+        there."""
 
 
 class FolderStorage:

@@ -27,10 +27,11 @@ _FLAGS = {"latent_size": "--latent-sizes", "probe": "--probes"}
 
 
 def changed(space: Space, wanted: Mapping[str, Wanted]) -> Space:
-    """`space` with what is wanted, by name. Raises UsageError for a name that the space does not
-    have, with the nearest one that it has, and for what a parameter cannot be."""
+    """`space` with the wanted ranges and values, by name. Raises UsageError for a name that the
+    space does not have, with the nearest name that it has, and for values that a parameter cannot
+    have."""
     _refuse_unknown(space, wanted)
-    # A name with its family comes last, because it says more than one without.
+    # A name with its family comes last and overrides: it is more specific.
     in_order = sorted(wanted.items(), key=lambda item: "." in item[0])
     families = [_changed_family(each, in_order) for each in space.families or (space,)]
     if not space.families:
@@ -92,7 +93,7 @@ def ends(searched: BaseDistribution | Any) -> tuple:
 
 
 def as_wanted(searched: BaseDistribution | Any, default: BaseDistribution | Any) -> Wanted | None:
-    """What makes `searched` of `default`; None for the value None."""
+    """What a user writes to turn `default` into `searched`; None for the value None."""
     if isinstance(searched, CategoricalDistribution):
         return Choices(tuple(searched.choices))
     if not isinstance(searched, BaseDistribution):
@@ -136,7 +137,7 @@ def _changed_family(family: Space, wanted: list[tuple[str, Wanted]]) -> Space:
 
 
 def _searched(name: str, default: BaseDistribution | Any, wanted: Wanted) -> Any:
-    """The distribution that is wanted in the place of `default`, or a value if it is fixed."""
+    """The wanted distribution in place of `default`, or the value if it is fixed."""
     if isinstance(wanted, Range) and wanted.low == wanted.high:
         wanted = Choices((wanted.low,))
     if isinstance(wanted, Range):
@@ -165,7 +166,7 @@ def _distribution(name: str, default: BaseDistribution | Any, wanted: Range) -> 
 
 
 def _step(name: str, default: Any, wanted: Range, low: float, high: float) -> int | float | None:
-    """The step that is wanted, else the default's if the range is a whole number of them."""
+    """The wanted step. If none is wanted, the default's step, if it divides the range."""
     step = getattr(default, "step", None) if wanted.step is None else wanted.step
     if step is None:
         return None

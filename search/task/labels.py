@@ -1,4 +1,4 @@
-"""The check of every search that needs to know what an image shows."""
+"""The check of every search that needs labels."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class OwnSpace:
         return changed(default, self.wanted)
 
     def presets(self, presets: Iterable[Preset], default: Space) -> tuple[Preset, ...]:
-        """The starts, then the presets that lie in the space. A preset that is a start too, comes
+        """The starts, then the presets that lie in the space. A preset that is also a start comes
         once."""
         first = [start.parameters for start in self.starts]
         left_out = self.left_out(presets, default)

@@ -43,7 +43,8 @@ class Sources:
     runs: Path  # the folder of run folders
     data_dir: str  # the folder of data sets
     fetch: Callable[[str], None] = lambda pattern: None
-    """Copies the files that match a pattern (as "*/best/*") to `runs`, if runs are in a bucket."""
+    """Copies the files that match a pattern, such as "*/best/*", to `runs`, if they are in a
+    bucket."""
 
 
 class Task(Protocol):
@@ -53,7 +54,7 @@ class Task(Protocol):
     metric: str  # the one that the search improves
     mode: str  # "min" or "max"
     max_epochs: int
-    checkpoints: bool  # False if trials are too short for checkpoints to pay
+    checkpoints: bool  # False if trials are so short that checkpoints are not worth it
     seconds_per_trial: float | None  # a trial that takes longer is stopped
     kept: tuple[str, ...]  # metrics of the training that final.json repeats
     retrained_presets: tuple[str, ...]  # presets that are retrained with new seeds, as winners are

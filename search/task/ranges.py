@@ -1,7 +1,7 @@
 """What a user wants for one hyperparameter: a range or choices, as text, as TOML or from Python.
 
-As text: `2..8` is a range, `0..0.3/0.1` one in steps, `1e-4..1e-2/log` one on a log scale (and
-`/linear` one that is not), `relu,silu` are choices, and `0.1` is a fixed value.
+As text: `2..8` is a range, `0..0.3/0.1` is a range in steps, `1e-4..1e-2/log` is a range on a log
+scale (`/linear`: on a linear scale), `relu,silu` are choices, and `0.1` is a fixed value.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def read_wanted(given: Iterable[str] | Mapping[str, object]) -> dict[str, Wanted
 
 
 def as_texts(wanted: Mapping[str, Wanted]) -> tuple[str, ...]:
-    """`wanted` as texts that `read_wanted` reads; equal for equal wishes."""
+    """`wanted` as texts that `read_wanted` reads; equal for equal `wanted`."""
     return tuple(f"{name}={value}" for name, value in sorted(wanted.items()))
 
 
@@ -75,7 +75,7 @@ def as_word(value: Value) -> str:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise UsageError(f"--set {text}: write NAME=RANGE, as depth=2..8 or activation=relu,silu")
+        raise UsageError(f"--set {text}: write NAME=RANGE: depth=2..8, or activation=relu,silu")
     return name, value
 
 

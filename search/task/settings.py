@@ -54,7 +54,7 @@ class Settings:
         metavar="NAME|FILE.npz|FOLDER",
     )
     image_size: int | None = _flag(
-        None, "resize images to so many pixels a side (default: as they are)", image_size
+        None, "resize images to this many pixels a side (default: as they are)", image_size
     )
     grey: bool = _flag(False, "take the grey values of images in colour", bool)
     split: str | None = _flag(
@@ -69,8 +69,8 @@ class Settings:
     grace_epochs: int = _flag(1, "epochs before a trial may be stopped", positive_int)
     set: tuple[str, ...] = _flag(
         (),
-        "search other ranges than the default ones, as depth=2..8 dropout=0.1 "
-        "activation=relu,silu learning_rate=1e-4..1e-2, of one probe as mlp.blocks=1..3",
+        "search other ranges than the default ones, such as depth=2..8 dropout=0.1 "
+        "activation=relu,silu learning_rate=1e-4..1e-2; for one probe: mlp.blocks=1..3",
         nargs="+",
         action="extend",
         metavar="NAME=RANGE",
@@ -107,7 +107,9 @@ class Settings:
         choices=tuple(BUDGETS),
     )
     time_budget_s: float | None = _flag(
-        None, "stop the search after so many seconds; winners are still retrained", positive_float
+        None,
+        "stop the search after this many seconds; winners are still retrained",
+        positive_float,
     )
     final_seeds: int = _flag(
         3,
@@ -131,8 +133,8 @@ class Settings:
     )
     checkpoint_every_s: float | None = _flag(
         None,
-        "seconds between the checkpoints of a trial; a crash loses at most so much training, never "
-        "a decision (default: as often as takes at most 2 %% of a trial's time)",
+        "seconds between the checkpoints of a trial; a crash loses at most that much training, "
+        "never a decision (default: as often as fits into 2 %% of a trial's time)",
         not_negative,
     )
     name: str | None = _flag(None, "the run folder's name (default: <command>-<dataset>-<time>)")
@@ -179,8 +181,8 @@ class Settings:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
 
-# A session may change these; the others define the search and stay. What a file given by --space
-# says is part of `set`.
+# A session may change these; the others define the search and stay. `space` is only the name of a
+# file: `set` holds what the file says.
 MAY_CHANGE = frozenset(
     "num_samples storage_path name address cpus_per_trial gpus_per_trial max_concurrent "
     "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume space log_to "
@@ -215,8 +217,8 @@ def resolve(
 
 
 def _data_dir_now(recorded: str) -> str:
-    """The data folder of a search that is resumed: the recorded one or, if it is gone because the
-    run was moved, the one of this session's surroundings."""
+    """The data folder of a resumed search: the recorded folder or, if it is gone because the run
+    was moved, $DATA_DIR or ./data of this session."""
     if Path(recorded).expanduser().exists():
         return recorded
     here = [os.environ.get("DATA_DIR", ""), "data"]
@@ -239,13 +241,13 @@ def refuse_changes(given: dict, recorded: dict) -> None:
 
 
 def _moved(value: object, before: object) -> bool:
-    """Whether both are paths of own images: a search compares their content, not their place."""
+    """Whether both are paths of own images. Their content is compared later, their place is not."""
     return all(isinstance(each, str) and Path(each).is_absolute() for each in (value, before))
 
 
 def _checked(settings: Settings, given: dict) -> Settings:
-    """Raise UsageError for values that cannot work together. A grace period that only a default
-    made too long is shortened."""
+    """Raise UsageError for values that cannot work together. If the default grace period is too
+    long, it is shortened."""
     if settings.grace_epochs > settings.max_epochs:
         if "grace_epochs" in given:
             raise UsageError(

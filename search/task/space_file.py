@@ -30,14 +30,14 @@ def read_space_file(path: str) -> dict[str, Wanted]:
 
 
 def as_toml(space: Space, default: Space) -> str:
-    """The space as a file that makes it of `default`."""
+    """The text of a file that turns `default` into `space`."""
     pairs = zip(space.families or (space,), default.families or (default,), strict=True)
     tables = [(now.name, _lines(now, before)) for now, before in pairs]
     return "\n\n".join("\n".join([f"[{name}]"] * bool(name) + lines) for name, lines in tables)
 
 
 def _flat(tables: dict) -> Iterator[tuple[str, object]]:
-    """Names and values; those in the table of a family have its name before theirs."""
+    """Names and values. A name in the table of a family begins with the family's name."""
     for name, value in tables.items():
         if isinstance(value, dict) and not {"low", "high"} & value.keys():
             yield from ((f"{name}.{inner}", each) for inner, each in value.items())

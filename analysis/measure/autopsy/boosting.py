@@ -1,5 +1,5 @@
 """Why boosting fails on the codes of an autoencoder where forests do not, and which formulation of
-the question changes that."""
+the task changes that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AS_GOOD = 0.9  # the share of a forest's accuracy from which boosting does not f
 
 @dataclass(frozen=True)
 class Boosting:
-    """The answer. Formulations of the question come best first."""
+    """The answer. The best formulation of the task comes first."""
 
     formulations: tuple[Measurement, ...]
     direct: Measurement | None  # all classes at once

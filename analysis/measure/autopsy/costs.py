@@ -15,7 +15,7 @@ ONE_SEED = 3.0  # points that one seed alone must show: 400 drawings of 200 clas
 
 @dataclass(frozen=True)
 class Cost:
-    """Points of accuracy lost; `noise` is what chance could do, two standard errors."""
+    """Points of accuracy lost; `noise` is two standard errors: chance alone can cost as much."""
 
     points: float
     noise: float
@@ -30,7 +30,7 @@ class Cost:
 
 
 def lost(good: Measurement, bad: Measurement) -> Cost:
-    """What is lost from `good` to `bad`.
+    """What `bad` loses against `good`.
 
     Differences are taken within a seed, which chooses autoencoder and classes; where the two share
     no seed, the means are compared and the noise is 0.
@@ -50,7 +50,8 @@ def factors(autopsy: Autopsy) -> list[str]:
 
 
 def baseline(autopsy: Autopsy, factor: str, probe: str) -> Measurement | None:
-    """The baseline of a factor; where it has none, that of another factor: it is the same fit."""
+    """The baseline of a factor. If it has none, the baseline of another factor: the fit is the
+    same."""
     rows = [row for row in autopsy.measured(QUESTION) if row.baseline and row.probe == probe]
     own = (row for row in rows if row.factor == factor)
     return next(own, rows[0] if rows else None)
@@ -66,7 +67,7 @@ def levels(autopsy: Autopsy, factor: str, probe: str) -> list[Measurement]:
 
 
 def size(level: str) -> float:
-    """The number that a level is; infinity where it is none."""
+    """A level as a number; infinity if it is not a number."""
     try:
         return float(level)
     except ValueError:

@@ -17,12 +17,12 @@ MISTAKES = "mistakes"  # the factor whose levels are a cause each
 CLASSES, DRAWINGS, CODE_SIZE = "classes", "drawings per class", "code size"
 GIVEN = (CLASSES, DRAWINGS)  # factors that come with the data: nobody can choose them
 
-# The verdicts: whom a cause hurts.
+# The verdicts: which probes a cause hurts.
 MOSTLY_FORESTS = "mostly forests"  # the controls lose at most half as much
 FORESTS_MORE = "forests more"  # the controls lose less
 ALL_PROBES = "all probes"
 NO_CONTROL = "forests, no control measured"
-NO_FOREST = "no forest"  # forests lose nothing that can be told from chance
+NO_FOREST = "no forest"  # what forests lose may be chance
 HELPS = "no forest, forests gain"
 
 HABITS = {
@@ -49,7 +49,7 @@ class Cause:
 
     @property
     def name(self) -> str:
-        """The level with its factor, for a mistake alone."""
+        """The level, with its factor unless it is a mistake."""
         return self.level if self.factor == MISTAKES else f"{self.factor}: {self.level}"
 
     @property
@@ -61,7 +61,7 @@ class Cause:
 
     @property
     def hurts(self) -> str:
-        """The verdict: whom it hurts."""
+        """The verdict: which probes it hurts."""
         if not self.cost.real:
             return HELPS if self.cost.gain.real else NO_FOREST
         controls = [self.costs[name].points for name in CONTROLS if name in self.costs]
@@ -125,7 +125,7 @@ class Forests:
 
 
 def forests(autopsy: Autopsy) -> Forests | None:
-    """The answer; None where no forest has a baseline and something to set against it."""
+    """The answer; None if no forest has a baseline and another level to compare with it."""
     kind = next((probe for probe in FORESTS if baseline(autopsy, "", probe)), "")
     causes = _costliest_first(
         cause
@@ -148,7 +148,7 @@ def forests(autopsy: Autopsy) -> Forests | None:
 
 
 def forest_on_all_classes(autopsy: Autopsy) -> Measurement | None:
-    """What a forest reaches on all classes of the data set, as boosting is measured on."""
+    """What a forest reaches on all classes of the data set, on which boosting is measured."""
     for probe in FORESTS:
         base = baseline(autopsy, CLASSES, probe)
         rows = {size(row.level): row for row in levels(autopsy, CLASSES, probe)}
@@ -193,8 +193,8 @@ def _against(autopsy: Autopsy, factor: str, level: str, better: str, kind: str) 
 
 
 def _habits(autopsy: Autopsy, kind: str) -> tuple[Cause, ...]:
-    """Each against the best other level. The classes are set against the baseline: their number
-    cannot be chosen."""
+    """Each habit is compared with the best other level. The number of classes cannot be chosen, so
+    it is compared with the baseline."""
     found = []
     for factor, level in HABITS.items():
         base = baseline(autopsy, factor, kind)

@@ -40,7 +40,7 @@ _SETTINGS = (
     "latent_size depth decoder_depth width dropout noise noise_level l2 affine warp "
     "learning_rate activation linear_path code_activation contrastive_weight batch_size epochs"
 ).split()
-"""What two trials must share to be a pair with and without L1."""
+"""The settings that two trials must share to be a pair that differs in L1 alone."""
 
 
 def autoencoder_claims(run: Run) -> tuple[Claim, ...]:
@@ -99,7 +99,7 @@ def beside_linear(run: Run) -> BesideLinear:
 
 
 def decrease(before: float, after: float) -> float:
-    """How much less `after` is, as a share of `before`."""
+    """By how much `after` is lower, as a share of `before`."""
     return (before - after) / before if before > 0 else math.nan
 
 
@@ -117,14 +117,14 @@ def _errors(
 
 
 def _dropout(ours: Presets, least: float) -> Claim:
-    """The preset of less dropout has less noise on its input too."""
+    """The preset with less dropout has less noise on its input too."""
     levels = {name: ours.setting(name, "noise_level") for name in (DAE, WEAK_DAE)}
     claim = _errors("dropout", ours, DAE, WEAK_DAE, least)
     return replace(claim, numbers={"noise_level": levels})
 
 
 def _depth_start(ours: Presets, least: float) -> Claim:
-    """The deeper one learns faster at first: train loss in the first tenth of the epochs."""
+    """The deeper model learns faster at first: train loss in the first tenth of the epochs."""
     curves = {name: ours.curve(name, "train_loss") for name in (DAE, DEEP_DAE)}
     joint = pd.DataFrame(curves).dropna()
     if len(joint) < 2:  # one epoch has no start and end
@@ -165,7 +165,7 @@ def _overfitting(ours: Presets, least: float) -> Claim:
 
 
 def _sparse(ours: Presets, least: float) -> Claim:
-    """The sparse one against the best of the denoising ones."""
+    """The sparse model against the best denoising model."""
     rivals = [name for name in (DAE, DEEP_DAE, WEAK_DAE) if ours.trained(name)]
     metric, found = ours.tested((*rivals, SAE), "mse")
     if not rivals or not found:
@@ -186,14 +186,14 @@ def _sparse(ours: Presets, least: float) -> Claim:
 
 
 def _sparse_depth(ours: Presets, least: float) -> Claim:
-    """More blocks in the sparse one are no gain: a tie agrees."""
+    """More blocks in the sparse model are no gain: a tie agrees."""
     claim = _errors("sparse_depth", ours, SAE, DEEP_SAE, least, worse=True)
     tie = claim.why_unknown == SEEDS
     return replace(claim, verdict=AGREES, why_unknown="") if tie else claim
 
 
 def _l1(ours: Presets, least: float) -> Claim:
-    """L1 makes the simple denoising one worse: judged on two trials that differ in L1 alone."""
+    """L1 makes the simple denoising model worse: judged on two trials that differ in L1 alone."""
     if not ours.trained(SIMPLE_DAE):
         return missing("l1", SIMPLE_DAE)
     error, pairs = ours.own(SIMPLE_DAE, "validation_mse"), _without_l1(ours)
@@ -211,8 +211,8 @@ def _l1(ours: Presets, least: float) -> Claim:
 
 
 def _without_l1(ours: Presets) -> dict[str, float]:
-    """Validation MSE of the trials that differ from the simple denoising one only in L1: theirs is
-    at most a hundredth of its L1."""
+    """Validation MSE of the trials that differ from the simple denoising model only in L1: they
+    have at most a hundredth of its L1."""
     rows = ours.run.trials.to_dict("records")
     simple = next(row for row in rows if row["id"] == ours.results[SIMPLE_DAE].trial)
     values = {
@@ -225,7 +225,7 @@ def _without_l1(ours: Presets) -> dict[str, float]:
 
 
 def _best(ours: Presets, least: float) -> Claim:
-    """The sparse one of moderate depth is the best of all the report's models."""
+    """The sparse model of moderate depth is the best of all the report's models."""
     names = [model.preset for model in MODELS if ours.trained(model.preset)]
     metric, found = ours.tested(names, "mse")
     if SAE not in names or len(names) < 3 or not found:

@@ -13,7 +13,7 @@ AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "cannot be told"
 SEEDS = "seeds"  # networks of one configuration differ as much from seed to seed
 CHANCE = "chance"  # seeds and the few test images differ as much by chance
 TIE = "tie"  # both get there in the same epoch
-NOT_REACHED = "not reached"  # none gets to the error that the report times
+NOT_REACHED = "not reached"  # no model reaches the error that the report gives a time for
 OTHER_DATA = "other data"  # the report's number is of another data set
 NO_PAIR = "no pair"  # no two trials differ in this setting alone
 MISSING = "missing"  # the figures are not measured
@@ -21,11 +21,11 @@ MISSING = "missing"  # the figures are not measured
 
 @dataclass(frozen=True)
 class Claim:
-    """One question of the seed report, judged.
+    """A question of the seed report, judged.
 
     `theirs` and `ours` are values by what they belong to (a preset, a code size, a number of
-    blocks), all of one `metric`. `gain` is by how much ours goes the way the report says, and
-    `noise` the least gain that counts: shares of an error for errors, fractions of the images for
+    blocks), all of one `metric`. `gain` says how far ours changes as the report claims, and `noise`
+    is the least gain that counts: shares of an error for errors, fractions of the images for
     accuracies. nan is not known.
     """
 
@@ -44,7 +44,7 @@ class Claim:
 def judged(question: str, gain: float, noise: float, why: str = SEEDS, **found: Any) -> Claim:
     """A claim with the verdict that `gain` asks for.
 
-    UNKNOWN, for the reason `why`, where the gain is 0 or smaller than `noise` (nan: nothing is).
+    UNKNOWN, for the reason `why`, if the gain is 0 or smaller than `noise` (nan: unknown).
     """
     known = math.isfinite(gain) and gain != 0 and not abs(gain) < noise
     verdict = (AGREES if gain > 0 else DIFFERS) if known else UNKNOWN
@@ -58,12 +58,12 @@ def decided(question: str, agrees: bool, **found: Any) -> Claim:
 
 
 def missing(question: str, *needs: str) -> Claim:
-    """A claim that cannot be judged yet, for `needs` are not trained."""
+    """A claim that cannot be judged yet, because the presets `needs` are not trained."""
     return Claim(question, why_unknown=MISSING, needs=needs)
 
 
 def matched(question: str, difference: float, noise: float, **found: Any) -> Claim:
-    """A claim of a number: it agrees where ours is not further from theirs than `noise`."""
+    """A claim of a number: it agrees if ours differs from theirs by at most `noise`."""
     agrees = abs(difference) <= noise
     numbers = {**found.pop("numbers", {}), "difference": difference}
     return decided(question, agrees, noise=noise, numbers=numbers, **found)

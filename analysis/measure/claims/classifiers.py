@@ -34,7 +34,7 @@ def classifier_claims(run: Run) -> tuple[Claim, ...]:
 
 
 def _mnist(ours: Presets) -> Claim:
-    """The first convolutional network by the book, trained again, reaches their accuracy."""
+    """The report's first convolutional network, trained again, reaches the report's accuracy."""
     run = ours.run
     theirs = TEST_ACCURACY[run.data["name"]][0]
     reached = {
@@ -62,7 +62,7 @@ def _mnist(ours: Presets) -> Claim:
 
 
 def _omniglot(ours: Presets) -> Claim:
-    """The same architecture reaches their range, each trained once."""
+    """The same architecture reaches the report's range, each preset trained once."""
     metric, found = ours.tested(_NAMES, "accuracy")
     if not found:
         return missing("omniglot", *ours.untrained(*_NAMES))
@@ -99,8 +99,8 @@ def _activation_loss(ours: Presets) -> Claim:
 
 
 def _activation(ours: Presets) -> Claim:
-    """The activation makes accuracy better: paired over the seeds that both were trained again
-    with, or beside the scatter of the twins where there are no two such seeds."""
+    """The activation makes accuracy better. Judged in pairs over the seeds with which both were
+    trained again; without two such seeds, by the difference of the two naive models."""
     metric, found = ours.tested(_NAMES, "accuracy")
     naive, corrected = (_test_by_seed(ours.get(name)) for name in (NAIVE, CORRECTED))
     gains = [corrected[seed] - naive[seed] for seed in sorted(naive.keys() & corrected.keys())]
@@ -129,8 +129,8 @@ def _activation(ours: Presets) -> Claim:
 
 
 def _beyond_twins(values: Mapping[str, float]) -> tuple[float, float]:
-    """By how much the third is beyond the first two, which are one model with two seeds, and by
-    how much these differ."""
+    """How far the third value lies beyond the first two, which are one model with two seeds, and
+    how far these two differ."""
     one, other, third = (values[name] for name in _NAMES)
     nearer = max(one, other) if third > (one + other) / 2 else min(one, other)
     return third - nearer, abs(one - other)

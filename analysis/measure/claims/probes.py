@@ -52,8 +52,8 @@ def probe_claims(run: Run) -> tuple[Claim, ...]:
 
 
 def _least(run: Run, perceptrons: Iterable[Result]) -> float:
-    """What two perceptrons' test accuracies must differ by to be told apart: by seeds, and by the
-    choice of test images; nan if neither is known."""
+    """The least difference of two perceptrons' test accuracies that is more than the chance of
+    seeds and of the choice of test images; nan if neither is known."""
     tested = [each for each in perceptrons if each.value("test_accuracy") >= 0]
     best = max((each.value("test_accuracy") for each in tested), default=math.nan)
     by_seeds = APART * seed_scatter([each for each in tested if each.seeds > 1], "test_accuracy")
@@ -62,7 +62,7 @@ def _least(run: Run, perceptrons: Iterable[Result]) -> float:
 
 
 def _perceptron(ours: Presets, sizes: Mapping[int, Result]) -> Claim:
-    """With the report's settings; by the search's best where these were not trained."""
+    """The perceptron with the report's settings; if it was not trained, the search's best."""
     theirs, best = PROBE_ACCURACY["mlp"], best_on_validation(dict(sizes))
     reached = {
         TWO_STAGE: ours.own(TWO_STAGE, "test_accuracy"),
@@ -100,7 +100,7 @@ def _blocks(ours: Presets, least: float) -> Claim:
 
 
 def _l2(ours: Presets, least: float) -> Claim:
-    """The stronger the L2 of two blocks, the worse they test: judged by none and the strongest."""
+    """Stronger L2 lowers the test accuracy of two blocks: judged by no L2 and the strongest L2."""
     found, train = _tested(ours, L2), _tested(ours, L2, "train_accuracy")
     if len(found) < 2:
         return missing("l2", *ours.untrained(*L2))
@@ -149,8 +149,8 @@ def _trees(question: str, probes: Iterable[str], sizes: BySize) -> Claim:
 
 
 def _code_size(sizes: BySize, best: Result) -> Claim:
-    """Smaller codes than 1024 do not help forests and boosting. Of the best probe, of which the
-    report does not say it, the accuracies are in `numbers`."""
+    """Smaller codes than 1024 do not help forests and boosting. `numbers` has the accuracies of the
+    best probe too, about which the report says nothing."""
     gains = {}
     for probe in (*FORESTS, *BOOSTING):
         by_size = sizes.get(probe, {})

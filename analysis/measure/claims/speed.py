@@ -20,15 +20,15 @@ from analysis.read.seed_report import DAE, SAE, WEAK_DAE
 from analysis.read.values import number
 
 QUICK, SLOW = 0.02, 0.03
-"""Errors that the report times: of its sparse autoencoder, and of its denoising one."""
+"""Errors that the report gives a time for: of its sparse, and of its denoising autoencoder."""
 
 QUICK_EPOCHS, SLOW_EPOCHS, UNCHANGED_EPOCHS = 20, 100, 40
-"""The epochs that they took, and for how many more the sparse one did not change."""
+"""The epochs that they took, and for how many more epochs the sparse autoencoder did not change."""
 
 
 def speed(ours: Presets) -> Claim:
-    """The sparse one learns faster: judged by the epoch in which validation MSE first falls below
-    the lower of the two errors, or below the higher one where none gets to the lower."""
+    """The sparse model learns faster: judged by the epoch in which validation MSE first falls below
+    the lower of the two errors, or below the higher error if no model reaches the lower."""
     curves = {name: ours.curve(name, "validation_mse") for name in (SAE, DAE, WEAK_DAE)}
     curves = {name: curve for name, curve in curves.items() if len(curve)}
     if SAE not in curves or len(curves) < 2:

@@ -1,4 +1,4 @@
-"""What the contrastive term gives to what can be read from codes."""
+"""How the contrastive term changes what a probe reads from codes."""
 
 from __future__ import annotations
 

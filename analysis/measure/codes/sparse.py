@@ -58,7 +58,7 @@ class Sparse:
 
     @property
     def beside_pca(self) -> list[tuple[str, float, float]]:
-        """Of each kind, its error at COMPARED_AT active units at most, and that of PCA."""
+        """For each kind: its name, its error at COMPARED_AT active units at most, and PCA's."""
         known = {line.name: line.at_most(COMPARED_AT) for line in self.lines}
         pca = known.pop(PCA, math.nan)
         return [
@@ -107,7 +107,7 @@ def _measured(run: Run) -> pd.DataFrame:
 
 
 def _line(name: str, units: pd.Series, errors: pd.Series) -> Line:
-    """Without the points that another one beats with fewer units."""
+    """Without the points that another point beats with fewer units."""
     pairs, lowest = [], math.inf
     for count, error in sorted(zip(units.astype(float), errors.astype(float), strict=True)):
         if error < lowest:

@@ -15,8 +15,8 @@ from search.record.schema import COMPLETE, DIVERGED
 
 @dataclass(frozen=True)
 class Spared:
-    """A control trial that a rung would have stopped, and what it came to; `rest` is the best of
-    its group's complete trials that were not spared.
+    """A control trial that a rung would have stopped, and its result; `rest` is the best of its
+    group's complete trials that were not spared.
 
     `gain` is positive where it beat them: in hundredths of their error, or of accuracy.
     """
@@ -32,7 +32,7 @@ class Spared:
 
     @property
     def judged(self) -> bool:
-        """Whether it was seen to its end, and there is something to set it against."""
+        """Whether it ran to its end, and there is a trial to compare it with."""
         return self.state in (COMPLETE, DIVERGED) and math.isfinite(self.rest)
 
     @property
@@ -67,7 +67,7 @@ class Control:
 
     @property
     def nearest(self) -> float:
-        """By how much the best of those that lost did; nan where none has a value."""
+        """By how much the best of the trials that lost is behind; nan if none has a value."""
         behind = [-each.gain for each in self.judged if math.isfinite(each.gain)]
         return min(behind, default=math.nan)
 
@@ -95,8 +95,8 @@ def control(run: Run) -> Control:
 
 
 def best_unspared(run: Run, group: Group) -> str:
-    """The id of the trial that leads a group's complete ones without the control trials that would
-    have been stopped; empty if there is none."""
+    """The id of the best complete trial of a group, control trials that would have been stopped
+    left out; empty if there is none."""
     value = run.sign * run.best()
     usable = (run.trials[run.group] == group) & (run.trials["state"] == COMPLETE)
     usable &= np.isfinite(value) & column(run.trials, "spared_at").isna()

@@ -1,4 +1,4 @@
-"""What the user put in the place of a search's default space and presets."""
+"""What the user put in place of a search's default space and presets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.read.values import entries, mapping, text
 
 @dataclass(frozen=True)
 class Change:
-    """A hyperparameter that was searched otherwise than by default, in the words of `--set`."""
+    """A hyperparameter with a range that is not the default, in the words of `--set`."""
 
     name: str
     searched: str

@@ -1,4 +1,4 @@
-"""What a search had found by when: the best so far against what it had cost."""
+"""What a search had found at each time: the best so far, and what it had cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.read.values import column
 
 MOST_GROUPS = 6  # that a picture has room for
 CLOSE, CLOSE_ACCURACY = 0.05, 0.01
-"""What counts as having nearly arrived: of an error relative, of an accuracy absolute."""
+"""How near the best counts as nearly arrived: relative for an error, absolute for an accuracy."""
 
 
 @dataclass(frozen=True)

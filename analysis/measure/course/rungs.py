@@ -21,7 +21,7 @@ from analysis.read.runs import FAILED, Group, Run
 from analysis.read.values import column
 from search.record.schema import COMPLETE, PROMOTE, REASON_TIME, SPARE, STOP, TIME_LIMIT
 
-FEWEST_COMMON = 4  # trials that a rank correlation is computed of
+FEWEST_COMMON = 4  # trials for a rank correlation
 STEADY, PARTLY, LITTLE = "steady", "partly", "little"
 _VERDICTS = ((0.8, STEADY), (0.5, PARTLY), (-math.inf, LITTLE))  # of a median rank correlation
 _FEW = 20  # trials of which a rank correlation of 0.5 may still be chance

@@ -54,7 +54,7 @@ class Edge:
 
     @property
     def nearly_off(self) -> bool:
-        """Whether everything beyond only switches off what is all but off already."""
+        """Whether values beyond this end only switch off what is nearly off already."""
         return self.end == "low" and self.parameter in _OFF_AT_ZERO
 
 
@@ -159,8 +159,8 @@ def end_of(searched: Range, value: float) -> str:
 def edges(run: Run, chosen: Mapping[Group, Result]) -> list[Edge]:
     """Settings of sampled winners that sit on the edge of the searched range.
 
-    Left out: an end that cannot be moved, which is zero of what zero switches off and all of a
-    share, and the level of a noise that is off. Presets were not searched.
+    Two kinds are left out: ends that cannot be moved (zero, where zero switches something off, and
+    the whole of a share), and the level of a noise that is off. Presets were not searched.
     """
     return [
         Edge(group, name, number(winner.parameters[name]), each, end)
@@ -189,8 +189,8 @@ def tied(run: Run, winner: Result) -> Tied | None:
 
 
 def seed_deviation(run: Run, winner: Result) -> float:
-    """Of the searched metric over the retrained seeds, on the validation split or, where they were
-    trained on that, on the test split; nan where fewer than two seeds were retrained."""
+    """The deviation of the searched metric over the retrained seeds, on the validation split or, if
+    they were trained on it, on the test split; nan if fewer than two seeds were retrained."""
     if winner.seeds < 2:
         return math.nan
     known = winner.deviation(run.metric)

@@ -43,7 +43,7 @@ def autopsy_blocks(autopsy: Autopsy) -> Iterator[Block]:
 
 
 def autopsy_provenance(autopsy: Autopsy) -> Iterator[Block]:
-    """What it takes to repeat it."""
+    """What repeats it."""
     info, data = autopsy.info, autopsy.data
     yield from render(
         "autopsy-provenance.md",

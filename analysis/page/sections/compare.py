@@ -14,7 +14,7 @@ from analysis.tables.compare import best_table, settings_table
 
 
 def compare_blocks(groups: Sequence[Sequence[Run]]) -> Iterator[Block]:
-    """The differences, the best of each beside the first, and how each came there."""
+    """The differences, the best of each run beside the first run, and the course of each."""
     found = [compare(runs) for runs in groups if len(runs) > 1]
     parts = [(each, settings_table(each), best_table(each), _progress(each)) for each in found]
     yield from render("compare.md", comparisons=parts, commands=COMMANDS)

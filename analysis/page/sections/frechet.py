@@ -12,6 +12,6 @@ from analysis.tables.frechet import WORDS, distance_table
 
 
 def frechet_blocks(run: Run) -> Iterator[Block]:
-    """What was measured, the table, and what keeps its numbers from being compared."""
+    """What was measured, the table, and which of its numbers do not compare."""
     found = frechet(winners(run))
     yield from render("frechet.md", run=run, found=found, table=distance_table(found), words=WORDS)

@@ -62,7 +62,7 @@ def learned_blocks(run: Run) -> Iterator[Block]:
 
 
 def _code_blocks(run: Run) -> Iterator[Block]:
-    """What sparsity costs and what the contrastive term gives, where trials tell."""
+    """What sparsity costs and what the contrastive term gives, if there are trials to tell."""
     thin, compared = sparse(run), contrasts(run)
     yield from render(
         "codes.md",

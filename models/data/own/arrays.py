@@ -21,7 +21,7 @@ IMAGES = "images"
 # Names of a part in Keras' layout (x_train, y_train) and in MedMNIST's (train_images, ...).
 PART_NAMES = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 LAYOUTS = (("x_{}", "y_{}"), ("{}_images", "{}_labels"))
-# What a value of `split` may be.
+# The values that `split` may have.
 SPLIT_WORDS: Mapping[Any, int] = {
     **PART_NAMES,
     "training": TRAIN,
@@ -83,7 +83,7 @@ Source = tuple[str, str | None, int | None]  # names of images and labels, and t
 
 
 def _sources(headers: Mapping[str, tuple], path: Path) -> list[Source]:
-    """The arrays of images, each with that of its labels and the part that it is."""
+    """For each array of images: its name, the name of its labels, and its part of the split."""
     if IMAGES in headers:
         return [(IMAGES, "labels" if "labels" in headers else None, None)]
     for images, labels in LAYOUTS:
@@ -138,7 +138,9 @@ def _check_shapes(
         read += prod(shape) * dtype.itemsize
     if len(shapes) > 1:
         sizes = " and ".join(f"{side} x {side} x {colours}" for side, colours in sorted(shapes))
-        raise DataError(f"{path}: its parts have images of {sizes}; --image-size and --grey unite")
+        raise DataError(
+            f"{path}: its parts have images of {sizes}; --image-size and --grey make them equal"
+        )
     check_room(str(path), (count, side, side, colours), read if read > held else 0)
 
 
@@ -166,7 +168,8 @@ def _channels_last(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def _conversion(array: np.ndarray, where: str) -> Callable[[np.ndarray], np.ndarray]:
-    """What makes bytes of a part of `array`. Raises DataError for values without a meaning."""
+    """A function that turns a part of `array` into bytes. Raises DataError for values that are no
+    pixels."""
     kind = array.dtype.kind
     if kind == "b":
         return lambda part: part.astype(np.uint8) * 255
@@ -185,7 +188,9 @@ def _conversion(array: np.ndarray, where: str) -> Callable[[np.ndarray], np.ndar
     if array.dtype == np.uint16:
         return lambda part: (part / 257 + 0.5).astype(np.uint8)
     allowed = "0 to 1, or whole numbers from 0 to 255" if kind == "f" else "0 to 255"
-    raise DataError(f"{where}: values from {low:g} to {high:g}, and a pixel has {allowed}: scale")
+    raise DataError(
+        f"{where}: values from {low:g} to {high:g}, and a pixel has {allowed}: scale them"
+    )
 
 
 def _whole(array: np.ndarray) -> bool:
@@ -234,7 +239,7 @@ def _labels(
 
 def number_labels(values: np.ndarray, notes: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels from 0 and the names of the classes, in their order. A single class says nothing, so
-    it counts as no labels; `notes` hears of it."""
+    it counts as no labels, and `notes` gets a sentence about it."""
     names, labels = np.unique(values, return_inverse=True)
     if len(names) == 1:
         notes.append(f"all images have the same label, {names[0]}: it is not used")
@@ -267,13 +272,14 @@ def _split(
 
 
 def _plain(values: np.ndarray, where: str) -> np.ndarray:
-    """Labels or groups as (N,) integers or words: also of (N, 1), one-hot rows, whole floats."""
+    """Labels or groups as (N,) integers or words. They may be (N, 1), one-hot rows or whole
+    floats."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 2 and ((values == 0) | (values == 1)).all() and (values.sum(1) == 1).all():
         values = values.argmax(1)
     if values.ndim != 1:
-        raise DataError(f"{where} has shape {values.shape}: one value for each image is due")
+        raise DataError(f"{where} has shape {values.shape}, not one value for each image")
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
     if values.dtype.kind == "f" and np.isfinite(values).all() and _whole(values):

@@ -46,7 +46,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files of a folder, as paths relative to it, and what its layout says of them."""
+    """The image files of a folder, as paths relative to it, with their classes and their split."""
 
     files: tuple[str, ...]
     classes: tuple[str, ...]  # of each file; empty if the folder is flat
@@ -199,7 +199,7 @@ def _common_size(folder: Path, headers: dict[str, Header], image_size: int | Non
 def _notes(
     listing: Listing, broken: dict[str, str], headers: dict[str, Header], grey: bool
 ) -> list[str]:
-    """What a person must know who expects every file to be there as it is."""
+    """In which ways the set differs from the files: images left out, cut, or read in colour."""
     notes = []
     if broken:
         notes.append(f"left out, as it cannot be read: {_named(broken)}")

@@ -15,7 +15,7 @@ GIGABYTE = 1e9
 def check_room(where: str, shape: tuple[int, ...], read: int = 0) -> None:
     """Raises DataError, with how much is needed, if uint8 images of `shape` do not fit into memory.
 
-    read: bytes that reading takes besides, for example those of images in floats.
+    read: further bytes that reading needs, for example for images in floats.
     """
     images = 1
     for extent in shape:

@@ -9,7 +9,7 @@ from models.data.errors import DataError
 
 SPLIT_SEED = 0  # constant, so that results of different runs compare
 EVERY = 10  # every tenth image validates, and every tenth tests
-FEWEST = 2  # images of a part: a spread of one image is unknown
+FEWEST = 2  # images of a part: a single image has no spread
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices to train, validate, test
 

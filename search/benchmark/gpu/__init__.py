@@ -1,1 +1,1 @@
-"""What a GPU makes of this project: the step, trials that share the card, whole searches."""
+"""How fast this project is on a GPU: the step, trials that share the GPU, whole searches."""

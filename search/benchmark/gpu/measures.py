@@ -11,12 +11,12 @@ from pathlib import Path
 
 from search.benchmark import inputs
 
-Report = Callable[[str, object], None]  # of a figure's name and value, as soon as it is known
+Report = Callable[[str, object], None]  # takes the name and the value of a figure
 
 
 @dataclass(frozen=True)
 class Measure:
-    """`run` reports figures; `seconds` is what it takes, by device."""
+    """`run` reports figures; `seconds` is the time that it needs, by device."""
 
     run: Callable[[argparse.Namespace, str, Report], None]
     seconds: dict[str, int]

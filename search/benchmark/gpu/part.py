@@ -29,10 +29,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         type=positive_float,
         default=500.0,
-        help="of --parts gpu: no measure begins that may end later (default 500)",
+        help="time limit of --parts gpu: no measure begins that may end later (default 500)",
     )
     parser.add_argument(
-        "--measures", nargs="+", choices=tuple(MEASURES), help="of --parts gpu (default: all)"
+        "--measures", nargs="+", choices=tuple(MEASURES), help="for --parts gpu (default: all)"
     )
 
 

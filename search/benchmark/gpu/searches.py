@@ -25,7 +25,7 @@ SMALL = ["--train-size", "200", "--max-epochs", "1", "--latent-sizes", "16", "--
 
 def measure_full_search(given: argparse.Namespace, device: str, report: Report) -> None:
     """The command as users run it: seconds to its first epoch, to its last trial and to its end,
-    and the part of the time in which a kernel ran."""
+    and the share of the time in which a kernel ran."""
     with tempfile.TemporaryDirectory(prefix="search-") as folder, _Busy(device) as busy:
         flags = [*FULL[device], *(SMALL if device == "cpu" else [])]
         flags += ["--dataset", given.dataset, "--storage-path", folder, "--name", "full"]
@@ -85,7 +85,7 @@ def _summary(course: Course) -> dict:
 
 
 class _Busy:
-    """Asks NVIDIA's driver every half second in which part of the time a kernel ran."""
+    """Asks NVIDIA's driver every half second for the share of the time in which a kernel ran."""
 
     def __init__(self, device: str):
         self._samples: list[tuple[float, float]] = []

@@ -39,7 +39,7 @@ def measure_steps(data: ImageData, device: str, report: Report) -> None:
         runs = [training_run(config, prepared, replay).epochs() for replay in (True, False)]
         rival = tutorial(config, TRAINING, data, device)
         for epochs in runs:
-            next(epochs)  # memory is laid out in it, and the step is recorded
+            next(epochs)  # the first epoch allocates memory and records the step
         rival.train_epoch()
         replayed, plain, theirs, epoch_s = [], [], [], []
         for _ in range(REPETITIONS):
