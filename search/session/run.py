@@ -29,6 +29,7 @@ from search.session.begin import begun
 from search.session.command import Command
 from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
+from search.session.live_report import live_report
 from search.session.prepare import Session, prepare, space_as_toml
 from search.session.progress import StatusBlock
 from search.session.reasons import in_words
@@ -127,8 +128,11 @@ def _run(
         start_ray(settings.address)
         if not settings.address:
             check_room(settings)
-        state = _search(session, logbook, argv)
-        conclude(session, logbook, state)
+        with live_report(session.folder.path, settings.report) as report:
+            state = _search(session, logbook, argv)
+            conclude(session, logbook, state)
+            if report:
+                report.finish()
         return SearchResult(session.folder.path)
 
 

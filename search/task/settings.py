@@ -167,6 +167,11 @@ class Settings:
         nargs="+",
         choices=("tensorboard", "mlflow", "wandb"),
     )
+    report: bool = _flag(
+        False,
+        "keep a report of the search up to date while it runs: <run folder>/report/report.html",
+        bool,
+    )
     resume: bool = _flag(False, "continue the search called --name", bool)
     address: str | None = _flag(
         None,
@@ -203,7 +208,7 @@ class Settings:
 # file: `set` holds what the file says.
 MAY_CHANGE = frozenset(
     "num_samples storage_path name address cpus_per_trial gpus_per_trial max_concurrent "
-    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume space log_to "
+    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume space log_to report "
     "checkpoint_every_s mps".split()
 )
 
@@ -288,6 +293,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
         raise UsageError(
             f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores_in_words()} of "
             "this machine that may be used"
+        )
+    if settings.report and "://" in settings.storage_path:
+        raise UsageError(
+            "--report writes into the run folder, and --storage-path names a bucket: "
+            "search.fetch and analysis.report make the report of a run in a bucket"
         )
     if settings.mps and settings.address:
         raise UsageError(
