@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _compare(given: argparse.Namespace) -> None:
     tasks = {name: _curves(path, given.grace_epochs) for name, path in _files(given.tasks).items()}
-    policies, found = named(given.searchers), {}
+    policies, found = _installed(named(given.searchers)), {}
     with quiet():
         for name, curves in tasks.items():
             at = tuple(trials * curves.max_epochs for trials in sorted(set(given.trials)))
@@ -92,6 +92,17 @@ def _compare(given: argparse.Namespace) -> None:
     print(meanings(policies))
     if given.json:
         write_json(given.json, found)
+
+
+def _installed(policies: list[str]) -> list[str]:
+    """The policies, if their packages are here. Raises UsageError."""
+    missing = [name for name in policies if not POLICIES[name].installed]
+    if missing:
+        packages = ", ".join(POLICIES[name].needs for name in missing)
+        raise UsageError(
+            f"--searchers {missing[0]} needs an extra ({packages}): pip install '.[rivals]'"
+        )
+    return policies
 
 
 def _files(names: list[str]) -> dict[str, Path]:

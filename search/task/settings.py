@@ -92,11 +92,29 @@ class Settings:
         "tpe learns from the earlier trials; random is the control that it is compared with",
         choices=("tpe", "random"),
     )
+    scheduler: str = _flag(
+        "asha",
+        "which trials stop early: asha stops what is not among the best third of its rung; "
+        "promotion pauses it there and calls it back if its rung shows that it should go on; "
+        "i-epoch pauses all trials after the grace epochs and trains the best two of each group to "
+        "the end; none stops nothing",
+        choices=("asha", "promotion", "i-epoch", "none"),
+    )
     control_every: int = _flag(
         0,
         "train all sampled trials of one in N rounds of the groups to the end, whatever their "
         "rank, so that the report can say what early stopping costs; 0: none",
         natural,
+        metavar="N",
+    )
+    reproducible: int | None = _flag(
+        None,
+        "one and the same table with any number of workers: trials begin and are stopped as if N "
+        "workers were equally fast, which may take longer; more than N at a time are not used "
+        "(without N: 4; default: a search is reproducible with --max-concurrent 1)",
+        positive_int,
+        nargs="?",
+        const=4,
         metavar="N",
     )
     seed: int = _flag(0, "seed of sampling and training", natural)
@@ -263,6 +281,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
     for name, value in settings.options.items():
         if isinstance(value, tuple) and len(set(value)) < len(value):
             raise UsageError(f"{as_flag(name)} {as_typed(value)} names a value twice")
+    if settings.control_every and settings.scheduler != "asha":
+        raise UsageError(
+            "--control-every measures what --scheduler asha costs: leave it out with --scheduler "
+            f"{settings.scheduler}"
+        )
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: name the data set to split")
     cores = usable_cores()

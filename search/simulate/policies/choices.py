@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
 
-from search.simulate.policies.halving import PromotingASHA, halved, one_stop
+from search.simulate.policies.halving import Ending, PromotingASHA, halved, one_stop
+from search.simulate.policies.logical import Logical
 from search.simulate.policies.own import Learning, Own, Scheduler, Stopping
 from search.simulate.policies.protocol import Searching, Setting
 from search.simulate.policies.through_optuna import gaussian_process, hyperband
@@ -17,12 +20,17 @@ RANDOM = Learning(sampler="random")
 @dataclass(frozen=True)
 class Policy:
     """`kind` is a word that names several policies. `budgeted`: the policy plans for its budget,
-    so that each budget is a search of its own."""
+    so that each budget is a search of its own. `needs`: a package of the extra `rivals`."""
 
     meaning: str
     build: Callable[[Setting], Searching]
     kind: str
     budgeted: bool = False
+    needs: str = ""
+
+    @property
+    def installed(self) -> bool:
+        return not self.needs or find_spec(self.needs) is not None
 
 
 def _own(scheduler: Callable[[Setting], Scheduler], learning: Learning | None = None):
@@ -45,7 +53,19 @@ def _shared_rungs(setting: Setting) -> Stopping:
     return Stopping(setting, rungs_of_all=True)
 
 
+def _logical(lag: int):
+    """Suggestions learn from the epochs that every trial trains."""
+    return lambda setting: Logical(setting, lag, setting.grace_epochs)
+
+
+def _library(module: str):
+    """A file of `rivals`, which imports its library only when it is asked."""
+    name = f"search.simulate.policies.rivals.{module}"
+    return lambda setting: import_module(name).build(setting)
+
+
 RIVALS, SCHEDULERS, ABLATION = "rivals", "schedulers", "ablation"
+LOGICAL, LIBRARIES = "logical", "libraries"
 OURS = "ours"
 POLICIES = {
     OURS: Policy("this project's searcher and ASHA per group", _own(Stopping), RIVALS),
@@ -64,6 +84,22 @@ POLICIES = {
     "hyperband": Policy("Optuna's TPESampler and HyperbandPruner", hyperband, RIVALS),
     "gp": Policy("Optuna's GPSampler; nothing is stopped early", gaussian_process, "gp"),
     "ledger": Policy("ours with its ledger and its study, which changes nothing", ledger, "ledger"),
+    "smac": Policy(
+        "SMAC3's MultiFidelityFacade",
+        _library("with_smac"),
+        LIBRARIES,
+        budgeted=True,
+        needs="smac",
+    ),
+    "cqr": Policy(
+        "Syne Tune's ASHACQR: conformal quantile regression under ASHA",
+        _library("with_syne_tune"),
+        LIBRARIES,
+        needs="syne_tune",
+    ),
+    "priorband": Policy(
+        "NePS with PriorBand, without a prior", _library("with_neps"), LIBRARIES, needs="neps"
+    ),
     "random-promote": Policy(
         "random search, ASHA that calls stopped trials back",
         _own(PromotingASHA, RANDOM),
@@ -83,6 +119,17 @@ POLICIES = {
     ),
     "promote": Policy(
         "our searcher, ASHA that calls stopped trials back", _own(PromotingASHA), SCHEDULERS
+    ),
+    "ending": Policy(
+        "promote, but at the end of the budget the best go on and no trial begins",
+        _own(Ending),
+        SCHEDULERS,
+        budgeted=True,
+    ),
+    "by-gain": Policy(
+        "ours, where every second trial is of the group that gained most of late",
+        _own(Stopping, Learning(by_gain=True)),
+        SCHEDULERS,
     ),
     "halving": Policy(
         "our searcher, synchronous halving sized to the budget",
@@ -111,8 +158,22 @@ POLICIES = {
         _own(Stopping, Learning(stopped_as_complete=True)),
         ABLATION,
     ),
+    **{
+        f"logical-{lag}": Policy(
+            f"ours in logical order for {lag} worker(s): a suggestion sees the grace epochs of the "
+            f"trials up to {lag} before it",
+            _logical(lag),
+            LOGICAL,
+        )
+        for lag in (1, 2, 4)
+    },
+    "logical-4-whole": Policy(
+        "logical-4, but a suggestion sees all epochs of these trials, so a worker may have to wait",
+        lambda setting: Logical(setting, 4, None),
+        LOGICAL,
+    ),
 }
-KINDS = (RIVALS, SCHEDULERS, ABLATION)
+KINDS = (RIVALS, LIBRARIES, SCHEDULERS, ABLATION, LOGICAL)
 
 
 def named(names: list[str]) -> list[str]:

@@ -72,6 +72,32 @@ class PromotingASHA(_Rungs):
         return None
 
 
+class Ending(PromotingASHA):
+    """As `PromotingASHA`, but no trial begins once the budget left is what the best trial of each
+    group needs to get all epochs: then the best of the highest rungs go on, whatever their share.
+    """
+
+    def __init__(self, setting: Setting):
+        super().__init__(setting)
+        per_group = setting.curves.max_epochs - setting.grace_epochs
+        self._left, self._reserve = setting.budget_epochs, per_group * len(self._groups)
+
+    def decide(self, trial: TrialRecord, record: dict) -> Decision:
+        self._left -= 1
+        return super().decide(trial, record)
+
+    def call_back(self) -> int | None:
+        number = super().call_back()
+        if number is not None or self._left > self._reserve:
+            return number
+        for epoch in reversed(self._epochs):
+            for group in self._groups:
+                for number in self._best(epoch, group, len(self._losses[epoch, group])):
+                    self._called[epoch].add(number)
+                    return number
+        return None
+
+
 class Staged(_Rungs):
     """Stages one after the other: the first begins trials, each later one calls back the best of
     the one before. When all are done, the next best go on, and then new trials begin."""

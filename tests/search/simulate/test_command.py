@@ -8,6 +8,7 @@ import json
 import pytest
 
 from search.simulate.command import main
+from search.simulate.policies import choices
 from search.simulate.policies.choices import KINDS, OURS, POLICIES, named
 from search.simulate.recording import record
 from tests.search.simulate.test_recording import run_folder
@@ -61,3 +62,10 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, given, capsys):
     except SystemExit as error:
         status = error.code
     assert status == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_policy_whose_package_is_missing_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(choices, "find_spec", lambda name: None)
+    assert main(["--searchers", "libraries"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error and "rivals" in error

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from search.simulate.policies.choices import RANDOM
-from search.simulate.policies.halving import PromotingASHA, halved, one_stop
+from search.simulate.policies.halving import Ending, PromotingASHA, halved, one_stop
 from search.simulate.policies.own import Learning, Own
 from search.simulate.policies.protocol import Setting
 from search.simulate.replay import Replays, simulate
@@ -69,3 +69,13 @@ def _assert_the_best_third_went_on(replays: Replays, epochs: list[int]) -> None:
             if epoch >= rung and curves.groups[trials[n].row] == group
         ]
         assert all(epochs[n] > rung for _, n in sorted(here)[: len(here) // 3])
+
+
+def test_at_the_end_of_the_budget_the_best_go_on_and_no_trial_begins(tmp_path):
+    course, replays = searched(tmp_path, Ending, 100)
+    reserve = 2 * (9 - 1)
+    begun = [len(epochs) for epochs in course]
+    assert begun[-1] == begun[-reserve] and begun[-reserve] > begun[-3 * reserve]
+    for group in SIZES:
+        of_group = [t for t in replays.trials if replays.curves.groups[t.row] == group]
+        assert any(trial.epochs == 9 for trial in of_group)

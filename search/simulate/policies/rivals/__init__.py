@@ -1,0 +1,1 @@
+"""Searchers of other libraries: `pip install '.[rivals]'`. A file for each library."""
