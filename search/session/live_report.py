@@ -105,9 +105,7 @@ def live_report(run: Path, wanted: bool) -> Iterator[LiveReport | None]:
 
 
 def _lower_priority(process: int) -> None:
-    """Let it run when nothing else wants the cores: the processes of trials are nice themselves."""
+    """Let it wait for the trials, whose processes are nice themselves. It must get some time
+    all the same: a process that never runs does not see that its search was killed."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process, 19)
-    if hasattr(os, "SCHED_IDLE"):
-        with suppress(OSError):
-            os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))

@@ -57,6 +57,7 @@ def test_a_search_that_is_killed_leaves_no_process(tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path; from search.session import live_report\n"
         "live_report._COMMAND = (sys.executable, '-c', 'import sys; sys.stdin.read()')\n"
+        "live_report._lower_priority = lambda process: None  # else it may wait for a core\n"
         f"report = live_report.LiveReport(Path({str(tmp_path)!r}))\n"
         "print(report._process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
