@@ -23,7 +23,7 @@ from analysis.page.parts import Study, parts
 from analysis.read.autopsy import find_autopsies, without_autopsies
 from analysis.read.runs import Run, Skipped, find_runs, newest
 from analysis.read.values import RunError
-from analysis.watch import watch
+from analysis.watch import wait_while_open, watch
 from models.ending import ends_at_signals
 
 
@@ -32,11 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report; 0 if a run was reported, 2 with one line on stderr if none could be, 128
     and its number after a signal: 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    write = partial(
-        write_report, options.runs, options.out, options.compare, options.svg, options.watch
-    )
+    write = partial(write_report, options.runs, options.out, options.compare, options.svg)
+    wait = wait_while_open if options.until_stdin_closes else None
     try:
-        return watch(options.runs, options.watch, write) if options.watch else write()
+        if not options.watch:
+            return write()
+        return watch(
+            options.runs, options.watch, lambda running: write(options.watch * running), wait
+        )
     except (RunError, OSError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
@@ -148,6 +151,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="write the report again when a run folder has changed, looking every so many seconds "
         "(60), until no search is running; the page then says how old it is",
+    )
+    parser.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="with --watch: go on until standard input is closed, as a search with --report needs",
     )
     parser.add_argument(
         "--svg", action="store_true", help="write each figure as SVG too, which takes longer"

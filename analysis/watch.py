@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import select
 import sys
 import time
 from collections.abc import Callable
@@ -13,40 +15,61 @@ from search.record.schema import EPOCHS_CSV, FINAL_JSON, RUN_JSON, SEARCH_RUNNIN
 _FILES = (RUN_JSON, TRIALS_CSV, EPOCHS_CSV, FINAL_JSON)
 
 
-def watch(runs: Path, seconds: float, write: Callable[[], int]) -> int:
+def watch(
+    runs: Path,
+    seconds: float,
+    write: Callable[[bool], int],
+    wait: Callable[[float], bool] | None = None,
+) -> int:
     """Call `write` now, and every `seconds` if a run folder has changed, until no search under
-    `runs` is running. Returns what `write` returned last.
+    `runs` is running; or, if `wait` is given, which waits at most so many seconds, until it returns
+    False. `write` is told whether a search is running. Returns what it returned last.
 
     Waits where there is nothing to report yet, and says so once. Ctrl-C ends it.
     """
     seen: object = None
-    status, waiting = 2, False
+    status, waiting, open_ = 2, False, True
     try:
         while True:
-            running, found = _is_running(runs), _stamps(runs)  # before it is read: nothing is lost
+            running, found = (
+                _is_running(runs),
+                _contents(runs),
+            )  # before it is read: nothing is lost
+            go_on = open_ if wait else running
             if found != seen:
                 try:
-                    status, seen, waiting = write(), found, False
+                    status, seen, waiting = write(running), found, False
                 except RunError as error:
                     if not waiting:
                         print(f"analysis.report: {error}; waiting for it", file=sys.stderr)
-                    running = waiting = True
-            if not running:
+                    waiting, go_on = True, open_
+            if not go_on:
                 return status
-            time.sleep(seconds)
+            if wait:
+                open_ = wait(seconds)
+            else:
+                time.sleep(seconds)
     except KeyboardInterrupt:
         return status
 
 
-def _stamps(runs: Path) -> dict[Path, tuple[int, int]]:
-    """Time and size of the files that a search writes again and again."""
+def wait_while_open(seconds: float) -> bool:
+    """Wait so many seconds; return whether standard input is open still. It closes when the process
+    at its other end closes it, or ends in whatever way."""
+    readable, _, _ = select.select([sys.stdin], [], [], seconds)
+    return not readable
+
+
+def _contents(runs: Path) -> dict[Path, str]:
+    """What the files say that a search writes again and again. Their times would not do: a search
+    may write a table anew that says the same."""
     found = {}
     for path in _paths(runs, _FILES):
         try:
-            about = path.stat()
+            with path.open("rb") as file:
+                found[path] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:  # replaced this moment: the next look sees it
             continue
-        found[path] = about.st_mtime_ns, about.st_size
     return found
 
 

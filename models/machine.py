@@ -45,14 +45,16 @@ def memory_kills() -> int:
 
 def other_commands(package: str) -> list[int]:
     """The other processes on this machine that run a command of a package (`python -m package.…`).
-    None are found where there is no /proc (macOS)."""
+    A program that started one, such as timeout, is none of them. None are found where there is no
+    /proc (macOS)."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:  # it has ended, or is hidden from this user
             continue
-        module = words[words.index(b"-m") + 1] if b"-m" in words[:-1] else b""
+        of_python = Path(words[0].decode(errors="replace")).name.startswith("python")
+        module = words[words.index(b"-m") + 1] if of_python and b"-m" in words[:-1] else b""
         if module.startswith(f"{package}.".encode()) and int(folder.name) != os.getpid():
             found.append(int(folder.name))
     return sorted(found)

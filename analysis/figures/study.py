@@ -130,7 +130,7 @@ def slices(group: GroupStudy, goal: str) -> Figure | None:
         if group.winner is not None:
             axes.plot(_drawn(group, name)[group.winner], group.values[group.winner], **_STAR)
         axes.set_xlabel(name)
-        _set_axis(axes, "x", group, name)
+        _set_axis(axes, "x", group, name, narrow=True)
     _set_value_axis(grid[0], group)
     grid[0].set_ylabel(goal)
     figure.suptitle(f"{panel_title(group.group)}: {len(group.numbers)} trials", fontsize=9)
@@ -225,8 +225,8 @@ def _drawn(group: GroupStudy, name: str) -> np.ndarray:
     return (values.map(choices.index) if choices else values).to_numpy(float)
 
 
-def _set_axis(axes: Axes, axis: str, group: GroupStudy, name: str) -> None:
-    """Ticks and scale of a parameter."""
+def _set_axis(axes: Axes, axis: str, group: GroupStudy, name: str, narrow: bool = False) -> None:
+    """Ticks and scale of a parameter; on a narrow panel few ticks."""
     choices, ticks = group.choices(name), getattr(axes, f"{axis}axis")
     if choices:
         words = [_choice_words(choice) for choice in choices]
@@ -237,7 +237,8 @@ def _set_axis(axes: Axes, axis: str, group: GroupStudy, name: str) -> None:
     elif group.is_log(name):
         axes.set(**{f"{axis}scale": "log"})
         low, high = _ends(group, name)
-        plain_log_ticks(ticks, low, 8 * high)  # decades alone: panels are narrow
+        decades_alone = narrow and high >= 10 * low
+        plain_log_ticks(ticks, low, 1e3 * high if decades_alone else high)
     else:
         whole = isinstance(group.distributions[name].low, int)
         ticks.set_major_locator(MaxNLocator(4, integer=whole))

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 DPI = 150
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -123,12 +123,13 @@ def show_mosaic(axes: Axes, picture: np.ndarray, labels: Sequence[str], gap: int
 
 def plain_log_ticks(axis: Any, low: float, high: float) -> None:
     """Ticks at 1, 2 and 5 of each decade; at the decades alone where many are spanned, and at more
-    numbers where less than one is."""
+    numbers where less than one is. None in between: they say no more, and take most of the time
+    that a figure with few lines takes."""
     decades = math.log10(max(high, 1e-30) / max(low, 1e-30))
     subs = (1.0,) if decades > 2.6 else (1.0, 2.0, 5.0)
     axis.set_major_locator(LogLocator(subs=_FEW_DECADES if decades < 0.75 else subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def not_to_the_end(states: Iterable[str]) -> str:

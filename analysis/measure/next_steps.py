@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from analysis.measure.course.warnings import Edge, edges, tied
-from analysis.read.commands import base_command, resume_command
+from analysis.read.commands import base_command, resume_command, start_command
 from analysis.read.runs import Group, Result, Run, winners
 from analysis.read.values import number
 from search.record.schema import COMPLETE
@@ -48,8 +48,7 @@ def _steps(run: Run) -> Iterator[Step]:
     improving = tuple(group for group, winner in chosen.items() if _is_short(run, winner))
     if improving and run.command != "latent_probes" and math.isfinite(run.max_epochs):
         epochs = round(LONGER * run.max_epochs)
-        command = base_command(run, max_epochs=epochs)
-        yield Step(SHORT, run, improving, f"{command} --start-from {run.name}", epochs=epochs)
+        yield Step(SHORT, run, improving, start_command(run, epochs), epochs=epochs)
     beyond = tuple(edge for edge in edges(run, chosen) if not edge.nearly_off)
     if beyond:
         groups = tuple(dict.fromkeys(edge.group for edge in beyond))

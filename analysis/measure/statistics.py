@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import binomtest, rankdata
+import pandas as pd
+from scipy.special import betaincinv  # scipy.stats takes as long to import as a run to read
 
 
 def spearman(first: Iterable[float], second: Iterable[float]) -> float:
@@ -15,7 +16,7 @@ def spearman(first: Iterable[float], second: Iterable[float]) -> float:
     >>> spearman([1, 2, 3, 4], [1, 4, 9, 16]), spearman([1, 2, 3, 4], [2, 2, 2, 2])
     (1.0, nan)
     """
-    ranks = [rankdata(list(values)) for values in (first, second)]
+    ranks = [pd.Series([*values], dtype=float).rank().to_numpy() for values in (first, second)]
     if any(len(each) < 2 or np.ptp(each) == 0 for each in ranks):
         return math.nan
     return round(float(np.corrcoef(*ranks)[0, 1]), 12)
@@ -34,11 +35,12 @@ def spearman_interval(rho: float, pairs: int) -> tuple[float, float]:
 
 
 def share_at_most(hits: int, trials: int) -> float:
-    """The largest share that `hits` of `trials` still allow, at 95 % (exact binomial, one-sided).
+    """The largest share that `hits` of `trials` still allow, at 95 % (exact binomial, one-sided;
+    Clopper and Pearson 1934).
 
     >>> round(share_at_most(0, 30), 3), share_at_most(0, 0)
     (0.095, 1.0)
     """
-    if not trials:
+    if hits == trials:
         return 1.0
-    return float(binomtest(hits, trials, alternative="less").proportion_ci(method="exact").high)
+    return float(betaincinv(hits + 1, trials - hits, 0.95))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,6 @@ import numpy as np
 import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.study import StudyDirection
@@ -34,6 +34,24 @@ FEWEST_BEST = 5  # trials that Optuna wants among the best, to be stable
 FEWEST_COMPLETE = 5  # trials under a contour
 MOST_GROUPS = 3
 MOST_LINES = 80  # of parallel coordinates: more cannot be told apart
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Imports of a package fail in here, unless it is imported already."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+# Optuna's other evaluators need scikit-learn, which takes as long to import as all else does here.
+with _without("sklearn"):
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 _CAPITALS = re.compile(r"\b(l1|l2|pca|lda)\b")
 _FAULTS = (
@@ -286,7 +304,7 @@ def _importances(
         value = values[each.number]
         study.add_trial(optuna.trial.create_trial(params=held, distributions=ranges, value=value))
     quantile = (best - 0.5) / len(trials)  # half less, so that rounding up gives `best` exactly
-    found = optuna.importance.get_param_importances(
+    found = get_param_importances(
         study, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile), params=[*names]
     )
     return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))

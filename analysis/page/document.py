@@ -10,9 +10,8 @@ from urllib.parse import quote
 import pandas as pd
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from matplotlib.figure import Figure
 
-from analysis.figures.encoding import encoded
+from analysis.figures.encoding import Encoder
 from analysis.page.blocks import Block, Picture
 from analysis.read.runs import Skipped
 from analysis.tables.formats import escape
@@ -31,7 +30,7 @@ def written(
 ) -> tuple[str, dict[str, bytes]]:
     """The Markdown of parts (title, content), numbered as they come, and the content of each file
     by its path. A file whose name is taken gets a number."""
-    paragraphs, tables, figures = [f"# {TITLE}"], dict[str, bytes](), dict[str, Figure]()
+    paragraphs, tables, figures = [f"# {TITLE}"], dict[str, bytes](), Encoder(with_svg)
     seen: Counter[tuple[type, str]] = Counter()
     for number, (title, content) in enumerate(parts, 1):
         paragraphs.append(f"## {number}. {title}")
@@ -42,7 +41,7 @@ def written(
                 if (times := seen[type(block), stem]) > 1:
                     stem = f"{stem}-{times}"
                 if isinstance(block, Picture):
-                    figures[stem] = block.figure
+                    figures.add(stem, block.figure)
                 else:
                     tables |= _files(block, stem)
                 paragraphs += _placed(block, quote(stem), with_svg)
@@ -51,7 +50,7 @@ def written(
                 paragraphs.append(f"> {escape(block.name)} is left out: {reason}.")
             else:
                 paragraphs.append(block)
-    return "\n\n".join(paragraphs) + "\n", tables | encoded(figures, with_svg)
+    return "\n\n".join(paragraphs) + "\n", tables | figures.files()
 
 
 def latex(table: Table) -> str:

@@ -22,9 +22,14 @@ _OF_A_SEARCH = frozenset(
 
 def resume_command(run: Run) -> str:
     """The command that goes on with an interrupted run."""
-    where = text(run.settings.get("storage_path"))
-    storage = ["--storage-path", where] if where not in ("", "runs") else []
-    return _command(run, ["--name", run.name, *storage, "--resume"])
+    return _command(run, ["--name", run.name, *_storage(run), "--resume"])
+
+
+def start_command(run: Run, max_epochs: float) -> str:
+    """The command of a search that begins with the run's winners and trains for `max_epochs`. It is
+    kept beside the run, so that it finds the run by its name."""
+    words = shlex.join([*_storage(run), "--start-from", run.name])
+    return f"{base_command(run, max_epochs)} {words}"
 
 
 def command_line(run: Run) -> str:
@@ -68,6 +73,12 @@ def base_command(run: Run, max_epochs: float = math.nan) -> str:
     if math.isfinite(max_epochs):
         kept = _with_flag(kept, "--max-epochs", f"{max_epochs:.0f}")
     return _command(run, kept)
+
+
+def _storage(run: Run) -> list[str]:
+    """The flag that says where the run is kept; nothing for the default folder."""
+    where = text(run.settings.get("storage_path"))
+    return ["--storage-path", where] if where not in ("", "runs") else []
 
 
 def resumed(run: Run) -> bool:

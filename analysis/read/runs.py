@@ -137,8 +137,13 @@ class Run:
         return number(self.settings.get("grace_epochs"))
 
     @property
+    def scheduler(self) -> str:
+        """What ended trials early, as `--scheduler` names it."""
+        return text(self.info.get("scheduler")) or "asha"
+
+    @property
     def rungs(self) -> list[int]:
-        """The epochs at which ASHA decides; none where run.json does not say enough."""
+        """The epochs at which the scheduler decides; none where run.json does not say enough."""
         return [int(rung) for rung in self.info["rungs"]]
 
     @property

@@ -11,6 +11,22 @@ LEAST_SIDE, MOST_SIDE = 16, 128  # pixels of an image that a network takes
 CHUNK = 1024  # images at a time, to limit the memory of the float64 copy
 
 
+class SizedImages:
+    """What has `images`, uint8 (N, side, side) or (N, side, side, 3) in colour, has their size."""
+
+    images: torch.Tensor
+
+    @property
+    def side(self) -> int:
+        """Pixels of an image along each side."""
+        return self.images.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for images in colour."""
+        return self.images.shape[3] if self.images.ndim == 4 else 1
+
+
 def area_resize(images: torch.Tensor, side: int = 28) -> torch.Tensor:
     """Shrinks square images (..., n, n) to (..., side, side), both uint8, each new pixel the mean
     of the area it covers (rounded half up).

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from models.data import ImageData
-from models.data.images import to_floats
+from models.data.images import SizedImages, to_floats
 
 REFERENCE_IMAGES = 768  # training images on which the error without noise is measured
 PROBE_IMAGES = 640  # training images for the probe, or an eighth of all if that is more
 
 
 @dataclass(frozen=True)
-class PreparedData:
+class PreparedData(SizedImages):
     """See the docstring of this module. Indices point into `images`, except where a comment says
     otherwise."""
 
@@ -28,16 +28,6 @@ class PreparedData:
     reference: Tensor  # part of `train`: error without noise, batch-norm statistics
     probe_train: Tensor  # part of `train`, for the probe; empty if there are no labels
     probe_validation: Tensor  # positions in `validation` of images of the probe's classes
-
-    @property
-    def side(self) -> int:
-        """Pixels of an image along each side."""
-        return self.images.shape[1]
-
-    @property
-    def channels(self) -> int:
-        """1 for grey images, 3 for images in colour."""
-        return self.images.shape[3] if self.images.ndim == 4 else 1
 
     @property
     def device(self) -> torch.device:

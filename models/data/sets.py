@@ -12,7 +12,7 @@ import torch
 from models.data.cache import Pack, digest
 from models.data.colour_sets import read_cifar10, read_svhn
 from models.data.errors import DataError
-from models.data.images import centre_ink
+from models.data.images import SizedImages, centre_ink
 from models.data.own.fitting import fit_images
 from models.data.own.source import own_name, own_path, read_own
 from models.data.own.splits import SPLIT_SEED, Parts, split_own
@@ -44,7 +44,7 @@ KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
 @dataclass(frozen=True, eq=False)
-class ImageData:
+class ImageData(SizedImages):
     """A data set in memory, divided into training, validation and test images. The three index
     arrays are sorted and share no image."""
 
@@ -61,16 +61,6 @@ class ImageData:
     sha256: str  # of images, labels, drawers and the three index arrays
     source: str = ""  # the file or folder of own images
     notes: tuple[str, ...] = ()  # what every result must say about the source
-
-    @property
-    def side(self) -> int:
-        """Pixels of an image along each side."""
-        return self.images.shape[1]
-
-    @property
-    def channels(self) -> int:
-        """1 for grey images, 3 for images in colour."""
-        return self.images.shape[3] if self.images.ndim == 4 else 1
 
     @property
     def labelled(self) -> bool:
@@ -204,10 +194,8 @@ def load(
     """
     name = own_path(name, DATASETS)
     own = name not in DATASETS
-    read = _own if own else _named
-    pack, split, (train, *others) = read(
-        name, Path(data_dir).expanduser(), split, download, image_size, grey
-    )
+    asked = _Request(name, Path(data_dir).expanduser(), split, download, image_size, grey)
+    pack, split, (train, *others) = _own(asked) if own else _named(asked)
     parts = dict(zip(("validation", "test"), others, strict=True))
     parts["train"] = _subset(train, train_size, seed)
 
@@ -228,31 +216,32 @@ def load(
     )
 
 
-def _named(
-    name: str,
-    data_dir: Path,
-    split: str | None,
-    download: bool,
-    image_size: int | None,
-    grey: bool,
-) -> tuple[Pack, str, Parts]:
-    dataset = _choose("data set", name, DATASETS)
-    split = dataset.splits[0] if split is None else split
-    pack = _choose(f"split of {name}", split, dataset.readers)(data_dir, download)
-    return _fitted(pack, image_size, grey, name), split, SPLITS[split](pack)
+@dataclass(frozen=True)
+class _Request:
+    """What `load` is asked for. Its docstring explains each field."""
+
+    name: str  # in DATASETS, or the absolute path of own images
+    data_dir: Path
+    split: str | None
+    download: bool
+    image_size: int | None
+    grey: bool
 
 
-def _own(
-    name: str,
-    data_dir: Path,
-    split: str | None,
-    download: bool,
-    image_size: int | None,
-    grey: bool,
-) -> tuple[Pack, str, Parts]:
-    pack = read_own(Path(name), data_dir, image_size, grey)
-    only, parts = split_own(pack, name)
-    return pack, _choose(f"split of {name}", split or only, {only: only}), parts
+def _named(asked: _Request) -> tuple[Pack, str, Parts]:
+    """A published set, the name of its split, and the split."""
+    dataset = _choose("data set", asked.name, DATASETS)
+    split = dataset.splits[0] if asked.split is None else asked.split
+    read = _choose(f"split of {asked.name}", split, dataset.readers)
+    pack = read(asked.data_dir, asked.download)
+    return _fitted(pack, asked.image_size, asked.grey, asked.name), split, SPLITS[split](pack)
+
+
+def _own(asked: _Request) -> tuple[Pack, str, Parts]:
+    """Own images, the name of their split, and the split."""
+    pack = read_own(Path(asked.name), asked.data_dir, asked.image_size, asked.grey)
+    only, parts = split_own(pack, asked.name)
+    return pack, _choose(f"split of {asked.name}", asked.split or only, {only: only}), parts
 
 
 def load_unseen(

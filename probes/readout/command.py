@@ -1,7 +1,8 @@
 """`python -m probes.readout curve` trains an autoencoder. Every few epochs it measures what LDA and
 the nearest mean read from its codes, and few-shot accuracies on characters never seen. `python -m
 probes.readout rank` trains many small autoencoders and says which cheap probe ranks them as the
-best probe does. Both measure on the validation split; `--test` adds the test split."""
+best probe does. Both measure on the validation split; `--test` adds the test split, where a short
+perceptron and extra-trees read the codes too, and PCA's error."""
 
 from __future__ import annotations
 
@@ -53,8 +54,11 @@ def _curve(given: argparse.Namespace) -> None:
             print(f"  {setting}, {row['features']}: {row['accuracy']:.3f}", flush=True)
         _write(given.out, {**about, "records": records})
     if given.test:
-        shown = {name: round(value, 4) for name, value in records[-1]["test"].items()}
-        print(f"test: MSE {records[-1]['test_mse']:.5f}, {shown}")
+        last = records[-1]
+        shown = {name: round(value, 4) for name, value in last["test"].items()}
+        share = last["test_mse"] / max(last["test_pca_mse"], 1e-30)
+        floor = f"PCA({last['components']}) {last['test_pca_mse']:.5f}, a share of {share:.3f}"
+        print(f"test: MSE {last['test_mse']:.5f}, {floor}, {shown}")
 
 
 def _rank(given: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.networks.presets import AUTOENCODER_STARTS
 from models.training.loop import TrainingConfig
 from models.training.reconstruction import autoencoder_run, evaluate
-from probes.readout.measure import accuracies, few_shot
+from probes.readout.measure import accuracies, few_shot, pca_error
 
 PRESET = "contrastive"
 _SHOWN = ("nearest mean", "LDA")
@@ -59,7 +59,8 @@ def measured(
     """Train; yield a record after every `plan.every` epochs and after the last, on validation, with
     `few_shot` where the set has characters that the training lacks.
 
-    With `test` the last record has the accuracies on the test split."""
+    With `test` the last record has the error on the test split, that of PCA with as many components
+    as units are active in a code, and the accuracies."""
     prepared = prepare(data, device)
     run = autoencoder_run(plan.model, plan.training, prepared)
     network = Autoencoder(plan.model).to(device).to(memory_format=torch.channels_last)
@@ -82,6 +83,8 @@ def measured(
             rows = data.test.to(device)
             error, _ = evaluate(network, prepared, rows)
             found["test_mse"] = float(error)
+            found["components"] = max(1, round(record["units_per_image"]))
+            found["test_pca_mse"] = pca_error(prepared, rows, found["components"])
             found["test"] = accuracies(network, prepared, rows)
         yield found
 

@@ -11,6 +11,7 @@ from models.data import ImageData, load_unseen
 from models.data.prepared import PreparedData
 from models.networks.autoencoder import Autoencoder
 from models.training.reconstruction import encode
+from probes.classifiers.forests import StagedForest
 from probes.classifiers.perceptron import Perceptron, PerceptronConfig
 from probes.codes.discriminant import lda_accuracy
 from probes.codes.encoding import encode_images
@@ -38,11 +39,25 @@ def perceptron_accuracy(
     return float((answers == other_labels.cpu()).double().mean())
 
 
-PROBES = {
+def extra_trees_accuracy(
+    codes: Tensor, labels: Tensor, other_codes: Tensor, other_labels: Tensor
+) -> float:
+    """Accuracy on `other_codes` (M, D) of 50 extremely randomised trees that are grown on `codes`
+    (N, D) and see about sqrt(D) units at each split; nan without any codes."""
+    if len(codes) == 0 or len(other_codes) == 0:
+        return float("nan")
+    forest = StagedForest(stages=5, max_features=codes.shape[1] ** -0.5)
+    forest.fit(codes.cpu().numpy(), labels.cpu().numpy())
+    answers = torch.from_numpy(forest.predict(other_codes.cpu().numpy()))
+    return float((answers == other_labels.cpu()).double().mean())
+
+
+CHEAP_PROBES = {
     "nearest mean": nearest_mean_accuracy,
     "LDA": lda_accuracy,
     "short perceptron": perceptron_accuracy,
 }
+PROBES = {**CHEAP_PROBES, "extra-trees": extra_trees_accuracy}
 
 
 def accuracies(
@@ -67,3 +82,18 @@ def few_shot(network: Autoencoder, data: ImageData, data_dir: str) -> list[dict]
         for name, values in features.items()
         for result in few_shot_table(values, unseen.labels)
     ]
+
+
+def pca_error(data: PreparedData, held: Tensor, components: int) -> float:
+    """Mean squared error per pixel, on the images at the indices `held` (M,), of PCA with at most
+    `components` components, fitted on all training images."""
+
+    def pixels(rows: Tensor) -> Tensor:
+        return data.batch(rows).flatten(1).double()
+
+    train = pixels(data.train)
+    mean = train.mean(0)
+    covariance = (train - mean).T @ (train - mean)
+    first = torch.linalg.eigh(covariance).eigenvectors[:, -components:]
+    centred = pixels(held) - mean
+    return float((centred - centred @ first @ first.T).square().mean())

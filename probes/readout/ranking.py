@@ -16,7 +16,7 @@ from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from models.training.loop import TrainingConfig
 from models.training.reconstruction import autoencoder_run, encode
 from probes.codes.discriminant import lda_accuracy
-from probes.readout.measure import PROBES, perceptron_accuracy
+from probes.readout.measure import CHEAP_PROBES, perceptron_accuracy
 
 LONG_PERCEPTRON = 27  # epochs of the expensive perceptron
 
@@ -78,7 +78,7 @@ def ranked(model: AutoencoderConfig, training: TrainingConfig, data: PreparedDat
     rows = data.validation[data.probe_validation]
     cheap, seconds = {}, {}
     parts = [(encode(network, data, each), data.labels[each]) for each in (data.probe_train, rows)]
-    for name, probe in PROBES.items():
+    for name, probe in CHEAP_PROBES.items():
         start = time.perf_counter()
         cheap[name] = probe(*parts[0], *parts[1])
         seconds[name] = time.perf_counter() - start
@@ -99,7 +99,7 @@ def correlations(found: list[Ranked]) -> dict[str, dict[str, float]]:
     """For each cheap probe and for the (negative) reconstruction error: Spearman's rank correlation
     with the best probe's accuracy, and the mean seconds of a measurement."""
     best = [each.best for each in found]
-    figures = {name: [each.cheap[name] for each in found] for name in PROBES}
+    figures = {name: [each.cheap[name] for each in found] for name in CHEAP_PROBES}
     rows = {
         name: {
             "correlation": float(spearmanr(values, best).statistic),

@@ -56,8 +56,10 @@ class DashboardFollower:
 
     def close(self) -> str:
         """Send what is left, for some seconds. Returns one line that says what the tool lacks;
-        empty if it has all."""
-        self._closing = True
+        empty if it has all. A trial that is still paused has ended then."""
+        with self._lock:
+            self._changed.update({n: t for n, t in self._trials.items() if t.is_paused})
+            self._closing = True
         self._wake.set()
         self._thread.join(self._wait_s)
         missing = self.dropped_points()
@@ -126,7 +128,8 @@ class DashboardFollower:
             self._changed.pop(trial.number, None)
         try:
             known = self._sent.get(trial.number) or self._dashboard.known(trial)
-            state = trial.state  # before the records: a trial that has ended gets no more
+            # Before the records: a trial that has ended gets no more.
+            state = RUNNING if trial.is_paused and not self._closing else trial.state
             records = list(trial.records)
             new = [record for record in records if record["epoch"] not in known.epochs]
             ends = state != RUNNING and not known.ended

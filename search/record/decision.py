@@ -12,6 +12,7 @@ _OUTCOMES = {
     schema.PROMOTE: (schema.RUNNING, ""),
     schema.SPARE: (schema.RUNNING, ""),
     schema.STOP: (schema.PRUNED, schema.REASON_SCHEDULER),
+    schema.PAUSE: (schema.PRUNED, schema.REASON_PAUSED),
     schema.TIME_LIMIT: (schema.PRUNED, schema.REASON_TIME),
     schema.LAST: (schema.COMPLETE, ""),
     schema.NOT_FINITE: (schema.DIVERGED, schema.REASON_DIVERGED),

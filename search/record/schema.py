@@ -28,6 +28,7 @@ SAMPLED = "sampled"  # the column `preset` of a trial that is no preset
 
 # Why a trial ended before its last epoch, in the column `reason`; `detail` says it in words.
 REASON_SCHEDULER = "scheduler"  # pruned: others did better at the same epoch
+REASON_PAUSED = "paused"  # pruned: it waited at a rung, and was not called back so far
 REASON_TIME = "time limit"  # pruned: it took longer than a trial may take
 REASON_MEMORY = "memory limit"  # error: it would need more memory than a trial may take
 REASON_GPU_MEMORY = "gpu memory"  # error: its GPU had no memory left for it
@@ -41,6 +42,7 @@ REASON_NODE_GPU = "node gpu"  # error: the GPU of its node failed too many times
 NODE_REASONS = (REASON_NODE, REASON_NODE_MEMORY, REASON_NODE_GPU)  # not the trial's own failures
 REASONS = (
     REASON_SCHEDULER,
+    REASON_PAUSED,
     REASON_TIME,
     REASON_MEMORY,
     REASON_GPU_MEMORY,
@@ -55,12 +57,13 @@ REASONS = (
 CONTINUE = "continue"  # no rung here, or a preset, which no rung stops
 PROMOTE = "promote"  # a rung, and the trial is among its best
 STOP = "stop"  # a rung, and the trial is not
+PAUSE = "pause"  # a rung, and the trial waits there; later epochs follow if it was called back
 SPARE = "spare"  # a rung that would have stopped it, but it is a control trial
 TIME_LIMIT = "time limit"  # stopped: it took longer than a trial may take
 LAST = "last"  # the last epoch of the budget: the trial is complete
 NOT_FINITE = "not finite"  # the trial diverged
 NOT_RECORDED = ""  # the trial goes on; an older version wrote the epoch without its decision
-DECISIONS = (CONTINUE, PROMOTE, STOP, SPARE, TIME_LIMIT, LAST, NOT_FINITE)
+DECISIONS = (CONTINUE, PROMOTE, STOP, PAUSE, SPARE, TIME_LIMIT, LAST, NOT_FINITE)
 
 
 def trial_columns(parameters: Iterable[str], metrics: Iterable[str]) -> list[str]:

@@ -34,6 +34,7 @@ class TrialRecord:
     spared_at: int | None = None  # the epoch after which a control trial would have been stopped
     decisions: list[str] = field(default_factory=list)  # after each of `records`, of the schema
     saved_epoch: int = 0  # of the newest checkpoint; later epochs are trained again after a crash
+    tick: int = 0  # of a reproducible search's clock: that of the trial's epoch 0
     started: float = 0.0  # seconds since 1970
     ended: float | None = None
 
@@ -44,6 +45,11 @@ class TrialRecord:
     @property
     def is_preset(self) -> bool:
         return self.origin != schema.SAMPLED
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it waits at a rung, and may be called back."""
+        return self.state == schema.PRUNED and self.reason == schema.REASON_PAUSED
 
     @property
     def epochs(self) -> int:
@@ -115,8 +121,8 @@ class SearchState:
         """The best trial of a group by its best epoch: of those with the full budget or, if there
         are none, of the pruned ones.
 
-        A trial that has ended does not change. Repeated calls therefore look at each trial only
-        once."""
+        A trial that has ended does not change, unless it was paused and is called back. Repeated
+        calls therefore look at each trial only once."""
         leader = self._leaders.setdefault((group, metric, mode), _Leader())
         ended = self._rankable.get(group, [])
         for trial in ended[leader.seen :]:
@@ -137,6 +143,7 @@ class SearchState:
                 event["group"],
                 event["parameters"],
                 control=event.get("control", False),
+                tick=event.get("tick", 0),
                 started=event["time"],
             )
         )
@@ -153,6 +160,18 @@ class SearchState:
             self._end(trial, decision.state, decision.reason, event)
         if trial.state in (schema.COMPLETE, schema.PRUNED):
             self._rankable.setdefault(trial.group, []).append(trial)
+
+    def _apply_call_back(self, event: dict) -> None:
+        """A paused trial goes on, from the checkpoint of `saved_epoch`. It has no rank until it
+        ends."""
+        trial = self.trials[event["number"]]
+        trial.state, trial.reason, trial.detail, trial.ended = schema.RUNNING, "", "", None
+        trial.saved_epoch = event["saved_epoch"]
+        trial.tick = event.get("tick", 0) - trial.epochs
+        ranked = self._rankable[trial.group]
+        ranked[:] = [each for each in ranked if each is not trial]
+        for key in [key for key in self._leaders if key[0] == trial.group]:
+            del self._leaders[key]
 
     def _apply_failure(self, event: dict) -> None:
         trial = self.trials[event["number"]]

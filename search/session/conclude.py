@@ -23,7 +23,7 @@ def announce(session: Session, logbook: Logbook) -> None:
         f"search.{session.command.name}: {settings.num_samples} trials on {data.name} "
         f"({len(data.train):,} train / {len(data.validation):,} validation / "
         f"{len(data.test):,} test, {data.split} split), budget {settings.budget}: at most "
-        f"{settings.max_epochs} epochs a trial{_where(session)}"
+        f"{settings.max_epochs} epochs a trial{_how(session)}{_where(session)}"
     )
     if not settings.address and (others := other_commands("search")):
         print(
@@ -37,6 +37,14 @@ def announce(session: Session, logbook: Logbook) -> None:
             f"going on after {known} trials, {len(logbook.state.unfinished())} of them unfinished"
         )
     print(f"run folder: {session.folder.location}", flush=True)
+
+
+def _how(session: Session) -> str:
+    """What of the scheduler is not the default."""
+    settings = session.settings
+    name = "" if settings.scheduler == "asha" else f", scheduler {settings.scheduler}"
+    order = f", reproducible with up to {settings.reproducible} at a time"
+    return name + (order if settings.reproducible else "")
 
 
 def _where(session: Session) -> str:

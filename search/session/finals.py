@@ -38,7 +38,8 @@ def write_finals(
 ) -> None:
     """Write final.json and the examples for pictures. A model that an earlier session retrained is
     not trained again. With no final seeds, the test split stays unread and no file is written."""
-    winners = [trial for trial in map(logbook.best, logbook.space.groups) if trial]
+    found = [_winner_of(logbook, group) for group in logbook.space.groups]
+    winners = [trial for trial in found if trial]
     for trial in winners:
         _write_examples(logbook, trial, data)
     if not settings.final_seeds or not winners:
@@ -73,6 +74,16 @@ def write_finals(
         },
     )
     logbook.folder.publish()
+
+
+def _winner_of(logbook: Logbook, group: object) -> TrialRecord | None:
+    """The trial whose weights best/ has for a group. It is the best trial, unless the search ended
+    while a better one that had been paused went on, or that trial failed."""
+    config = logbook.folder.best / str(group) / "config.json"
+    if not config.exists():
+        return logbook.best(group)
+    name = json.loads(config.read_text(encoding="utf-8"))["trial"]
+    return next(trial for trial in logbook.state.trials if trial.id == name)
 
 
 def _retrained(logbook: Logbook, trial: TrialRecord, seeds: list[int]) -> Retrained:

@@ -29,6 +29,7 @@ from search.session.begin import begun
 from search.session.command import Command
 from search.session.conclude import announce, conclude
 from search.session.finals import write_finals
+from search.session.live_report import live_report
 from search.session.prepare import Session, prepare, space_as_toml
 from search.session.progress import StatusBlock
 from search.session.reasons import in_words
@@ -42,7 +43,7 @@ from search.task.protocol import arrays_from_data
 from search.task.settings import UsageError
 from search.tune.limits import Limits, SearchStopped, TimeBudget
 from search.tune.logbook import Logbook
-from search.tune.scheduler import checkpoint_policy
+from search.tune.scheduler import call_back_is_due, checkpoint_policy
 from search.tune.tuner import build_tuner
 
 USAGE_ERRORS = (UsageError, DataError, FolderError, LedgerError)
@@ -127,8 +128,11 @@ def _run(
         start_ray(settings.address)
         if not settings.address:
             check_room(settings)
-        state = _search(session, logbook, argv)
-        conclude(session, logbook, state)
+        with live_report(session.folder.path, settings.report) as report:
+            state = _search(session, logbook, argv)
+            conclude(session, logbook, state)
+            if report:
+                report.finish()
         return SearchResult(session.folder.path)
 
 
@@ -146,7 +150,9 @@ def _search(session: Session, logbook: Logbook, argv: list[str]) -> str:
     try:
         data = session.command.gather(task, session.data, session.folder, settings)
         arrays = ray.put(arrays_from_data(data))
-        checkpoints = checkpoint_policy(task, settings.grace_epochs, settings.checkpoint_every_s)
+        checkpoints = checkpoint_policy(
+            task, settings.grace_epochs, settings.checkpoint_every_s, settings.scheduler
+        )
         cards = begin_cards(settings, task, arrays, logbook.store, checkpoints)
         limits = session_limits(settings, task, cards, checkpoints)
         status = StatusBlock(logbook, limits)
@@ -154,6 +160,7 @@ def _search(session: Session, logbook: Logbook, argv: list[str]) -> str:
         status.print()
         if ended not in schema.ENDED:
             raise KeyboardInterrupt  # Ray stops quietly after Ctrl-C
+        logbook.close_study()
         tables.write()
         write_finals(logbook, data, arrays, limits, settings)
         for name, picture in winner_pictures(session.folder.best, logbook.space.groups):
@@ -207,7 +214,9 @@ def _tune(
 
 def _is_finished(logbook: Logbook, limits: Limits) -> bool:
     state = logbook.state
-    return len(state.trials) >= limits.num_samples and not state.unfinished()
+    if len(state.trials) < limits.num_samples or state.unfinished():
+        return False
+    return not call_back_is_due(logbook.task, limits.grace_epochs, state)
 
 
 def _stopped(folder: RunFolder, error: Exception) -> SearchStopped:

@@ -16,7 +16,7 @@ from search.store.files import write_json
 from search.store.folder import RunFolder
 from search.task.settings import Settings
 from search.tune.logbook import Logbook
-from search.tune.scheduler import REDUCTION_FACTOR, rung_epochs
+from search.tune.scheduler import DECIDERS, REDUCTION_FACTOR
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
 
@@ -61,8 +61,11 @@ class RunRecord:
                     for name in ("changes", "left_out", "starts")
                     if name in header
                 },
+                "scheduler": self._settings.scheduler,
                 "reduction_factor": REDUCTION_FACTOR,
-                "rungs": rung_epochs(self._settings.grace_epochs, logbook.task.max_epochs),
+                "rungs": DECIDERS[self._settings.scheduler].rungs_of(
+                    self._settings.grace_epochs, logbook.task.max_epochs
+                ),
                 "counts": logbook.state.counts(),
                 "start": timestamp(header["time"]),
                 "end": None if state == SEARCH_RUNNING else timestamp(time.time()),

@@ -76,6 +76,10 @@ class CheckpointStore:
                 "another search"
             )
 
+    def holds(self, trial_id: str) -> bool:
+        """Whether the trial has a checkpoint to go on from. Raises StorageFailed."""
+        return self._attempt(lambda: self.files.read(self.state_name(trial_id))) is not None
+
     def delete(self, trial_id: str) -> None:
         self.files.delete(self.state_name(trial_id))
         self.files.delete(self.weights_name(trial_id))

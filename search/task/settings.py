@@ -92,11 +92,29 @@ class Settings:
         "tpe learns from the earlier trials; random is the control that it is compared with",
         choices=("tpe", "random"),
     )
+    scheduler: str = _flag(
+        "asha",
+        "which trials stop early: asha stops what is not among the best third of its rung; "
+        "promotion pauses it there and calls it back if its rung shows that it should go on; "
+        "i-epoch pauses all trials after the grace epochs and trains the best two of each group to "
+        "the end; none stops nothing",
+        choices=("asha", "promotion", "i-epoch", "none"),
+    )
     control_every: int = _flag(
         0,
         "train all sampled trials of one in N rounds of the groups to the end, whatever their "
         "rank, so that the report can say what early stopping costs; 0: none",
         natural,
+        metavar="N",
+    )
+    reproducible: int | None = _flag(
+        None,
+        "one and the same table with any number of workers: trials begin and are stopped as if N "
+        "workers were equally fast, which may take longer; more than N at a time are not used "
+        "(without N: 4; default: a search is reproducible with --max-concurrent 1)",
+        positive_int,
+        nargs="?",
+        const=4,
         metavar="N",
     )
     seed: int = _flag(0, "seed of sampling and training", natural)
@@ -149,6 +167,11 @@ class Settings:
         nargs="+",
         choices=("tensorboard", "mlflow", "wandb"),
     )
+    report: bool = _flag(
+        False,
+        "keep a report of the search up to date while it runs: <run folder>/report/report.html",
+        bool,
+    )
     resume: bool = _flag(False, "continue the search called --name", bool)
     address: str | None = _flag(
         None,
@@ -185,7 +208,7 @@ class Settings:
 # file: `set` holds what the file says.
 MAY_CHANGE = frozenset(
     "num_samples storage_path name address cpus_per_trial gpus_per_trial max_concurrent "
-    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume space log_to "
+    "time_budget_s final_seeds max_failures trial_timeout_s data_dir resume space log_to report "
     "checkpoint_every_s mps".split()
 )
 
@@ -258,6 +281,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
     for name, value in settings.options.items():
         if isinstance(value, tuple) and len(set(value)) < len(value):
             raise UsageError(f"{as_flag(name)} {as_typed(value)} names a value twice")
+    if settings.control_every and settings.scheduler != "asha":
+        raise UsageError(
+            "--control-every measures what --scheduler asha costs: leave it out with --scheduler "
+            f"{settings.scheduler}"
+        )
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: name the data set to split")
     cores = usable_cores()
@@ -265,6 +293,11 @@ def _checked(settings: Settings, given: dict) -> Settings:
         raise UsageError(
             f"--cpus-per-trial {settings.cpus_per_trial:g} is more than the {cores_in_words()} of "
             "this machine that may be used"
+        )
+    if settings.report and "://" in settings.storage_path:
+        raise UsageError(
+            "--report writes into the run folder, and --storage-path names a bucket: "
+            "search.fetch and analysis.report make the report of a run in a bucket"
         )
     if settings.mps and settings.address:
         raise UsageError(

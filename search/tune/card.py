@@ -127,25 +127,25 @@ class Card:
         if self.device == "cuda":
             # torch loads its linear algebra when it is first used, and not safely in threads.
             torch.linalg.eigvalsh(torch.eye(2, device="cuda", dtype=torch.float64))
-        self._attempts: dict[str, Attempt] = {}
+        self._attempts: dict[str, tuple[str, Attempt]] = {}  # of each trial the last, with its key
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def step(self, config: dict, begins: bool) -> dict:
-        """The record of the next epoch of a trial. With `begins` an attempt begins, also where the
-        trial has one already, whose actor is gone."""
+    def step(self, config: dict, key: str) -> dict:
+        """The record of the next epoch of a trial. A new `key` begins a new attempt, also where the
+        trial has an attempt already, whose actor is gone."""
         name = config["id"]
         with self._locks[name], self._guarded(name):
-            if begins:
+            if self._attempts.get(name, ("", None))[0] != key:
                 self._attempts.pop(name, None)
-                self._attempts[name] = Attempt(
-                    self._task, self._store, self._checkpoints, config, self._data
-                )
-            return self._attempts[name].next_record()
+                attempt = Attempt(self._task, self._store, self._checkpoints, config, self._data)
+                self._attempts[name] = key, attempt
+            return self._attempts[name][1].next_record()
 
-    def leave(self, name: str) -> None:
-        """Free what a trial that has ended holds."""
+    def leave(self, name: str, key: str) -> None:
+        """Free what an attempt that has ended holds. The trial may have begun another since."""
         with self._locks[name]:
-            self._attempts.pop(name, None)
+            if self._attempts.get(name, ("", None))[0] == key:
+                del self._attempts[name]
         if self.device == "cuda":
             _free_graphs()
 

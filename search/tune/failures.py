@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import ray
@@ -138,8 +139,11 @@ class TrialKeeper(tune.Callback):
         final = self._is_final(trial, failure)
         if failure.reason == schema.REASON_GPU_MEMORY:
             self._too_many += 1
-        self._logbook.record_failure(trial, failure, final)
-        if not final:
+        record = partial(self._logbook.record_failure, trial, failure, final)
+        if final:
+            self._searcher.give_up(trial, record)
+        else:
+            record()
             self._searcher.try_again(trial)
         if failure.reason in WAITED_FOR:
             self._wait(failure)

@@ -45,7 +45,11 @@ class TimeBudget(tune.Stopper):
         self._end = float("inf") if limit is None else seconds() + limit
 
     def is_spent(self) -> bool:
-        return seconds() >= self._end
+        return self.left() <= 0
+
+    def left(self) -> float:
+        """Seconds; infinite without a limit."""
+        return self._end - seconds()
 
     def __call__(self, trial_id: str, result: dict) -> bool:
         return False

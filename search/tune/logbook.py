@@ -48,7 +48,9 @@ class Logbook:
                 self.store.check(trial.id, trial.saved_epoch)
         self._ledger = folder.open_ledger(end)
         folder.fetch()
-        self._study = StudyMirror(folder.study, self.space, task.metric, task.mode)
+        self._study = StudyMirror(
+            folder.study, self.space, task.metric, task.mode, self.state.trials
+        )
         self._suggester = Suggester(
             self.space, task.metric, task.mode, self.state.header["sampler"]
         )
@@ -82,10 +84,28 @@ class Logbook:
             follower.update(trial)
         self._followers.append(follower)
 
-    def new_trial(self) -> TrialRecord:
-        """Choose, record and return the next trial."""
+    def new_trial(self, tick: int | None = None) -> TrialRecord:
+        """Choose, record and return the next trial. `tick`: of the clock of a reproducible
+        search."""
         chosen = next_trial(self.state, self.space, self.presets, self._suggester)
-        return self._record({"event": "trial", **chosen})
+        return self._record({"event": "trial", **chosen, **_at(tick)})
+
+    def call_back(self, trial: TrialRecord, tick: int | None = None) -> None:
+        """Record that a paused trial goes on. Without a checkpoint it trains again from its
+        beginning, to the same records."""
+        saved = trial.saved_epoch if self.store.holds(trial.id) else 0
+        event = {"event": "call_back", "number": trial.number, "saved_epoch": saved}
+        self._record({**event, **_at(tick)})
+
+    def drop_checkpoints(self, trial: TrialRecord) -> None:
+        """Delete the checkpoints of a paused trial that is rarely called back."""
+        self.store.delete(trial.id)
+
+    def close_study(self) -> None:
+        """Tell the study that the trials that are still paused were pruned."""
+        for trial in self.state.trials:
+            if trial.is_paused:
+                self._study.close(trial)
 
     def record_epoch(
         self,
@@ -141,3 +161,7 @@ class Logbook:
         event = {**event, "time": time.time()}
         self._ledger.append(event)
         self.state.apply(event)
+
+
+def _at(tick: int | None) -> dict:
+    return {} if tick is None else {"tick": tick}

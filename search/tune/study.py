@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from search.record.schema import COMPLETE, DIVERGED, ERROR, PRUNED
+from search.record.schema import COMPLETE, DIVERGED, ERROR, PRUNED, RUNNING
 from search.record.state import TrialRecord
 from search.task.space import Space
 
@@ -58,10 +59,26 @@ class _Journal(JournalFileBackend):
 class StudyMirror:
     """Keeps the trials of the study at `path` equal to the records it is shown."""
 
-    def __init__(self, path: Path, space: Space, metric: str, mode: str):
+    def __init__(
+        self,
+        path: Path,
+        space: Space,
+        metric: str,
+        mode: str,
+        trials: Iterable[TrialRecord] = (),
+    ):
+        """`trials`: of the search so far. Optuna cannot open a trial again, so the journal is made
+        anew if a trial is closed in it that may be called back, or was."""
         self.storage, self._space = _open_storage(path), space
         self._metric, self._mode = metric, mode
-        direction = "minimize" if mode == "min" else "maximize"
+        self._begin()
+        if any(t.number in self._closed and (t.is_paused or t.state == RUNNING) for t in trials):
+            path.unlink()
+            self.storage = _open_storage(path)
+            self._begin()
+
+    def _begin(self) -> None:
+        direction = "minimize" if self._mode == "min" else "maximize"
         optuna.create_study(
             storage=self.storage, study_name=STUDY_NAME, load_if_exists=True, direction=direction
         )
@@ -87,11 +104,19 @@ class StudyMirror:
             trial_id = self.storage.create_new_trial(self._study_id, self._template(trial))
             self._ids[trial.number] = trial_id
         self._report(trial, trial_id)
-        if trial.state in _STATES:
-            best = trial.best_record(self._metric, self._mode)
-            values = [best[self._metric]] if trial.state == COMPLETE else None
-            self.storage.set_trial_state_values(trial_id, _STATES[trial.state], values)
-            self._closed.add(trial.number)
+        if trial.state in _STATES and not trial.is_paused:
+            self.close(trial)
+
+    def close(self, trial: TrialRecord) -> None:
+        """Close the study's trial of that number, unless it is closed. A paused trial is closed
+        when the search ends."""
+        if trial.number in self._closed:
+            return
+        best = trial.best_record(self._metric, self._mode)
+        values = [best[self._metric]] if trial.state == COMPLETE else None
+        trial_id = self._ids[trial.number]
+        self.storage.set_trial_state_values(trial_id, _STATES[trial.state], values)
+        self._closed.add(trial.number)
 
     def _report(self, trial: TrialRecord, trial_id: int) -> None:
         reported = self._reported.get(trial.number, 0)

@@ -6,6 +6,8 @@ thread of their own, and a reused actor whose thread does not end in time can ha
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import ray
 import torch
 from ray import tune
@@ -46,7 +48,7 @@ class EpochTrainable(tune.Trainable):
             # Once per actor: the next trials of a reused actor find the data on the device.
             self._data = task.prepare(data_from_arrays(arrays), device)
         self._attempt: Attempt | None = None
-        self._begun: str | None = None  # the id of the trial that has begun on the card
+        self._begun: tuple[str, str] | None = None  # id and key of the attempt on the card
 
     def reset_config(self, new_config: dict) -> bool:
         # The trial begins in `step`: Ray retries a trial that fails there, but not one that
@@ -72,17 +74,17 @@ class EpochTrainable(tune.Trainable):
     def _step_on_card(self) -> dict:
         if self._card is None:
             self._card = ray.get(self._cards.at.remote(Place.of_this_worker()))
+        self._begun = self._begun or (self.config["id"], uuid4().hex)
         try:
-            record = ray.get(self._card.step.remote(self.config, self._begun is None))
+            record = ray.get(self._card.step.remote(self.config, self._begun[1]))
         except RayTaskError as error:
             raise error.cause from error
         except RayActorError as error:
             raise CardLost(f"the process of its GPU ended: {str(error).splitlines()[0]}") from error
-        self._begun = self.config["id"]
         return record
 
     def _leave(self) -> None:
         """Free what the trial before the next holds."""
         if self._begun is not None:
-            self._card.leave.remote(self._begun)
+            self._card.leave.remote(*self._begun)
         self._attempt = self._begun = self._card = None

@@ -50,7 +50,12 @@ def build_tuner(
         cards=limits.cards,
         threads=max(1, int(limits.cpus_per_trial)),
     )
-    searcher = LedgerSearch(logbook, limits.num_samples)
+    scheduler = LedgerScheduler(logbook, limits.grace_epochs)
+    budget = TimeBudget(limits.time_budget_s)
+    searcher = LedgerSearch(
+        logbook, limits.num_samples, scheduler.decider, budget, limits.max_concurrent
+    )
+    scheduler.order = searcher.order
     generator = LedgerGenerator(searcher, limits.max_concurrent)
 
     build = LocalTuner if ray.util.client.ray.is_connected() else tune.Tuner
@@ -63,7 +68,7 @@ def build_tuner(
             metric=logbook.task.metric,
             mode=logbook.task.mode,
             search_alg=generator,
-            scheduler=LedgerScheduler(logbook, limits.grace_epochs),
+            scheduler=scheduler,
             num_samples=left,
             reuse_actors=True,
             trial_name_creator=_name,
@@ -75,7 +80,7 @@ def build_tuner(
             verbose=0,
             # It prints nothing. Ray's own reporter for Jupyter clears the output of the cell.
             progress_reporter=tune.CLIReporter(),
-            stop=TimeBudget(limits.time_budget_s),
+            stop=budget,
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[TrialKeeper(logbook, searcher, generator, limits, on_progress)],

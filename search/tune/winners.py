@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.files import write_atomically
-from search.record.schema import COMPLETE, RUNNING
+from search.record.schema import COMPLETE, PAUSE, RUNNING
 from search.record.state import SearchState, TrialRecord
 from search.store.checkpoints import CheckpointStore
 from search.store.files import write_json
@@ -15,7 +15,7 @@ from search.task.protocol import Task
 
 class Winners:
     """Keeps the weights of the best trial of each group and of each preset under `best/`, and
-    deletes the checkpoints of trials that have ended."""
+    deletes the checkpoints of trials that have ended. A paused trial keeps them."""
 
     def __init__(self, folder: RunFolder, task: Task, state: SearchState, store: CheckpointStore):
         self._folder, self._task, self._state, self._store = folder, task, state, store
@@ -29,11 +29,20 @@ class Winners:
         names their trial second, and the trial's own checkpoints are deleted last."""
         if trial.state == RUNNING:
             self._stored.add(trial.id)
+            if trial.decisions and trial.decisions[-1] == PAUSE:
+                self._keep_next_best(trial)
         elif trial.id in self._stored:
             for path in self._wanted_in(trial):
                 self._keep(trial, path)
-            self._store.delete(trial.id)
-            self._stored.discard(trial.id)
+            if not trial.is_paused:
+                self._store.delete(trial.id)
+                self._stored.discard(trial.id)
+
+    def _keep_next_best(self, trial: TrialRecord) -> None:
+        """A trial that is called back has no rank while it runs: another may be the best now."""
+        best = self._state.best(trial.group, self._task.metric, self._task.mode)
+        if best is not None and best.id in self._stored:
+            self._keep(best, self._folder.best / str(trial.group))
 
     def _wanted_in(self, trial: TrialRecord) -> list[Path]:
         """The folders that the trial's weights belong in; a preset may be a winner too."""

@@ -11,5 +11,5 @@ from analysis.report import read_study
 
 
 def report_page(runs: Path, compare: bool = False) -> str:
-    with mock.patch.object(document, "encoded", lambda figures, with_svg: {}):
+    with mock.patch.object(document, "Encoder", mock.MagicMock()):
         return document.written(parts(read_study(runs, compare)))[0]

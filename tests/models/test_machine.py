@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from models.machine import _quota, usable_cores
+from models.machine import _quota, other_commands, usable_cores
 
 ASK = [sys.executable, "-c", "from models.machine import usable_cores; print(usable_cores())"]
 
@@ -18,6 +19,22 @@ def test_cores_that_a_process_is_bound_to():
     first = min(os.sched_getaffinity(0))
     done = subprocess.run(["taskset", "-c", str(first), *ASK], capture_output=True, text=True)
     assert done.stdout == "1\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+def test_another_command_is_found_once_whatever_started_it(tmp_path):
+    (tmp_path / "sleeper").mkdir()
+    (tmp_path / "sleeper" / "nap.py").write_text("import time; print(flush=True); time.sleep(60)")
+    nap = ["timeout", "60", sys.executable, "-m", "sleeper.nap"]
+    with subprocess.Popen(nap, cwd=tmp_path, stdout=subprocess.PIPE) as started:
+        started.stdout.readline()  # it runs
+        found = other_commands("sleeper")
+        started.terminate()
+    assert len(found) == 1 and found != [started.pid]
+    deadline = time.monotonic() + 30
+    while other_commands("sleeper") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not other_commands("sleeper")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,17 @@ NETWORKS = {
     "autoencoder": lambda: Autoencoder(
         AutoencoderConfig(width=8, latent_size=16, linear_path=True)
     ),
+    "in colour": lambda: Autoencoder(
+        AutoencoderConfig(width=8, latent_size=16, image_side=32, image_channels=3)
+    ),
     "classifier": lambda: Classifier(ClassifierConfig(width=8, hidden=16, residual=True)),
 }
+
+
+def random_images(network, count: int) -> torch.Tensor:
+    """Images (count, channels, side, side) as the network takes them."""
+    side = network.config.image_side
+    return torch.rand(count, network.config.image_channels, side, side)
 
 
 @pytest.fixture(params=NETWORKS)
@@ -28,7 +37,7 @@ def trained(request, tmp_path):
     torch.manual_seed(1)
     network = NETWORKS[request.param]()
     for _ in range(3):  # the statistics of batch norms move
-        network.train()(torch.rand(16, 1, 28, 28))
+        network.train()(random_images(network, 16))
     torch.save(network.state_dict(), tmp_path / "weights.pt")
     (tmp_path / "config.json").write_text(json.dumps({"model": asdict(network.config)}))
     return network.eval(), tmp_path
@@ -38,7 +47,7 @@ def test_a_loaded_network_computes_what_the_trained_one_did(trained):
     network, folder = trained
     loaded = models.load(str(folder))
     assert type(loaded) is type(network) and not loaded.training
-    images = torch.rand(4, 1, 28, 28)
+    images = random_images(network, 4)
     with torch.no_grad():
         for ours, theirs in zip(loaded(images), network(images), strict=True):
             torch.testing.assert_close(ours, theirs)
@@ -84,7 +93,7 @@ def test_onnx_gives_equal_outputs_for_any_number_of_images(trained, tmp_path):
     network, _ = trained
     session = ReferenceEvaluator(str(models.export_onnx(network, tmp_path / "network.onnx")))
     for count in (1, 5):
-        images = torch.rand(count, 1, 28, 28)
+        images = random_images(network, count)
         with torch.no_grad():
             wanted = network(images)
         wanted = wanted if isinstance(wanted, tuple) else (wanted,)

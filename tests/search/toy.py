@@ -30,6 +30,7 @@ class ToyTask:
     groups: tuple[int, ...] = (1, 2)
     kept: tuple[str, ...] = ("train_loss",)
     retrained_presets: tuple[str, ...] = ()
+    pause_s: float = 0.0  # an epoch takes up to so long: x times that
 
     def space(self):
         return Space({"x": FloatDistribution(0.0, 1.0)}, "size", self.groups, {"trouble": ""})
@@ -80,6 +81,7 @@ class ToyRun:
             if self.epoch == 1:
                 self._misbehave(self.parameters["trouble"])
             self.epoch += 1
+            time.sleep(self.task.pause_s * self.parameters["x"])
             value = (self.parameters["x"] - 0.3) ** 2 + 1 / self.epoch
             if self.parameters["trouble"] == "nan" and self.epoch == 2:
                 value = float("nan")

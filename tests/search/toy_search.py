@@ -40,10 +40,17 @@ def open_logbook(path: Path, task: ToyTask, seed: int = 0, **settings) -> Logboo
 
 
 def run_toy(
-    path: Path, task: ToyTask, num_samples: int, control_every: int = 0, **limits
+    path: Path,
+    task: ToyTask,
+    num_samples: int,
+    control_every: int = 0,
+    scheduler: str = "asha",
+    reproducible: int | None = None,
+    **limits,
 ) -> Logbook:
     """Run the toy search to its end (or to what `limits` allow); needs the `cluster` fixture."""
-    logbook = open_logbook(path, task, control_every=control_every)
+    settings = {"control_every": control_every, "scheduler": scheduler}
+    logbook = open_logbook(path, task, reproducible=reproducible, **settings)
     defaults = {
         "grace_epochs": 1,
         "max_concurrent": 2,
@@ -65,4 +72,4 @@ def rungs(logbook: Logbook, grace_epochs: int = 1) -> dict:
 
 def rungs_of(scheduler: LedgerScheduler) -> dict:
     """(epoch, {trial id: value}) of each rung, by group."""
-    return {group: asha._brackets[0]._rungs for group, asha in scheduler.asha._asha.items()}
+    return {group: asha._brackets[0]._rungs for group, asha in scheduler.decider._asha.items()}

@@ -19,7 +19,16 @@ import pandas as pd
 from analysis.measure.statistics import spearman
 from analysis.read.runs import FAILED, Group, Run
 from analysis.read.values import column
-from search.record.schema import COMPLETE, PROMOTE, REASON_TIME, SPARE, STOP, TIME_LIMIT
+from search.record.schema import (
+    COMPLETE,
+    PAUSE,
+    PROMOTE,
+    REASON_PAUSED,
+    REASON_TIME,
+    SPARE,
+    STOP,
+    TIME_LIMIT,
+)
 
 FEWEST_COMMON = 4  # trials for a rank correlation
 STEADY, PARTLY, LITTLE = "steady", "partly", "little"
@@ -157,11 +166,16 @@ class Correlations:
 
 
 def rungs(run: Run) -> Rungs:
-    """Read from the decisions of epochs.csv. A trial stopped for its time at a rung passed it."""
+    """Read from the decisions of epochs.csv. A trial stopped for its time at a rung passed it, and
+    so did a paused trial that was called back."""
     trials = run.trials.assign(group=run.trials[run.group]).loc[run.sampled]
-    judged = run.epochs["decision"].isin([PROMOTE, STOP, SPARE, TIME_LIMIT])
+    judged = run.epochs["decision"].isin([PROMOTE, STOP, PAUSE, SPARE, TIME_LIMIT])
     found = run.epochs[judged & run.epochs["epoch"].isin(run.rungs)]
-    found = found[["id", "epoch", "decision"]].merge(trials[["id", "group", "state", "reason"]])
+    about = trials[["id", "group", "state", "reason", "epochs"]]
+    found = found[["id", "epoch", "decision"]].merge(about)
+    waits = (found["reason"] == REASON_PAUSED) & (found["epoch"] == found["epochs"])
+    paused = found["decision"] == PAUSE
+    found["decision"] = found["decision"].mask(paused, PROMOTE).mask(paused & waits, STOP)
     found["last"] = found["epoch"] == found.groupby("id")["epoch"].transform("max")
     groups = [group for group in run.groups if (found["group"] == group).any()]
     return Rungs(

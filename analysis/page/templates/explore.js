@@ -9,7 +9,7 @@
   if (!note || !runs.length) return;
   document.documentElement.classList.add("script");
 
-  const SHADES = 7, ROWS = 50, NEAR = 24;
+  const SHADES = 7, ROWS = 25, NEAR = 24;
   const make = (name, attributes = {}, ...children) => {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) {
@@ -80,6 +80,7 @@
 
   function open(index) {
     run = runs[index];
+    keptKind = null;
     columns = run.columns;
     at = Object.fromEntries(columns.map((each, place) => [each.key, place]));
     rows = run.rows;
@@ -126,7 +127,7 @@
   const hint = make("div", { class: "hint", hidden: true });
   note.after(root);
   const live = make("p", { class: "status", role: "status", "aria-live": "polite" });
-  let table, card, rangeBox, topBar, pending = 0;
+  let table, card, rangeBox, topBar, kept, keptKind, pending = 0;
 
   function build() {
     const old = document.activeElement && document.activeElement.id;
@@ -271,6 +272,25 @@
 
   // ---- the table and the card -----------------------------------------------------------------
 
+  // Rows are kept: to make and lay them out anew is most of what a brush costs.
+  function rowOf(trial, shownColumns) {
+    const kind = shownColumns.map((each) => each.key).join();
+    if (kind !== keptKind) [keptKind, kept] = [kind, new Map()];
+    if (!kept.has(trial)) {
+      kept.set(trial, make("tr", {
+        "data-trial": trial, onmouseenter: () => point(trial), onmouseleave: () => point(null), onclick: () => choose(trial),
+      }, ...shownColumns.map((each) => {
+        const words = shown(value(trial, each.key));
+        if (each.key !== "number") return make("td", { class: each.kind === "choice" ? null : "number" }, words);
+        return make("td", { class: "number" }, make("button", { type: "button", "aria-label": `Trial ${words}`,
+          onfocus: () => point(trial), onblur: () => point(null), onclick: () => choose(trial) }, words));
+      })));
+    }
+    const row = kept.get(trial);
+    row.classList.toggle("picked", trial === picked);
+    row.classList.toggle("hot", trial === hot);
+    return row;
+  }
   function fillTable() {
     const shownColumns = columns.filter((each) => chosen.has(each.key));
     const place = at[sort.key];
@@ -288,15 +308,7 @@
           table.querySelector(`[data-sort="${each.key}"]`).focus();
         } }, each.words + (here ? (sort.down ? " ↓" : " ↑") : "")));
     }));
-    const body = make("tbody", {}, ...listed.slice(0, all ? undefined : ROWS).map((trial) => make("tr", {
-      "data-trial": trial, class: trial === picked ? "picked" : null,
-      onmouseenter: () => point(trial), onmouseleave: () => point(null), onclick: () => choose(trial),
-    }, ...shownColumns.map((each) => {
-      const words = shown(value(trial, each.key));
-      if (each.key !== "number") return make("td", { class: each.kind === "choice" ? null : "number" }, words);
-      return make("td", { class: "number" }, make("button", { type: "button", "aria-label": `Trial ${words}`,
-        onfocus: () => point(trial), onblur: () => point(null), onclick: () => choose(trial) }, words));
-    }))));
+    const body = make("tbody", {}, ...listed.slice(0, all ? undefined : ROWS).map((trial) => rowOf(trial, shownColumns)));
     const focused = table.contains(document.activeElement) && document.activeElement.closest("[data-trial]");
     const filled = make("table", {}, make("thead", {}, head), body);
     table.replaceChildren(filled);

@@ -29,6 +29,7 @@ SPLIT_WORDS: Mapping[Any, int] = {
     "testing": TEST,
     **{number: part for number, part in enumerate((TRAIN, VALIDATION, TEST))},
 }
+UNPICKLED = "an array of Python objects, which is never unpickled"
 _FAULTS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
@@ -129,6 +130,11 @@ def _check_shapes(
     count, held, read = 0, 0, 0
     shapes: set[tuple[int, int]] = set()
     for shape, dtype in headers:
+        if dtype.hasobject:
+            raise DataError(
+                f"{path}: its images are {UNPICKLED}; if they have several sizes, save them as "
+                "files in a folder, else as one array of numbers"
+            )
         count_here, height, width, channels = _extents(shape, str(path))
         check_side((height, width), image_size, str(path))
         colours = 1 if grey or channels == 1 else 3
@@ -214,7 +220,7 @@ def _reader(path: Path) -> Callable[[str], np.ndarray]:
         except _FAULTS as error:
             reason = str(error)
             if "allow_pickle" in reason:
-                reason = "an array of Python objects, which is never unpickled: save plain arrays"
+                reason = f"{UNPICKLED}: save plain arrays"
             raise DataError(f"{path}: {name} cannot be read ({reason})") from None
 
     return read

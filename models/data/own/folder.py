@@ -28,6 +28,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
 PARTS |= {"test": TEST}  # folders of these names are a split, where there are no others
 MOST_BROKEN = 0.01  # of the files; a folder with more of them is not what its owner thinks
+MOST_NAMED = 3  # of the broken files; a note stays one line
 PROGRESS_S = 5.0
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on, width and height change places
 _UNREADABLE = (
@@ -88,7 +89,8 @@ def list_images(folder: Path) -> Listing:
         (found if path.lower().endswith(SUFFIXES) else others).append(path)
     if not found:
         endings = sorted({Path(path).suffix for path in others})[:5]
-        has = f"{len(others):,} other files ({' '.join(endings)})" if others else "no file at all"
+        files = "1 other file" if len(others) == 1 else f"{len(others):,} other files"
+        has = f"{files} ({' '.join(endings)})" if others else "no file at all"
         raise DataError(f"{folder}: holds no PNG, JPEG, BMP or WebP image, but {has}")
     places = [path.split("/") for path in found]
     parts: tuple[int, ...] = ()
@@ -169,14 +171,16 @@ def _refuse_many(folder: Path, broken: dict[str, str], files: int) -> None:
     if len(broken) <= max(1, MOST_BROKEN * files) and len(broken) < files:
         return
     raise DataError(
-        f"{folder}: {len(broken):,} of {files:,} images cannot be read, as {_named(broken)}; mend "
+        f"{folder}: {len(broken):,} of {files:,} images cannot be read: {_named(broken)}; mend "
         "them or move them away"
     )
 
 
 def _named(broken: dict[str, str]) -> str:
-    file, reason = next(iter(broken.items()))
-    return f"{file} ({reason})"
+    """The first files that cannot be read, each with its reason, and how many follow."""
+    named = ", ".join(f"{file} ({broken[file]})" for file in list(broken)[:MOST_NAMED])
+    more = len(broken) - MOST_NAMED
+    return f"{named} and {more:,} more" if more > 0 else named
 
 
 def _common_size(folder: Path, headers: dict[str, Header], image_size: int | None) -> int:
@@ -204,7 +208,7 @@ def _notes(
     if broken:
         notes.append(f"left out, as it cannot be read: {_named(broken)}")
         if len(broken) > 1:
-            notes[-1] = f"{len(broken)} images cannot be read and are left out, as {_named(broken)}"
+            notes[-1] = f"{len(broken)} images cannot be read and are left out: {_named(broken)}"
     if listing.others:
         verb = "is no image and is" if len(listing.others) == 1 else "are no images and are"
         count = "" if len(listing.others) == 1 else f" and {len(listing.others) - 1:,} more"

@@ -40,7 +40,7 @@ def read_own(path: Path, data_dir: Path, image_size: int | None, grey: bool) -> 
         return read_folder(path, data_dir, image_size, grey)
     if not path.exists():
         raise DataError(f"{path} does not exist")
-    if path.suffix != ".npz":
+    if path.suffix.lower() != ".npz":
         raise DataError(
             f"{path}: own images are a .npz file or a folder of images, and this is neither"
         )

@@ -38,11 +38,22 @@ def split_own(pack: Pack, where: str) -> tuple[str, Parts]:
     if min(counts) < FEWEST:
         raise DataError(
             f"{where}: {len(parts):,} images make {counts[0]:,} to train, {counts[1]:,} to "
-            f"validate and {counts[2]:,} to test, and each part needs {FEWEST}: add images"
-            + (" or groups" if name == "grouped" else "")
+            f"validate and {counts[2]:,} to test, and each part needs {FEWEST}: "
+            f"{_remedy(pack, name)}"
         )
     first, second, third = (np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION, TEST))
     return name, (first, second, third)
+
+
+def _remedy(pack: Pack, split: str) -> str:
+    """What a person can do who has too few images for this split."""
+    single = np.bincount(pack.labels) == 1
+    if split == "stratified" and single.any():
+        return (
+            f"{single.sum():,} of {len(single):,} labels have a single image, which trains; add "
+            "images, or leave the labels out"
+        )
+    return "add images or groups" if split == "grouped" else "add images"
 
 
 def check_file_split(pack: Pack, where: str) -> None:

@@ -51,6 +51,9 @@ def test_winners_that_were_best_in_the_last_epoch_are_trained_longer(run):
     assert words[words.index("--start-from") + 1] == run.name
     assert set(step.groups) == set(winners(run))
     assert not of_kind(replace(run, trials=trials.assign(best_epoch=1)), SHORT)
+    settings = {**run.settings, "storage_path": "/elsewhere"}
+    kept = replace(run, trials=trials, info={**run.info, "settings": settings})
+    assert "--storage-path /elsewhere --start-from ae" in of_kind(kept, SHORT)[0].command
 
 
 def test_an_edge_is_searched_beyond(run):

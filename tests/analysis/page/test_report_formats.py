@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -17,7 +18,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import report
-from analysis.figures.encoding import encoded, png
+from analysis.figures import encoding
+from analysis.figures.encoding import Encoder, png
 from analysis.page import document, html
 from analysis.tables.table import Column, Table
 from tests.analysis.report_page import report_page
@@ -129,6 +131,13 @@ def test_every_table_is_csv_and_latex_and_every_figure_png(written, page):
     assert contents == {c for name, c in _files(written).items() if name.endswith(".csv")}
 
 
+def encoded(figures: dict[str, Figure], with_svg: bool = False) -> dict[str, bytes]:
+    encoder = Encoder(with_svg)
+    for path, figure in figures.items():
+        encoder.add(path, figure)
+    return encoder.files()
+
+
 def test_every_figure_is_an_svg_too_if_it_is_asked_for():
     figures = {}
     for name in ("a/one", "a/two"):
@@ -149,6 +158,16 @@ def test_figures_are_the_same_whichever_process_encodes_them():
     figures = {str(number): drawn(number) for number in range(2, 8)}
     alone = {f"{number}.png": png(drawn(number)) for number in range(2, 8)}
     assert encoded(figures) == alone and [*encoded({})] == []
+
+
+def test_a_figure_whose_process_dies_is_encoded_all_the_same(monkeypatch):
+    def dies(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(encoding, "_encode_into", dies)
+    monkeypatch.setattr(encoding, "usable_cores", lambda: 2)
+    figures = {str(number): Figure() for number in range(7)}
+    assert encoded(figures) == {f"{number}.png": png(Figure()) for number in range(7)}
 
 
 def test_words_of_a_run_folder_are_no_markup(written, page):

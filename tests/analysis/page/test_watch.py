@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,11 +26,11 @@ def test_the_page_is_written_again_when_a_run_has_changed_until_the_search_ends(
     folder = write_autoencoders(tmp_path / "runs/ae", trials=3, epochs=2, pictures=False)
     state(folder, "running")
     lines = (folder / "epochs.csv").read_text()
-    written: list[int] = []
+    written: list[tuple[int, bool]] = []
     changes = [
-        lambda: None,
+        lambda: (folder / "trials.csv").write_bytes((folder / "trials.csv").read_bytes()),
         lambda: (folder / "epochs.csv").write_text(lines + "trial_00009,9,1\n"),
-        lambda: None,
+        lambda: os.utime(folder / "run.json", (1, 1)),
         lambda: state(folder, "finished"),
     ]
 
@@ -36,8 +39,13 @@ def test_the_page_is_written_again_when_a_run_has_changed_until_the_search_ends(
         changes.pop(0)()
 
     monkeypatch.setattr(watch.time, "sleep", sleep)
-    assert watch.watch(tmp_path / "runs", 7, lambda: written.append(len(changes)) or 0) == 0
-    assert written == [4, 2, 0] and not changes
+    assert (
+        watch.watch(
+            tmp_path / "runs", 7, lambda running: written.append((len(changes), running)) or 0
+        )
+        == 0
+    )
+    assert written == [(4, True), (2, True), (0, False)] and not changes
 
 
 def test_a_watch_waits_for_the_first_run_and_ends_with_ctrl_c(tmp_path, monkeypatch, capsys):
@@ -47,13 +55,32 @@ def test_a_watch_waits_for_the_first_run_and_ends_with_ctrl_c(tmp_path, monkeypa
         if next(turns, None) is None:
             raise KeyboardInterrupt
 
-    def write() -> int:
+    def write(running: bool) -> int:
         raise RunError("no run")
 
     monkeypatch.setattr(watch.time, "sleep", sleep)
     (tmp_path / "runs").mkdir()
     assert watch.watch(tmp_path / "runs", 1, write) == 2
     assert capsys.readouterr().err.count("no run") == 1
+
+
+def test_a_watch_ends_with_a_last_look_when_its_standard_input_closes(tmp_path):
+    folder = write_autoencoders(tmp_path / "runs/ae", trials=3, epochs=2, pictures=False)
+    state(folder, "running")
+    page = tmp_path / "out/report.html"
+    command = [sys.executable, "-m", "analysis.report", "--runs", folder, "--out", page.parent]
+    with subprocess.Popen(
+        [*command, "--watch", "1000", "--until-stdin-closes"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline()
+        assert "data-written" in page.read_text()
+        state(folder, "finished")
+        process.stdin.close()
+        assert process.wait(60) == 0
+    assert "data-written" not in page.read_text()
 
 
 def test_a_page_that_is_watched_says_when_it_was_written_and_no_other_does():

@@ -113,6 +113,32 @@ def test_a_trial_stopped_for_its_time_passed_its_rung(tmp_path):
     assert (found.timed_out, found.first_timed_out) == (1, "41 s of 40")
 
 
+def test_a_paused_trial_counts_as_stopped_unless_it_was_called_back(tmp_path):
+    folder = write_search(tmp_path / "run", 40, epochs=27)
+    before = rungs(read_run(folder))
+
+    def pause(row: dict) -> None:
+        if row["decision"] in ("stop", "promote"):
+            row.update(decision="pause")
+
+    def wait(row: dict) -> None:
+        row.update(reason=row["reason"].replace("scheduler", "paused"))
+
+    change_csv(folder / "epochs.csv", pause)
+    change_csv(folder / "trials.csv", wait)
+    change_json(folder / "run.json", lambda info: info.update(scheduler="promotion"))
+    run = read_run(folder)
+    assert before.stopped and before.passed and rungs(run) == before
+    assert run.scheduler == "promotion" and "rungs" in names(run, Table)
+
+
+def test_a_search_that_stops_nothing_says_so(tmp_path):
+    folder = write_search(tmp_path / "run", 8, epochs=3)
+    change_json(folder / "run.json", lambda info: info.update(scheduler="none", rungs=[]))
+    run = read_run(folder)
+    assert rungs(run).rungs == () and "rungs" not in names(run, Table)
+
+
 def test_a_run_whose_grace_is_its_budget_has_no_rungs(tmp_path):
     run = read_run(write_search(tmp_path / "run", 6, epochs=3, grace=3))
     found = rungs(run)

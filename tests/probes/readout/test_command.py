@@ -4,13 +4,14 @@ import json
 
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from models.networks.autoencoder import AutoencoderConfig
 from models.training.loop import TrainingConfig
 from probes.readout import ranking
 from probes.readout.command import main
 from probes.readout.curve import Training, measured, training_of
-from probes.readout.measure import PROBES
+from probes.readout.measure import CHEAP_PROBES, PROBES, pca_error
 from probes.readout.ranking import Ranked, correlations, drawn_settings, ranked
 from tests.models.made_data import image_data, prepared_glyphs
 
@@ -25,6 +26,7 @@ def test_a_curve_is_measured_on_the_way_and_on_test_at_the_end(tmp_path):
     first, last = found["records"]
     assert {"nearest mean", "LDA"} == {*first["validation"]} and "test" not in first
     assert {*last["test"]} == {*PROBES} and last["test_mse"] > 0
+    assert last["components"] == 8 and 0.01 < last["test_pca_mse"] < 0.06
     assert all(0.1 < value <= 1 for value in last["test"].values())
     assert found["model"]["latent_size"] == 8
     assert found["training"]["contrastive_weight"] == 0.2
@@ -73,13 +75,13 @@ def test_an_autoencoder_is_measured_by_cheap_probes_and_by_the_best(monkeypatch)
     monkeypatch.setattr(ranking, "LONG_PERCEPTRON", 3)
     model = AutoencoderConfig(depth=2, width=4, latent_size=8)
     found = ranked(model, TrainingConfig(max_epochs=1, batch_size=40), prepared_glyphs(8, 4))
-    assert {*found.cheap} == {*found.seconds} == {*PROBES}
+    assert {*found.cheap} == {*found.seconds} == {*CHEAP_PROBES}
     assert 0 <= max(found.cheap.values()) <= 1 and found.best > 1 / 8
 
 
 def test_the_correlation_is_of_ranks():
     cheap = [{"nearest mean": a, "LDA": -a, "short perceptron": a**3} for a in (0.1, 0.2, 0.4)]
-    seconds = dict.fromkeys(PROBES, 0.5)
+    seconds = dict.fromkeys(CHEAP_PROBES, 0.5)
     found = [
         Ranked({}, error, values, seconds, best)
         for values, error, best in zip(cheap, (3.0, 2.0, 1.0), (0.5, 0.6, 0.9), strict=True)
@@ -88,3 +90,13 @@ def test_the_correlation_is_of_ranks():
     values = {name: row["correlation"] for name, row in rows.items()}
     assert values == {"nearest mean": 1, "LDA": -1, "short perceptron": 1, "low error": 1}
     assert rows["LDA"]["seconds"] == 0.5
+
+
+def test_the_error_of_pca_is_that_of_scikit_learn():
+    data = prepared_glyphs(8, 4)
+    train, held = (
+        data.batch(rows).flatten(1).double().numpy() for rows in (data.train, data.validation)
+    )
+    pca = PCA(5).fit(train)
+    wanted = ((held - pca.inverse_transform(pca.transform(held))) ** 2).mean()
+    assert pca_error(data, data.validation, 5) == pytest.approx(wanted)

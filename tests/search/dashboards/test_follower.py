@@ -10,6 +10,7 @@ import numpy as np
 from search.dashboards.dashboard import Known
 from search.dashboards.follower import DashboardFollower
 from search.dashboards.pictures import winner_pictures
+from search.record.schema import PAUSE
 from tests.search.dashboards.made import epoch, first_session
 
 
@@ -103,3 +104,15 @@ def test_the_picture_of_a_winner_has_a_column_for_each_image(tmp_path):
     ((name, picture),) = winner_pictures(tmp_path, (32, 64))
     assert name == "winner-32" and picture.shape == (12, 8) and picture.dtype == np.uint8
     assert picture[0, 0] == 0 and picture[8, 0] == 255
+
+
+def test_a_paused_trial_runs_until_the_search_ends(tmp_path):
+    fake = Fake()
+    logbook = first_session(tmp_path / "run")
+    follower = DashboardFollower("fake", fake)
+    logbook.follow(follower)
+    epoch(logbook, 3, 2, PAUSE)
+    while len(fake.points) <= len(POINTS):
+        time.sleep(0.01)
+    assert fake.states[3] == "running"
+    assert follower.close() == "" and fake.states[3] == "pruned"

@@ -77,6 +77,7 @@ def test_the_run_folder_holds_what_it_promises(tiny):
     run = json.loads((folder / "run.json").read_text())
     assert run["state"] == "finished" and run["command"] == "autoencoders"
     assert len(run["data"]["sha256"]) == 64 and run["data"]["train"] == 120
+    assert run["scheduler"] == "asha" and run["rungs"] == [1]
     assert run["split"] == "stratified" and run["seed"] == 0 and run["budget"] == "quick"
     assert {"argv", "git_commit", "versions", "device", "start", "end", "seconds"} <= run.keys()
     trials, epochs = rows(folder / "trials.csv"), rows(folder / "epochs.csv")
@@ -187,6 +188,10 @@ def test_a_finished_search_resumes_to_the_same_tables_at_once(tiny, data_dir):
 
 
 WRONG = {
+    "control trials without ASHA": (
+        ["--scheduler", "promotion", "--control-every", "4"],
+        "--control-every measures what --scheduler asha costs",
+    ),
     "no number of samples": (["--num-samples", "0"], "--num-samples: 0 is not at least 1"),
     "not a number": (["--num-samples", "many"], "--num-samples: invalid integer value: 'many'"),
     "unknown data set": (["--dataset", "cifar"], "cifar is neither a data set nor a file"),
@@ -234,6 +239,8 @@ def fingerprint(folder):
         (["--resume", "--dataset", "glyphs"], "--dataset glyphs differs"),
         (["--resume", "--latent-sizes", "64"], "--latent-sizes 64 differs"),
         (["--resume", "--max-epochs", "5"], "--max-epochs 5 differs"),
+        (["--resume", "--scheduler", "promotion"], "--scheduler promotion differs"),
+        (["--resume", "--reproducible"], "--reproducible 4 differs"),
         (["--resume", "--num-samples", "3"], "--num-samples 3 is fewer than the 8 trials"),
     ],
 )

@@ -113,6 +113,35 @@ def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin, events):
     assert (epochs, study) == (expected_epochs, expected_study)
 
 
+PAUSED = [*SEARCH, "--max-epochs", "9", "--num-samples", "24", "--scheduler"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["promotion", "i-epoch"])
+def test_a_driver_that_is_killed_while_trials_are_paused_ends_in_the_same_tables(
+    tmp_path, scheduler
+):
+    whole = Driver(tmp_path / "whole", flags=[*PAUSED, scheduler])
+    driver = Driver(tmp_path / "killed", flags=[*PAUSED, scheduler])
+    assert whole.finish().returncode == 0
+    trials, epochs, _ = outcome(whole.folder)
+    paused = {row["id"] for row in epochs if row["decision"] == "pause"}
+    waiting = {row["id"] for row in trials if row["reason"] == "paused"}
+    assert waiting < paused  # some were called back
+    kill(driver, whole, kills=5, seed=1)
+    ends_as(whole, driver)
+
+
+@pytest.mark.slow
+def test_a_reproducible_search_that_is_killed_equals_one_of_another_number_of_workers(tmp_path):
+    flags = [*SEARCH, "--reproducible", "--max-concurrent"]
+    whole = Driver(tmp_path / "whole", flags=[*flags, "1"])
+    driver = Driver(tmp_path / "killed", flags=[*flags, "2"])
+    assert whole.finish().returncode == 0
+    kill(driver, whole, kills=3, seed=2)
+    ends_as(whole, driver)
+
+
 @pytest.mark.slow
 def test_ctrl_c_twice_loses_nothing(tmp_path, twin):
     driver = Driver(tmp_path)

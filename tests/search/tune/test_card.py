@@ -47,7 +47,7 @@ def test_trials_that_train_side_by_side_have_the_curves_that_they_have_alone(tmp
     card = card_of(task, data, tmp_path / "together")
 
     def train(each: dict) -> list[dict]:
-        return [without_times(card.step(each, begins)) for begins in (True, False)]
+        return [without_times(card.step(each, "a")) for _ in range(2)]
 
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(train, configs))
@@ -65,13 +65,24 @@ def without_times(record: dict) -> dict:
 def test_a_trial_that_raises_takes_no_other_with_it_and_goes_on_from_its_checkpoint(tmp_path):
     task = ToyTask(marks=str(tmp_path))
     card = card_of(task, NO_DATA, tmp_path / "checkpoints")
-    card.step(toy(0), True)
-    card.step(toy(1, "raise-once"), True)
+    card.step(toy(0), "a")
+    card.step(toy(1, "raise-once"), "a")
     with pytest.raises(RuntimeError, match="told to raise"):
-        card.step(toy(1, "raise-once"), False)
-    assert card.step(toy(0), False)["epoch"] == 2
-    again = [card.step(toy(1, "raise-once"), begins)["epoch"] for begins in (True, False)]
+        card.step(toy(1, "raise-once"), "a")
+    assert card.step(toy(0), "a")["epoch"] == 2
+    again = [card.step(toy(1, "raise-once"), "b")["epoch"] for _ in range(2)]
     assert again == [1, 2]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_end_of_an_attempt_leaves_the_next_attempt_of_the_trial_alone(tmp_path):
+    """A trial that is called back may begin before the worker that it had has left."""
+    card = card_of(ToyTask(), NO_DATA, tmp_path)
+    assert [card.step(toy(0), key)["epoch"] for key in ("a", "b")] == [1, 1]
+    card.leave("trial_00000", "a")
+    assert card.step(toy(0), "b")["epoch"] == 2
+    card.leave("trial_00000", "b")
+    assert not card._attempts
 
 
 @pytest.mark.usefixtures("cluster")
@@ -80,13 +91,13 @@ def test_a_trial_that_does_not_fit_into_the_memory_says_so(tmp_path, monkeypatch
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     card = card_of(ToyTask(), NO_DATA, tmp_path)
-    card.step(toy(0), True)
+    card.step(toy(0), "a")
     with monkeypatch.context() as patch:
         patch.setattr(Attempt, "next_record", full)
         with pytest.raises(GpuMemory, match="2.00 GiB") as error:
-            card.step(toy(1), True)
+            card.step(toy(1), "a")
     assert failure_of(error.value, "text").reason == schema.REASON_GPU_MEMORY
-    assert card.step(toy(0), False)["epoch"] == 2
+    assert card.step(toy(0), "a")["epoch"] == 2
 
 
 def test_the_largest_preset_has_the_most_weights():

@@ -10,7 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from search.record.schema import SAMPLED
+from search.record.schema import PAUSE, SAMPLED
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook, run_toy, rungs
 
@@ -175,3 +175,35 @@ def test_a_control_trial_runs_to_the_end_and_says_when_it_would_have_been_stoppe
     last = {trial.id: trial.spared_at for trial in spared}
     assert all(epoch <= last.get(key, epoch) for key, epoch in held)
     assert all(t.spared_at is None for t in logbook.state.trials if not t.control)
+
+
+def test_paused_trials_go_on_from_their_checkpoints_on_any_worker(tmp_path):
+    task = ToyTask(max_epochs=9, trouble=("", "raise-once"), marks=str(tmp_path))
+    logbook = run_toy(tmp_path / "run", task, num_samples=24, scheduler="promotion")
+    trials = logbook.state.trials
+    assert len(trials) == 24 and not logbook.state.unfinished()
+    called = [t for t in trials if PAUSE in t.decisions[:-1]]
+    assert called and all(
+        [record["epoch"] for record in t.records] == [*range(1, t.epochs + 1)] for t in called
+    )
+    waiting = {t.id for t in trials if t.is_paused}
+    assert logbook.store.trial_ids() == waiting and waiting
+    assert {t.state for t in trials} == {"complete", "pruned"}
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "promotion"])
+def test_a_reproducible_search_is_the_same_with_one_two_and_four_workers(tmp_path, scheduler):
+    """Trials differ in speed, one raises for good, one diverges, one loses its worker."""
+    tables = []
+    for workers in (1, 2, 4):
+        marks = tmp_path / f"marks {workers}"
+        marks.mkdir()
+        task = ToyTask(
+            max_epochs=9, trouble=("nan", "raise", "kill-once"), marks=str(marks), pause_s=0.05
+        )
+        settings = {"scheduler": scheduler, "reproducible": 4, "max_failures": 1}
+        limits = {"max_concurrent": workers, "cpus_per_trial": 0.5}
+        logbook = run_toy(tmp_path / f"run {workers}", task, 14, **settings, **limits)
+        tables.append(repr([(t.reason, t.decisions) for t in logbook.state.trials]))
+        tables[-1] += repr(outcome(logbook))
+    assert tables[0] == tables[1] == tables[2]

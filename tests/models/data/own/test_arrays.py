@@ -51,6 +51,11 @@ def test_every_layout_and_type_gives_the_same_bytes(tmp_path, given, expected):
     assert np.abs(images.astype(int) - expected).max() <= (given.dtype == np.float16)
 
 
+def test_the_ending_may_be_in_capitals(tmp_path):
+    path = save(tmp_path, images=GREY).rename(tmp_path / "OWN.NPZ")
+    assert load(str(path), tmp_path).name == "OWN"
+
+
 def test_alpha_is_put_on_white(tmp_path):
     alpha = np.zeros((40, 20, 20, 1), np.uint8)
     alpha[:, :10] = 255
@@ -119,7 +124,7 @@ def not_finite():
         ({"images": np.zeros((40, 200, 200), np.uint8)}, "--image-size"),
         ({"images": np.zeros((40, 8, 8), np.uint8)}, "--image-size"),
         ({"images": GREY.astype(complex)}, "complex"),
-        ({"images": np.array([None, {}], object)}, "shape"),
+        ({"images": np.array([None, {}], object)}, "never unpickled"),
         ({"images": GREY, "labels": np.array([[1]] * 39 + [None], object)}, "never unpickled"),
         ({"images": GREY, "labels": DIGITS[:39]}, "39 values for 40"),
         ({"images": GREY, "labels": DIGITS + 0.5}, "integers or words"),

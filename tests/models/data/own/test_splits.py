@@ -68,6 +68,7 @@ def test_a_file_s_own_split_is_kept():
     ("made", "reason"),
     [
         (pack(8), "8 images"),
+        (pack(60, range(60)), "60 of 60 labels have a single image"),
         (pack(60, groups=[0] * 30 + [1] * 30), "groups"),
         (pack(20, parts=[TRAIN] * 10 + [VALIDATION] * 10), "no test images"),
         (pack(20, groups=[0] * 11 + [1] * 9, parts=[TRAIN] * 10 + [TEST] * 10), "divides a group"),

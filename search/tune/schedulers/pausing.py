@@ -1,0 +1,231 @@
+"""Schedulers that pause trials at a rung, and call back those that should go on.
+
+A paused trial has ended for Ray. When it is called back, it is a new trial to Ray and goes on from
+its checkpoint, as a trial does that is tried again. The ledger records both, so a resumed search
+knows which trials wait.
+
+The disk holds the checkpoints of the trials that run and, at each rung of each group, of the KEPT
+best that wait. A trial further down is rarely called back. If it is, it trains again from its
+beginning, to the same records.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from search.record import schema
+from search.record.decision import Decision
+from search.record.state import SearchState, TrialRecord
+from search.task.protocol import Task
+from search.tune.schedulers.deciding import REDUCTION_FACTOR, Decider
+
+KEPT = 8  # paused trials of a rung and group that keep their checkpoints
+FINISHED = 2  # trials of each group that i-epoch trains to the end
+MARGIN = 1.25  # on the estimated time that they take
+WHY = "others did better at the same epoch, and it was not called back"
+
+Rank = tuple[float, int]  # (value, the lower the better; number of the trial)
+
+
+@dataclass
+class _Rung:
+    """The trials of a group that reached an epoch, best first."""
+
+    values: list[Rank] = field(default_factory=list)
+    waiting: list[Rank] = field(default_factory=list)
+
+    def is_best(self, rank: Rank, share: int) -> bool:
+        """Whether a trial is among the best 1 / `share` of all that reached the rung."""
+        return bisect_left(self.values, rank) < len(self.values) // share
+
+
+class Pausing(Decider):
+    """Every sampled trial that reaches a rung is paused there, unless it is the next to go on."""
+
+    calls_back = True
+
+    def __init__(self, task: Task, grace_epochs: int, state: SearchState | None = None):
+        super().__init__(task, grace_epochs)
+        self._sign = 1 if task.mode == "min" else -1
+        self._groups = task.space().groups
+        self._by_place = {
+            (epoch, group): _Rung() for epoch in reversed(self.rungs) for group in self._groups
+        }  # in the order in which their trials are called back: the highest rung first
+        self._paused: dict[int, TrialRecord] = {}
+        self._best: dict[object, list[Rank]] = {group: [] for group in self._groups}  # of those
+        self._stored: dict[object, set[int]] = defaultdict(set)  # with checkpoints, of those
+        self._surplus: list[TrialRecord] = []
+        self._completed: set[object] = set()  # groups with a trial that had all epochs
+        self._fill(state)
+
+    def decide(self, trial: TrialRecord, record: dict) -> Decision:
+        decision = super().decide(trial, record)
+        if decision.kind == schema.LAST:
+            self._completed.add(trial.group)
+        return decision
+
+    def waits(self, trial: TrialRecord) -> None:
+        insort(self._rung(trial).waiting, self._rank_of(trial))
+        insort(self._best[trial.group], self._best_of(trial))
+        self._paused[trial.number] = trial
+        self._stored[trial.group].add(trial.number)
+        self._note_surplus(trial.group)
+
+    def called_back(self, trial: TrialRecord) -> None:
+        self._rung(trial).waiting.remove(self._rank_of(trial))
+        self._best[trial.group].remove(self._best_of(trial))
+        self._stored[trial.group].discard(trial.number)
+        del self._paused[trial.number]
+
+    def take_surplus(self) -> list[TrialRecord]:
+        taken, self._surplus = self._surplus, []
+        return taken
+
+    def _note_surplus(self, group: object) -> None:
+        """The best of every rung may be called back, and the best of all may be the winner."""
+        orders = [rung.waiting for (_, each), rung in self._by_place.items() if each == group]
+        kept = {number for order in [*orders, self._best[group]] for _, number in order[:KEPT]}
+        surplus = self._stored[group] - kept
+        self._surplus += [self._paused[number] for number in sorted(surplus)]
+        self._stored[group] &= kept
+
+    def _fill(self, state: SearchState | None) -> None:
+        for trial in state.trials if state else ():
+            self.open(trial)
+            for record in () if trial.is_preset else trial.records:
+                if record["epoch"] in self.rungs and self._outcome(record) is None:
+                    self._enter(trial, record)
+            if trial.state == schema.COMPLETE:
+                self._completed.add(trial.group)
+            if trial.is_paused:
+                self.waits(trial)
+
+    def _compare(self, trial: TrialRecord, record: dict) -> Decision:
+        place, rank = self._enter(trial, record)
+        goes_on = self._goes_on(place, rank)
+        return Decision(schema.PROMOTE) if goes_on else Decision(schema.PAUSE, WHY)
+
+    def _goes_on(self, place: tuple, rank: Rank) -> bool:
+        """Whether a trial that has just entered a rung is the next to go on."""
+        return False
+
+    def _enter(self, trial: TrialRecord, record: dict) -> tuple[tuple, Rank]:
+        place = record["epoch"], trial.group
+        rank = self._sign * record[self._task.metric], trial.number
+        insort(self._by_place[place].values, rank)
+        return place, rank
+
+    def _rung(self, trial: TrialRecord) -> _Rung:
+        return self._by_place[trial.epochs, trial.group]
+
+    def _rank_of(self, trial: TrialRecord) -> Rank:
+        return self._sign * trial.records[-1][self._task.metric], trial.number
+
+    def _best_of(self, trial: TrialRecord) -> Rank:
+        best = trial.best_record(self._task.metric, self._task.mode)
+        return self._sign * best[self._task.metric], trial.number
+
+
+class Promotion(Pausing):
+    """Asynchronous successive halving as published (Li et al. 2018, arXiv:1810.05934, algorithm 2),
+    within each group.
+
+    A free worker goes on with the best paused trial that is among the best third of its rung. The
+    highest rung that has such a trial comes first. Without one, the worker begins a new trial. At
+    the end of a search, a group in which no trial has had all epochs calls back the best of its
+    highest rung."""
+
+    def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
+        for place in self._callable():
+            return self._paused[self._by_place[place].waiting[0][1]]
+        return None if more or running else self._first_of_a_group_without_result()
+
+    def _callable(self) -> Iterator[tuple]:
+        for place, rung in self._by_place.items():
+            if rung.waiting and rung.is_best(rung.waiting[0], REDUCTION_FACTOR):
+                yield place
+
+    def _goes_on(self, place: tuple, rank: Rank) -> bool:
+        rung, places = self._by_place[place], list(self._by_place)
+        if not rung.is_best(rank, REDUCTION_FACTOR):
+            return False
+        first = next(self._callable(), None)
+        if first is None:
+            return True
+        other = self._by_place[first].waiting[0]
+        return (places.index(place), rank) < (places.index(first), other)
+
+    def _first_of_a_group_without_result(self) -> TrialRecord | None:
+        for (_, group), rung in self._by_place.items():
+            if rung.waiting and group not in self._completed:
+                return self._paused[rung.waiting[0][1]]
+        return None
+
+
+class OneEpoch(Pausing):
+    """i-Epoch (Egele et al. 2024, arXiv:2404.04111): all trials are paused after the grace epochs.
+    Once no new trial begins, the FINISHED best of each group go on to the end.
+
+    With a time budget, new trials begin only as long as the time for that is left. Where time is
+    left after that, the next best of each group go on."""
+
+    def __init__(self, task: Task, grace_epochs: int, state: SearchState | None = None):
+        self._opened: dict[int, TrialRecord] = {}
+        self._chosen: dict[int, TrialRecord] = {}
+        super().__init__(task, grace_epochs, state)
+
+    @staticmethod
+    def rungs_of(grace_epochs: int, max_epochs: int) -> list[int]:
+        return [grace_epochs] if grace_epochs < max_epochs else []
+
+    def open(self, trial: TrialRecord) -> None:
+        self._opened[trial.number] = trial
+        if not trial.is_preset and self._has_passed(trial) and not trial.is_paused:
+            self._chosen[trial.number] = trial
+
+    def called_back(self, trial: TrialRecord) -> None:
+        super().called_back(trial)
+        self._chosen[trial.number] = trial
+
+    def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
+        if more:
+            return None
+        busy = {t.group for t in self._running() if not (t.is_preset or self._has_passed(t))}
+        taken = self._taken()
+        able = [group for group in self._groups if group not in busy and self._waiting(group)]
+        able = [group for group in able if ends or taken[group] < FINISHED]
+        return self._waiting(min(able, key=taken.__getitem__))[0] if able else None
+
+    def seconds_to_finish(self, workers: int) -> float:
+        taken = self._taken()
+        chosen = [t for g in self._groups for t in self._waiting(g)[: max(0, FINISHED - taken[g])]]
+        last = self._task.max_epochs
+        rests = [
+            (last - trial.epochs) * fmean(record["seconds"] for record in trial.records)
+            for trial in [*chosen, *self._running()]
+            if trial.records
+        ]
+        return MARGIN * max(sum(rests) / workers, max(rests, default=0.0))
+
+    def _running(self) -> list[TrialRecord]:
+        known = self._opened.items()
+        self._opened = {n: trial for n, trial in known if trial.state == schema.RUNNING}
+        return list(self._opened.values())
+
+    def _has_passed(self, trial: TrialRecord) -> bool:
+        return bool(self.rungs) and trial.epochs >= self.rungs[0]
+
+    def _taken(self) -> dict[object, int]:
+        """How many of each group went on to the end, or are on their way."""
+        on_their_way = (schema.RUNNING, schema.COMPLETE)
+        going = [t.group for t in self._chosen.values() if t.state in on_their_way]
+        return {group: going.count(group) for group in self._groups}
+
+    def _waiting(self, group: object) -> list[TrialRecord]:
+        """The best of a group that wait, as many as matter."""
+        rung = self._by_place.get((*self.rungs, group), _Rung())
+        return [self._paused[number] for _, number in rung.waiting[:FINISHED]]

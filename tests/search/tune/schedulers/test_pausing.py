@@ -1,0 +1,188 @@
+"""Schedulers that call paused trials back, and what a resumed search keeps of them."""
+
+from __future__ import annotations
+
+import json
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from search.record.schema import COMPLETE, LAST, PAUSE, PROMOTE, PRUNED, REASON_PAUSED
+from search.tune.scheduler import call_back_is_due
+from search.tune.schedulers import pausing
+from tests.search.toy import ToyTask
+from tests.search.tune.schedulers.player import Player, outcomes
+
+TASK = ToyTask(max_epochs=9)
+
+
+def player(path, scheduler: str, trials: int = 30, workers: int = 1, task=TASK) -> Player:
+    return Player(path / "run", task, trials, workers, sampler="random", scheduler=scheduler)
+
+
+def in_the_best_third(player: Player, trial) -> bool:
+    """By looking at all trials: whether a trial belongs to the best third of the rung it is at."""
+    epoch, trials = trial.epochs, player.logbook.state.trials
+    here = [t for t in trials if t.group == trial.group and t.epochs >= epoch]
+    here.sort(key=lambda t: (t.records[epoch - 1]["value"], t.number))
+    return trial in here[: len(here) // 3]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_promotion_is_successive_halving_as_published(tmp_path, workers, monkeypatch):
+    """No trial begins while a paused one should go on; the highest rung goes first."""
+    search = player(tmp_path, "promotion", trials=30, workers=workers)
+    begins, calls = search.logbook.new_trial, search.logbook.call_back
+    called = []
+
+    def able() -> list:
+        paused = [t for t in search.logbook.state.trials if t.is_paused]
+        return [t for t in paused if in_the_best_third(search, t)]
+
+    def begin(tick=None):
+        assert able() == []
+        return begins(tick)
+
+    def call(trial, tick=None):
+        assert trial.epochs == max(each.epochs for each in able()) and trial in able()
+        called.append(trial.number)
+        return calls(trial, tick)
+
+    monkeypatch.setattr(search.logbook, "new_trial", begin)
+    monkeypatch.setattr(search.logbook, "call_back", call)
+    search.play()
+    assert able() == [] and called
+    trials = search.logbook.state.trials
+    assert {t.epochs for t in trials if t.is_paused} == {1, 3}
+    assert all(t.state == PRUNED and t.reason == REASON_PAUSED for t in trials if t.epochs < 9)
+    assert {kind for t in trials for kind in t.decisions if kind != "continue"} == {
+        PAUSE,
+        PROMOTE,
+        LAST,
+    }
+    ended = sum(t.state == COMPLETE for t in trials)
+    assert ended and search.trained == sum(t.epochs for t in trials) + len(called)
+
+
+@pytest.mark.parametrize("scheduler", ["promotion", "i-epoch"])
+def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path, scheduler):
+    task = ToyTask(max_epochs=9, trouble=("nan", ""))
+    whole = player(tmp_path / "whole", scheduler, task=task).play()
+    pieces = player(tmp_path / "pieces", scheduler, task=task)
+    due = set()
+    while not pieces.play(3).is_done:
+        pieces = player(tmp_path / "pieces", scheduler, task=task)
+        state = pieces.logbook.state
+        if len(state.trials) == 30 and not state.unfinished():
+            due.add(call_back_is_due(task, 1, state))
+    assert not call_back_is_due(task, 1, pieces.logbook.state) and False not in due
+    assert outcomes(pieces.logbook) == outcomes(whole.logbook)
+    called = [t for t in whole.logbook.state.trials if PAUSE in t.decisions and t.epochs > 3]
+    assert called
+    assert pieces.logbook.best(1).id == whole.logbook.best(1).id
+
+
+def test_few_paused_trials_keep_their_checkpoints_and_the_others_train_again(tmp_path, monkeypatch):
+    plain = player(tmp_path / "plain", "promotion", trials=40).play()
+    monkeypatch.setattr(pausing, "KEPT", 1)
+    tight = player(tmp_path / "tight", "promotion", trials=40)
+    for _ in range(60):
+        tight.play(1)
+        ids = tight.logbook.store.trial_ids() - {t.id for t, _ in tight.running}
+        assert len(ids) <= 2 * (2 + 1)  # groups, rungs, and the best of a group
+    tight = player(tmp_path / "tight", "promotion", trials=40).play()
+    assert outcomes(tight.logbook) == outcomes(plain.logbook)
+    assert len(plain.logbook.store.trial_ids()) > 2 * (2 + 1)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_i_epoch_trains_the_two_best_of_each_group_to_the_end(tmp_path, workers):
+    search = player(tmp_path, "i-epoch", trials=14, workers=workers).play()
+    for group in (1, 2):
+        trials = [t for t in search.logbook.state.trials if t.group == group]
+        best = sorted(trials, key=lambda t: t.records[0]["value"])[:2]
+        assert {t.number for t in trials if t.state == COMPLETE} == {t.number for t in best}
+        assert {t.epochs for t in trials if t not in best} == {1}
+
+
+class Left:
+    """A time budget."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+
+    def left(self) -> float:
+        return self.seconds
+
+
+def test_i_epoch_begins_no_trial_when_the_rest_of_the_time_is_for_the_best(tmp_path):
+    """An epoch takes a second here: four trials have eight epochs left, and a quarter is spare."""
+    search = player(tmp_path, "i-epoch", trials=100)
+    search.searcher._budget = budget = Left(1000.0)
+    search.play(10)
+    budget.seconds = 39.0
+    search.play(8)
+    begun = len(search.logbook.state.trials)
+    assert begun == 10
+    search.play(40)
+    ended = [t for t in search.logbook.state.trials if t.state == COMPLETE]
+    assert {t.group for t in ended} == {1, 2} and len(ended) >= 4
+    assert len(search.logbook.state.trials) == begun  # the next best go on before others begin
+
+
+def test_none_stops_nothing(tmp_path):
+    search = player(tmp_path, "none", trials=8).play()
+    assert {(t.state, t.epochs) for t in search.logbook.state.trials} == {(COMPLETE, 9)}
+
+
+def test_every_group_of_a_short_search_has_a_trial_that_was_trained_to_the_end(tmp_path):
+    """Of two trials a third is none."""
+    search = player(tmp_path, "promotion", trials=4).play()
+    ended = [t for t in search.logbook.state.trials if t.state == COMPLETE]
+    assert [search.logbook.best(group).state for group in (1, 2)] == [COMPLETE] * 2
+    assert len(ended) == 2
+
+
+def study_states(logbook) -> dict[int, TrialState]:
+    storage = JournalStorage(JournalFileBackend(str(logbook.folder.study)))
+    study = optuna.load_study(study_name=None, storage=storage)
+    return {trial.number: trial.state for trial in study.trials}
+
+
+def test_the_study_closes_paused_trials_at_the_end_and_opens_them_where_a_search_grows(tmp_path):
+    search = player(tmp_path, "promotion", trials=8).play()
+    waiting = {t.number: t.epochs for t in search.logbook.state.trials if t.is_paused}
+    states = study_states(search.logbook)
+    assert {states[number] for number in waiting} == {TrialState.RUNNING}
+    search.logbook.close_study()
+    states = study_states(search.logbook)
+    assert {states[number] for number in waiting} == {TrialState.PRUNED}
+    grown = player(tmp_path, "promotion", trials=40).play()
+    grown.logbook.close_study()
+    trials = grown.logbook.state.trials
+    assert any(trials[number].epochs > epochs for number, epochs in waiting.items())
+    assert len(study_states(grown.logbook)) == 40
+    for number, state in study_states(grown.logbook).items():
+        complete = trials[number].state == COMPLETE
+        assert state == (TrialState.COMPLETE if complete else TrialState.PRUNED)
+
+
+def kept(search: Player, group: int) -> str:
+    return json.loads((search.logbook.folder.best / str(group) / "config.json").read_text())[
+        "trial"
+    ]
+
+
+def test_best_has_the_weights_of_the_best_trial_while_others_are_called_back(tmp_path):
+    search = player(tmp_path, "promotion", trials=40)
+    seen = set()
+    while not search.play(1).is_done:
+        for group in (1, 2):
+            best = search.logbook.best(group)
+            if best is not None:
+                assert kept(search, group) == best.id
+                seen.add(best.state)
+    assert seen == {COMPLETE, PRUNED}
