@@ -9,6 +9,7 @@ from search.simulate.replay import replay
 from tests.search.simulate.made import EPOCHS, made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n, each in POLICIES.items() if each.kind == LIBRARIES])
 def test_a_library_spends_its_budget_and_repeats_itself(name):
     if not POLICIES[name].installed:
