@@ -113,7 +113,7 @@ def test_a_killed_worker_costs_nothing_but_its_epoch(tmp_path, twin, events):
     assert (epochs, study) == (expected_epochs, expected_study)
 
 
-PAUSED = [*SEARCH, "--max-epochs", "9", "--num-samples", "24", "--scheduler"]
+PAUSED = [*SEARCH, *"--max-epochs 9 --latent-sizes 16 --num-samples 30 --scheduler".split()]
 
 
 @pytest.mark.slow
