@@ -171,9 +171,9 @@ def rungs(run: Run) -> Rungs:
     trials = run.trials.assign(group=run.trials[run.group]).loc[run.sampled]
     judged = run.epochs["decision"].isin([PROMOTE, STOP, PAUSE, SPARE, TIME_LIMIT])
     found = run.epochs[judged & run.epochs["epoch"].isin(run.rungs)]
-    about = trials[["id", "group", "state", "reason", "epochs"]]
-    found = found[["id", "epoch", "decision"]].merge(about)
-    waits = (found["reason"] == REASON_PAUSED) & (found["epoch"] == found["epochs"])
+    found = found[["id", "epoch", "decision"]].merge(trials[["id", "group", "state", "reason"]])
+    reached = run.epochs.groupby("id")["epoch"].max()
+    waits = (found["reason"] == REASON_PAUSED) & (found["epoch"] == found["id"].map(reached))
     paused = found["decision"] == PAUSE
     found["decision"] = found["decision"].mask(paused, PROMOTE).mask(paused & waits, STOP)
     found["last"] = found["epoch"] == found.groupby("id")["epoch"].transform("max")
