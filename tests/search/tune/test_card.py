@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -128,7 +129,11 @@ def test_the_process_of_a_gpu_is_killed_and_its_trials_go_on_in_another(tmp_path
     run, marks = tmp_path / "run", tmp_path / "marks"
     marks.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", SEARCH, str(run), str(marks)], capture_output=True, timeout=300
+        [sys.executable, "-c", SEARCH, str(run), str(marks)],
+        capture_output=True,
+        timeout=300,
+        # A test of this process may have hidden its GPUs, as a worker does.
+        env={name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"},
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     assert (marks / "kill-once").exists()
