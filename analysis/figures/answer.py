@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.figures.drawing.style import FLOOR, entry, styled
 from analysis.figures.errors import REPORT, draw_errors, drawable, look_of, split_of
-from analysis.figures.style import FLOOR, entry, styled
 from analysis.measure.best import Best
-from analysis.tables.formats import data_words
+from analysis.tables.writing.formats import data_words
 
 _NEAREST = {
     "color": FLOOR,

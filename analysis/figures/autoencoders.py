@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.errors import draw_errors, drawable
-from analysis.figures.style import (
+from analysis.figures.drawing.style import (
     DPI,
     columns_that_fit,
     mosaic,
@@ -17,10 +16,11 @@ from analysis.figures.style import (
     styled,
     zoom,
 )
+from analysis.figures.errors import draw_errors, drawable
 from analysis.measure.best import Best
 from analysis.read.pictures import Examples
 from analysis.read.runs import Group, Result
-from analysis.tables.formats import mse
+from analysis.tables.writing.formats import mse
 
 
 @styled

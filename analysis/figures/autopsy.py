@@ -10,13 +10,13 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.style import COLOURS, DASHED, FLOOR, MARKERS, styled
+from analysis.figures.drawing.style import COLOURS, DASHED, FLOOR, MARKERS, styled
 from analysis.measure.autopsy.boosting import Boosting
 from analysis.measure.autopsy.forests import Forests
 from analysis.measure.autopsy.l2 import Line
 from analysis.read.autopsy import Measurement
 from analysis.tables.autopsy import one, probe_name, three
-from analysis.tables.formats import duration, short
+from analysis.tables.writing.formats import duration, short
 
 CONTROL = "lda"  # the control that is drawn
 # Hollow: what is only there to compare with. In print no second grey stands beside a colour.

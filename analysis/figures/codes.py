@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from analysis.figures.curves import ERROR
-from analysis.figures.style import line_look, plain_log_ticks, styled
+from analysis.figures.drawing.style import line_look, plain_log_ticks, styled
 from analysis.measure.codes.contrast import Contrast
 from analysis.measure.codes.sparse import Sparse
 

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.curves import Scale
-from analysis.figures.style import (
+from analysis.figures.drawing.style import (
     COLOURS,
     DASHES,
     DOTTED,
@@ -30,8 +30,8 @@ from analysis.measure.course.progress import largest_groups
 from analysis.measure.course.rungs import Rung, complete_samples
 from analysis.read.runs import Group, Run
 from analysis.read.values import column
-from analysis.tables.formats import metric_words
-from analysis.tables.groups import panel_title
+from analysis.tables.writing.formats import metric_words
+from analysis.tables.writing.groups import panel_title
 
 _UNITS = ((7200.0, 3600.0, "hours"), (600.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 _BARS = (  # from below; hatches tell them apart in grey

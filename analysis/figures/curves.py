@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from analysis.figures.style import (
+from analysis.figures.drawing.style import (
     COLOURS,
     DASHED,
     DOTTED,
@@ -26,12 +26,12 @@ from analysis.figures.style import (
     plain_log_ticks,
     styled,
 )
-from analysis.measure.perceptrons import BLOCKS, L2
+from analysis.measure.latent_probes.perceptrons import BLOCKS, L2
 from analysis.read.runs import FAILED, Group, Run, preset_results, winners
 from analysis.read.seed_report import CLASSIFIERS, MODELS
 from analysis.read.values import column
 from analysis.tables.classifiers import FLOORS
-from analysis.tables.formats import plural
+from analysis.tables.writing.formats import plural
 from search.record.schema import COMPLETE
 
 

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.figures.curves import ERROR
-from analysis.figures.style import COLOURS, FLOOR, MARKERS, entry, plain_log_ticks
+from analysis.figures.drawing.style import COLOURS, FLOOR, MARKERS, entry, plain_log_ticks
 from analysis.measure.best import Best
-from analysis.tables.formats import mse
+from analysis.tables.writing.formats import mse
 
 REPORT: dict[str, Any] = {
     "color": "#000000",

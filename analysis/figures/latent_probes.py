@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.style import COLOURS, DASHED, DOTTED, MARKERS, line_look, styled
-from analysis.measure.probes import Perceptron, Probe
+from analysis.figures.drawing.style import COLOURS, DASHED, DOTTED, MARKERS, line_look, styled
+from analysis.measure.latent_probes.probes import Perceptron, Probe
 from analysis.read.runs import Run
 from analysis.read.seed_report import PROBE_ACCURACY
 from analysis.tables.classifiers import FLOORS
-from analysis.tables.formats import short
+from analysis.tables.writing.formats import short
 
 _APART = 0.22  # of a row's height, between the dots of two code sizes
 _CURVES = {"train_accuracy": "training drawings", "test_accuracy": "test drawings"}

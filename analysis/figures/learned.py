@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.curves import ERROR
-from analysis.figures.style import (
+from analysis.figures.drawing.style import (
     COLOURS,
     FAINT,
     GAP,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.style import (
+from analysis.figures.drawing.style import (
     COLOURS,
     DOTTED,
     DPI,
@@ -21,7 +21,7 @@ from analysis.figures.style import (
     zoom,
 )
 from analysis.measure.mistakes import Confused
-from analysis.tables.formats import accuracy, count
+from analysis.tables.writing.formats import accuracy, count
 
 _COLUMNS = 6  # pairs side by side; more go below
 _WORDS = 16  # letters of a line under an image

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.curves import ERROR
-from analysis.figures.style import DASHED, DOTTED, line_look, marks, plain_log_ticks, styled
+from analysis.figures.drawing.style import DASHED, DOTTED, line_look, marks, plain_log_ticks, styled
 from analysis.measure.running_loss import NAMES, RunningLoss
 from analysis.read.seed_report import reported
-from analysis.tables.formats import mse
+from analysis.tables.writing.formats import mse
 
 
 @styled

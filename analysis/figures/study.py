@@ -18,10 +18,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import Triangulation
 
-from analysis.figures.style import COLOURS, FLOOR, plain_log_ticks, styled
+from analysis.figures.drawing.style import COLOURS, FLOOR, plain_log_ticks, styled
 from analysis.measure.study import GroupStudy
-from analysis.tables.formats import short
-from analysis.tables.groups import panel_title
+from analysis.tables.writing.formats import short
+from analysis.tables.writing.groups import panel_title
 
 IN_PARALLEL = 6  # parameters side by side in 8 inches
 SLICES = 4

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.measure.groups import best_on_validation, probe_and_size
-from analysis.measure.probes import code_sizes
+from analysis.measure.latent_probes.groups import best_on_validation, probe_and_size
+from analysis.measure.latent_probes.probes import code_sizes
 from analysis.read.results import Floor
 from analysis.read.runs import Group, Result, Run, winners
 from analysis.read.seed_report import BEST_TEST_LOSS, PROBE_ACCURACY, TEST_ACCURACY

@@ -11,9 +11,9 @@ A section has four pieces, each in its folder:
 
 In a template `{{ table }}` puts a `Table` in its place, and `{{ drawn | figure("file-name",
 "Caption.") }}` a picture; where `drawn` is None, a note says that there is nothing to draw.
-Every function of `tables/formats.py` is a filter: `{{ value | mse }}`, `{{ sizes | enumerated }}`.
-Words from a run folder go through `escape` or `known`. `{% if value is known %}` tells a number
-from nan. `shared.md` has macros for what several sections say.
+Every function of `tables/writing/formats.py` is a filter: `{{ value | mse }}`,
+`{{ sizes | enumerated }}`. Words from a run folder go through `escape` or `known`. `{% if value is
+known %}` tells a number from nan. `shared.md` has macros for what several sections say.
 
 Blank lines divide paragraphs. Within a paragraph line breaks and indents mean nothing: lines are
 joined by a space, and by none before a line that begins with one of `,.;:)`. So each sentence, and

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from analysis.read.runs import Skipped
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 
 COMMANDS = {
     "autoencoders": "Autoencoders",

@@ -11,11 +11,11 @@ import pandas as pd
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from analysis.figures.encoding import Encoder
+from analysis.figures.drawing.encoding import Encoder
 from analysis.page.blocks import Block, Picture
 from analysis.read.runs import Skipped
-from analysis.tables.formats import escape
-from analysis.tables.table import Table
+from analysis.tables.writing.formats import escape
+from analysis.tables.writing.table import Table
 
 TITLE = "Autoencoders, searched: a report"
 Content = Iterable[tuple[str, Block]]

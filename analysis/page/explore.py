@@ -10,8 +10,8 @@ from analysis.measure.explore import explored
 from analysis.page.blocks import COMMANDS, Block
 from analysis.page.rendering import render
 from analysis.read.runs import Run
-from analysis.tables.configurations import parameter_words
-from analysis.tables.formats import metric_words
+from analysis.tables.writing.configurations import parameter_words
+from analysis.tables.writing.formats import metric_words
 
 TITLE = "Explore"
 STILL = ("curves-trials", "parallel-", "slices-")

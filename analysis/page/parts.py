@@ -28,7 +28,7 @@ from analysis.read.autopsy import Autopsy
 from analysis.read.commands import command_line
 from analysis.read.runs import FAILED, Run, Skipped, winners
 from analysis.read.values import column, mapping, text
-from analysis.tables.formats import data_words, escape
+from analysis.tables.writing.formats import data_words, escape
 
 AUTOENCODERS, CLASSIFIERS, PROBES = COMMANDS
 

@@ -19,11 +19,11 @@ from analysis.page.blocks import COMMANDS, Block, Picture
 from analysis.read.commands import repeat_command, resume_command, resumed
 from analysis.read.runs import Skipped
 from analysis.read.values import number, text
-from analysis.tables import formats
 from analysis.tables.best import run_words
-from analysis.tables.configurations import parameter_words
-from analysis.tables.groups import group_name
-from analysis.tables.table import Table
+from analysis.tables.writing import formats
+from analysis.tables.writing.configurations import parameter_words
+from analysis.tables.writing.groups import group_name
+from analysis.tables.writing.table import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -10,8 +10,8 @@ import pandas as pd
 from analysis.measure.presets import Presets
 from analysis.read.runs import Result, Run
 from analysis.read.seed_report import MODELS, reported
-from analysis.tables.formats import count, mse, signed
-from analysis.tables.table import Column, Row, Table
+from analysis.tables.writing.formats import count, mse, signed
+from analysis.tables.writing.table import Column, Row, Table
 
 
 def autoencoders_beside_report(run: Run) -> Table:

@@ -13,8 +13,8 @@ from analysis.measure.autopsy.costs import size
 from analysis.measure.autopsy.forests import CONTROLS, FORESTS, Forests
 from analysis.read.autopsy import Autopsy, Measurement
 from analysis.read.values import number
-from analysis.tables.formats import enumerated, escape, spread
-from analysis.tables.table import Column, Row, Table
+from analysis.tables.writing.formats import enumerated, escape, spread
+from analysis.tables.writing.table import Column, Row, Table
 
 PROBES = {
     "extra-trees": "extra-trees",

@@ -12,9 +12,18 @@ from analysis.measure.best import Best
 from analysis.read.results import EXACT
 from analysis.read.runs import Result, Run
 from analysis.read.values import text
-from analysis.tables.configurations import CONFIGURATION, configuration
-from analysis.tables.formats import accuracy, count, data_words, escape, mse, printed, short, spread
-from analysis.tables.table import Column, Row, Table
+from analysis.tables.writing.configurations import CONFIGURATION, configuration
+from analysis.tables.writing.formats import (
+    accuracy,
+    count,
+    data_words,
+    escape,
+    mse,
+    printed,
+    short,
+    spread,
+)
+from analysis.tables.writing.table import Column, Row, Table
 from search.record.schema import SAMPLED
 
 TASKS = {

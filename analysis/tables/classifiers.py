@@ -10,9 +10,9 @@ import pandas as pd
 from analysis.measure.presets import Presets
 from analysis.read.runs import Group, Result, Run, winners
 from analysis.read.seed_report import CLASSIFIERS, TEST_ACCURACY, ReportedClassifier
-from analysis.tables.configurations import CONFIGURATION, configuration
-from analysis.tables.formats import accuracy, count, mse, printed, short, spread
-from analysis.tables.table import Column, Table
+from analysis.tables.writing.configurations import CONFIGURATION, configuration
+from analysis.tables.writing.formats import accuracy, count, mse, printed, short, spread
+from analysis.tables.writing.table import Column, Table
 
 FLOORS = {
     "most_frequent": "most frequent class",

@@ -10,9 +10,9 @@ import pandas as pd
 
 from analysis.measure.compare import Best, Comparison
 from analysis.read.values import number, text
-from analysis.tables.formats import accuracy, duration, escape, mse, points, signed, spread
-from analysis.tables.groups import group_name
-from analysis.tables.table import Column, Row, Table, WideTable
+from analysis.tables.writing.formats import accuracy, duration, escape, mse, points, signed, spread
+from analysis.tables.writing.groups import group_name
+from analysis.tables.writing.table import Column, Row, Table, WideTable
 from search.record.schema import COMPLETE
 
 _ROOM = 24  # letters of a column's title

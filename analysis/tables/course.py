@@ -14,10 +14,10 @@ from analysis.measure.course.own_space import Change, Start
 from analysis.measure.course.rungs import Correlations, Rung
 from analysis.measure.course.warnings import Tied
 from analysis.read.runs import Run
-from analysis.tables.configurations import CONFIGURATION, in_words
-from analysis.tables.formats import escape, metric_words, short
-from analysis.tables.groups import group_column, metric_format
-from analysis.tables.table import Column, Row, Table, WideTable
+from analysis.tables.writing.configurations import CONFIGURATION, in_words
+from analysis.tables.writing.formats import escape, metric_words, short
+from analysis.tables.writing.groups import group_column, metric_format
+from analysis.tables.writing.table import Column, Row, Table, WideTable
 from search.record.schema import SAMPLED
 
 PRINTED = 12  # rows of a long table; its CSV has all

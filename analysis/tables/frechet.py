@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from analysis.measure.frechet import Frechet
-from analysis.tables.formats import count, short
-from analysis.tables.table import Column, Row, Table
+from analysis.tables.writing.formats import count, short
+from analysis.tables.writing.table import Column, Row, Table
 
 WORDS = {
     "reconstructions": "reconstructions",

@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.measure.few_shot import FewShot
-from analysis.measure.groups import probe_and_size
-from analysis.measure.probes import LIMITS, Perceptron, Probe, Stop, code_sizes, rank
+from analysis.measure.latent_probes.few_shot import FewShot
+from analysis.measure.latent_probes.groups import probe_and_size
+from analysis.measure.latent_probes.probes import LIMITS, Perceptron, Probe, Stop, code_sizes, rank
 from analysis.read.runs import Group, Result, Run
 from analysis.read.seed_report import PROBE_ACCURACY, PROBE_WORDS
 from analysis.read.values import mapping, number, text
-from analysis.tables.configurations import CONFIGURATION, configuration
-from analysis.tables.formats import accuracy, count, escape, mse, short, spread
-from analysis.tables.table import Column, Row, Table, WideTable
+from analysis.tables.writing.configurations import CONFIGURATION, configuration
+from analysis.tables.writing.formats import accuracy, count, escape, mse, short, spread
+from analysis.tables.writing.table import Column, Row, Table, WideTable
 from probes.codes.published import SETTINGS
 from search.record.schema import COMPLETE, DIVERGED, ERROR, PRUNED, RUNNING, SAMPLED
 

@@ -18,8 +18,8 @@ from analysis.measure.learned import (
     ErrorAndAccuracy,
     Question,
 )
-from analysis.tables.formats import accuracy, count, mse, percent, short
-from analysis.tables.table import Column, Row, Table
+from analysis.tables.writing.formats import accuracy, count, mse, percent, short
+from analysis.tables.writing.table import Column, Row, Table
 
 _VERDICTS = {BETTER: "yes", WORSE: "no, worse", NEITHER: "not shown"}
 

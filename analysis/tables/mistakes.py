@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.measure.mistakes import Confused, Mistakes
-from analysis.tables.formats import accuracy, count, escape, points
-from analysis.tables.table import Column, Table
+from analysis.tables.writing.formats import accuracy, count, escape, points
+from analysis.tables.writing.table import Column, Table
 
 SHOWN = 60  # rows of a table that can still be read, and of a picture
 

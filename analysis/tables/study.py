@@ -9,9 +9,9 @@ import pandas as pd
 
 from analysis.measure.study import GroupStudy, by_mean_importance
 from analysis.read.runs import Run
-from analysis.tables.formats import escape
-from analysis.tables.groups import panel_title
-from analysis.tables.table import Column, Row, WideTable
+from analysis.tables.writing.formats import escape
+from analysis.tables.writing.groups import panel_title
+from analysis.tables.writing.table import Column, Row, WideTable
 
 
 def importance_table(run: Run, groups: Sequence[GroupStudy]) -> WideTable:

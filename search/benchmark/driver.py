@@ -21,7 +21,7 @@ import numpy as np
 from ray.tune.schedulers import TrialScheduler
 
 from search.autoencoders.task import METRICS, AutoencoderTask
-from search.session.tables import TableWriter
+from search.session.shown.tables import TableWriter
 from search.simulate.table import columns
 from search.store.folder import RunFolder
 from search.task.settings import FULL

@@ -11,7 +11,7 @@ import ray
 from ray import tune
 
 from search.cluster.capacity import begin_cards, session_limits
-from search.session.tables import TableWriter
+from search.session.shown.tables import TableWriter
 from search.task.protocol import Task, arrays_from_data
 from search.task.settings import Settings
 from search.tune.logbook import Logbook

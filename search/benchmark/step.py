@@ -2,9 +2,9 @@
 share of the speed of a matrix product that ours reaches.
 
 Ours is an epoch of `models.training`, as trials run it. The tutorial's is an epoch of the same
-network and batch size by search/benchmark/tutorials.py. Both have one thread, as a trial has one
-core. The peak is the speed of a large square matrix product in the precision that ours computes in,
-also with one thread, measured between the repetitions. `torch.utils.flop_counter` counts the
+network and batch size by search/benchmark/rivals/tutorials.py. Both have one thread, as a trial has
+one core. The peak is the speed of a large square matrix product in the precision that ours computes
+in, also with one thread, measured between the repetitions. `torch.utils.flop_counter` counts the
 network's operations, forward and backward.
 """
 
@@ -28,7 +28,7 @@ from models.training.loop import TrainingConfig, TrainingRun, has_fast_bf16
 from models.training.reconstruction import autoencoder_run
 from search.benchmark import inputs
 from search.benchmark.figures import ratio_spread, spread, spread_text
-from search.benchmark.tutorials import tutorial
+from search.benchmark.rivals.tutorials import tutorial
 from search.simulate.table import columns
 
 AIM = 3.0  # times a tutorial's images a second, on a CPU

@@ -2,7 +2,7 @@
 
 All three search the space of `search.autoencoders` at one code size, with the same number of
 trials, epochs and images, and without presets. Ours is a search as the command runs it, without the
-retraining of its winners; the other two are in search/benchmark/patterns.py.
+retraining of its winners; the other two are in search/benchmark/rivals/patterns.py.
 
 Trials per hour count the trials that ended, stopped early or not, until the last of them ended;
 time counts from a running Ray. Ray's pattern takes several times as long as ours, so it is cut
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from search.benchmark import inputs
 from search.benchmark.figures import ratio_spread, spread, spread_text
-from search.benchmark.patterns import GOAL_MSE, Course, Size, optuna_pattern, ray_pattern
+from search.benchmark.rivals.patterns import GOAL_MSE, Course, Size, optuna_pattern, ray_pattern
 from search.benchmark.searches import search_ours
 from search.simulate.table import columns
 from search.task.kinds import positive_int

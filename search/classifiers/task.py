@@ -15,7 +15,7 @@ from models.training.classification import accuracy, classifier_run, predict
 from models.training.loop import TrainingConfig, TrainingRun
 from search.classifiers.presets import RETRAINED, classifier_presets
 from search.classifiers.space import classifier_space
-from search.session.mistakes import conclude_mistakes
+from search.session.final.mistakes import conclude_mistakes
 from search.task.own import OwnSpace
 from search.task.protocol import Retrained, Sources
 from search.task.settings import QUICK_VALIDATION_IMAGES

@@ -11,9 +11,9 @@ from search.cluster.gpu_check import cluster_has_gpu
 from search.store.checkpoints import CheckpointStore
 from search.task.protocol import Task, uses_gpu
 from search.task.settings import Settings, UsageError
-from search.tune.attempt import EVERY_EPOCH, CheckpointPolicy
-from search.tune.card import Cards
 from search.tune.limits import Limits
+from search.tune.worker.attempt import EVERY_EPOCH, CheckpointPolicy
+from search.tune.worker.card import Cards
 
 CPUS_BESIDE_GPU = 0.5  # for a trial in the process of a GPU: its thread only launches kernels
 Resources = Mapping[str, float]  # of a node, by Ray's names: "CPU", "GPU"

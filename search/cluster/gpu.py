@@ -10,7 +10,7 @@ from ray.exceptions import RayError
 from search.cluster.jobs import last_line
 from search.task.protocol import Task, uses_gpu
 from search.task.settings import Settings
-from search.tune.card import NUMBERS, Need, Place
+from search.tune.worker.card import NUMBERS, Need, Place
 
 RESERVE = 1.25  # a sampled trial may be larger than the largest preset
 UNKNOWN = 4  # trials on a GPU if what they need cannot be measured

@@ -19,14 +19,14 @@ from search.cluster.gpu_check import cluster_has_gpu
 from search.cluster.jobs import finish, on_node_that_sees
 from search.latent_probes.source import AUTOENCODERS, find_run
 from search.latent_probes.task import ProbeTask
-from search.session.retraining import train_to_end
+from search.session.final.retraining import train_to_end
 from search.store.checkpoints import CheckpointStore
 from search.store.files import Files, json_bytes, write_json
 from search.store.folder import RunFolder
 from search.store.storage import open_storage
 from search.task.protocol import arrays_from_data, data_from_arrays
 from search.task.settings import Settings
-from search.tune.device import claim_device
+from search.tune.worker.device import claim_device
 
 PRESET = "sae"  # the report's autoencoder, which is trained if there is no run
 EPOCHS = {"quick": 5, "full": 40}  # of that training

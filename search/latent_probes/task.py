@@ -16,7 +16,7 @@ from search.latent_probes.conclusions import about_autoencoder, class_interval, 
 from search.latent_probes.presets import probe_presets
 from search.latent_probes.source import AUTOENCODERS
 from search.latent_probes.space import check_parameters, probe_space
-from search.session.mistakes import conclude_mistakes
+from search.session.final.mistakes import conclude_mistakes
 from search.task.own import OwnSpace
 from search.task.protocol import Retrained, Sources
 from search.task.space import Preset, Space

@@ -10,7 +10,7 @@ from models.machine import cores_in_words, other_commands
 from search.record.schema import COMPLETE, SEARCH_OUT_OF_TIME
 from search.record.state import TrialRecord
 from search.session.prepare import Session
-from search.session.progress import failure_line
+from search.session.shown.progress import failure_line
 from search.session.starts import Start
 from search.task.own import changes
 from search.tune.logbook import Logbook

@@ -28,14 +28,14 @@ from search.record.ledger import LedgerError
 from search.session.begin import begun
 from search.session.command import Command
 from search.session.conclude import announce, conclude
-from search.session.finals import write_finals
-from search.session.live_report import live_report
+from search.session.final.finals import write_finals
 from search.session.prepare import Session, prepare, space_as_toml
-from search.session.progress import StatusBlock
 from search.session.reasons import in_words
 from search.session.result import SearchResult
-from search.session.run_record import RunRecord
-from search.session.tables import TableWriter
+from search.session.shown.live_report import live_report
+from search.session.shown.progress import StatusBlock
+from search.session.shown.run_record import RunRecord
+from search.session.shown.tables import TableWriter
 from search.store.files import FolderError
 from search.store.folder import RunFolder
 from search.store.storage import open_storage

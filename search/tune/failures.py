@@ -21,11 +21,11 @@ from search.record import schema
 from search.record.decision import Failure
 from search.record.state import TrialRecord
 from search.store.checkpoints import StorageFailed
-from search.tune.card import CardLost, GpuMemory
 from search.tune.limits import Limits, SearchStopped
 from search.tune.logbook import Logbook
 from search.tune.lost_workers import WorkerUnreachable, is_node_loss, is_unreachable
 from search.tune.searcher import LedgerGenerator, LedgerSearch
+from search.tune.worker.card import CardLost, GpuMemory
 
 LOSSES = 5  # a trial fails if it loses its node this often without a new epoch
 FOLLOW_S = 2.0  # how often the number of trials at a time follows the cluster

@@ -9,7 +9,7 @@ from typing import Any
 from ray import tune
 
 from models.machine import seconds
-from search.tune.attempt import EVERY_EPOCH, CheckpointPolicy
+from search.tune.worker.attempt import EVERY_EPOCH, CheckpointPolicy
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Limits:
     time_budget_s: float | None
     checkpoints: CheckpointPolicy = EVERY_EPOCH
     cards: Any = None
-    """The `search.tune.card.Cards` actor, if trials share GPUs in one process each."""
+    """The `search.tune.worker.card.Cards` actor, if trials share GPUs in one process each."""
     slots: Callable[[], int] | None = None
     """Returns how many trials fit into the cluster now. Without it, `max_concurrent` is fixed."""
 

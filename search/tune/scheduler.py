@@ -14,7 +14,6 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from search.record import schema
 from search.record.state import SearchState, TrialRecord
 from search.task.protocol import Task
-from search.tune.attempt import CheckpointPolicy
 from search.tune.logbook import Logbook
 from search.tune.order import LogicalOrder
 from search.tune.schedulers.asha import GroupedASHA
@@ -25,6 +24,7 @@ from search.tune.schedulers.deciding import (
     rung_epochs,
 )
 from search.tune.schedulers.pausing import OneEpoch, Promotion
+from search.tune.worker.attempt import CheckpointPolicy
 
 __all__ = ["REDUCTION_FACTOR", "GroupedASHA", "LedgerScheduler", "rung_epochs"]
 

@@ -25,7 +25,7 @@ from search.tune.limits import Limits, TimeBudget
 from search.tune.logbook import Logbook
 from search.tune.scheduler import LedgerScheduler
 from search.tune.searcher import LedgerGenerator, LedgerSearch
-from search.tune.trainable import EpochTrainable
+from search.tune.worker.trainable import EpochTrainable
 
 
 def build_tuner(

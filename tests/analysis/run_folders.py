@@ -35,9 +35,9 @@ from search.record.schema import (
     RUNNING,
     SEARCH_FINISHED,
 )
-from search.session.finals import PRESET_SEEDS, write_finals
-from search.session.run_record import RunRecord
-from search.session.tables import TableWriter
+from search.session.final.finals import PRESET_SEEDS, write_finals
+from search.session.shown.run_record import RunRecord
+from search.session.shown.tables import TableWriter
 from search.store.folder import RunFolder
 from search.task.settings import Settings
 from search.task.space import Preset, Space

@@ -13,7 +13,7 @@ from analysis.page.sections.course import course_blocks
 from analysis.read.runs import read_run, winners
 from analysis.read.seed_report import MODELS
 from analysis.tables.course import change_table, start_table
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 from tests.analysis.run_folders import change_json, write_search
 
 OWN = {

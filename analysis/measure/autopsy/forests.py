@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from analysis.measure.autopsy.costs import Cost, baseline, factors, levels, lost, size
-from analysis.measure.probes import FORESTS as FOREST_PROBES
+from analysis.measure.latent_probes.probes import FORESTS as FOREST_PROBES
 from analysis.read.autopsy import Autopsy, Measurement
 
 FORESTS = FOREST_PROBES[::-1]  # the text is about the first of them that is measured

@@ -17,11 +17,11 @@ from analysis.measure.claims.claim import (
     matched,
     missing,
 )
-from analysis.measure.groups import best_on_validation, probe_and_size
+from analysis.measure.latent_probes.groups import best_on_validation, probe_and_size
+from analysis.measure.latent_probes.perceptrons import BLOCKS, L2, TWO_STAGE
+from analysis.measure.latent_probes.probes import BOOSTING, FORESTS
 from analysis.measure.noise import APART, chance, seed_scatter
-from analysis.measure.perceptrons import BLOCKS, L2, TWO_STAGE
 from analysis.measure.presets import Presets
-from analysis.measure.probes import BOOSTING, FORESTS
 from analysis.read.runs import Group, Result, Run, winners
 from analysis.read.seed_report import PROBE_ACCURACY
 from analysis.read.values import column

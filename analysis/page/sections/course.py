@@ -24,7 +24,7 @@ from analysis.page.rendering import render
 from analysis.read.runs import Group, Result, Run, Skipped
 from analysis.tables import course as tables
 from analysis.tables.course import states
-from analysis.tables.groups import metric_format
+from analysis.tables.writing.groups import metric_format
 
 
 def course_blocks(run: Run, chosen: Mapping[Group, Result]) -> Iterator[Block]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from analysis.figures import curves
 from analysis.figures import latent_probes as figures
-from analysis.measure.few_shot import few_shot, published
-from analysis.measure.probes import (
+from analysis.measure.latent_probes.few_shot import few_shot, published
+from analysis.measure.latent_probes.probes import (
     best_on_test,
     l2_sweep,
     limited,
@@ -23,8 +23,8 @@ from analysis.page.sections.mistakes import mistake_blocks
 from analysis.read.runs import Result, Run
 from analysis.read.seed_report import PROBE_ACCURACY
 from analysis.tables import latent_probes as tables
-from analysis.tables.configurations import configuration
-from analysis.tables.formats import accuracy
+from analysis.tables.writing.configurations import configuration
+from analysis.tables.writing.formats import accuracy
 
 
 def latent_probe_blocks(run: Run) -> Iterator[Block]:

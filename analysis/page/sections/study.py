@@ -20,8 +20,8 @@ from analysis.page.blocks import Block
 from analysis.page.rendering import render
 from analysis.read.runs import Group, Result, Run, Skipped
 from analysis.read.values import RunError
-from analysis.tables.formats import metric_words
 from analysis.tables.study import importance_table
+from analysis.tables.writing.formats import metric_words
 from search.record.schema import STUDY_LOG
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from search.benchmark import inputs
 from search.benchmark.gpu.measures import Report
-from search.benchmark.patterns import Course, Size, ray_pattern
+from search.benchmark.rivals.patterns import Course, Size, ray_pattern
 from search.benchmark.whole import ours
 from search.cluster.connection import start_ray
 from search.store.folder import RunFolder

@@ -13,8 +13,8 @@ from models.training.loop import TrainingConfig, TrainingRun
 from models.training.reconstruction import Reconstruction
 from search.benchmark.figures import ratio_spread, spread
 from search.benchmark.gpu.measures import Report
+from search.benchmark.rivals.tutorials import tutorial
 from search.benchmark.step import NETWORKS
-from search.benchmark.tutorials import tutorial
 
 REPETITIONS = 3
 TRAINING = TrainingConfig(

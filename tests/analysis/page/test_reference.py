@@ -10,7 +10,7 @@ import pytest
 from analysis.measure.best import bests
 from analysis.read.runs import find_runs
 from analysis.tables.best import answer_table
-from analysis.tables.formats import mse, short
+from analysis.tables.writing.formats import mse, short
 from tests.analysis.report_page import report_page
 
 ROOT = Path(__file__).resolve().parents[3]

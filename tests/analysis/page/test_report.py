@@ -14,7 +14,7 @@ import pytest
 
 from analysis import report
 from analysis.read.runs import find_runs, newest, preset_results, read_run, winners
-from analysis.tables.configurations import in_words
+from analysis.tables.writing.configurations import in_words
 from search.record.schema import COMPLETE, DIVERGED, SEARCH_INTERRUPTED
 from tests.analysis.report_page import report_page
 from tests.analysis.run_folders import (

@@ -18,10 +18,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import report
-from analysis.figures import encoding
-from analysis.figures.encoding import Encoder, png
+from analysis.figures.drawing import encoding
+from analysis.figures.drawing.encoding import Encoder, png
 from analysis.page import document, html
-from analysis.tables.table import Column, Table
+from analysis.tables.writing.table import Column, Table
 from tests.analysis.report_page import report_page
 from tests.analysis.run_folders import write_autoencoders, write_classifiers
 

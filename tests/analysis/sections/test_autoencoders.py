@@ -16,7 +16,7 @@ from analysis.page.sections.autoencoders import autoencoder_blocks
 from analysis.read.runs import Run, read_run
 from analysis.read.seed_report import MODELS
 from analysis.tables.autoencoders import autoencoders_beside_report
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 from search.record.schema import SEARCH_INTERRUPTED
 from tests.analysis.run_folders import change_csv, change_json, write_autoencoders
 

@@ -27,7 +27,7 @@ from analysis.measure.claims.claim import (
     UNKNOWN,
     Claim,
 )
-from analysis.measure.perceptrons import L2, TWO_STAGE
+from analysis.measure.latent_probes.perceptrons import L2, TWO_STAGE
 from analysis.page.sections.claims import claim_blocks
 from analysis.read.results import Final
 from analysis.read.runs import Result, Run, read_run

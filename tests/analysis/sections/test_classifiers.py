@@ -17,7 +17,7 @@ from analysis.page.sections.mistakes import mistake_blocks
 from analysis.read.runs import Result, Run, read_run, winners
 from analysis.tables.classifiers import best_classifier, classifiers_beside_report
 from analysis.tables.mistakes import accuracy_table
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 from search.record.schema import SEARCH_INTERRUPTED
 from tests.analysis.run_folders import write_classifiers
 

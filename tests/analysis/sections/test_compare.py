@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.figures.encoding import png
+from analysis.figures.drawing.encoding import png
 from analysis.measure.compare import Comparison, compare
 from analysis.page.blocks import Picture
 from analysis.page.sections.compare import compare_blocks
 from analysis.read.runs import read_run
 from analysis.tables.compare import best_table, settings_table, short_names
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 from tests.analysis.run_folders import (
     change_json,
     empty_tables,

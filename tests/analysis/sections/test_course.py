@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from analysis.figures.encoding import png
+from analysis.figures.drawing.encoding import png
 from analysis.measure.course.control import control
 from analysis.measure.course.endings import endings
 from analysis.measure.course.progress import arrivals, best_groups, progress
@@ -27,7 +27,7 @@ from analysis.measure.statistics import share_at_most
 from analysis.page.blocks import Picture
 from analysis.page.sections.course import course_blocks
 from analysis.read.runs import Result, Run, Skipped, read_run, winners
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 from tests.analysis.run_folders import (
     change_csv,
     change_json,

@@ -8,7 +8,7 @@ from analysis.measure.frechet import SETS, frechet
 from analysis.page.sections.frechet import frechet_blocks
 from analysis.read.runs import Result, read_run
 from analysis.tables.frechet import distance_table
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 from tests.analysis.run_folders import write_autoencoders
 
 

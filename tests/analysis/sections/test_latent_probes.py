@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from analysis.figures import latent_probes as figures
-from analysis.measure.few_shot import few_shot, published
-from analysis.measure.perceptrons import BLOCKS, L2, TWO_STAGE
-from analysis.measure.probes import (
+from analysis.measure.latent_probes.few_shot import few_shot, published
+from analysis.measure.latent_probes.perceptrons import BLOCKS, L2, TWO_STAGE
+from analysis.measure.latent_probes.probes import (
     PROBES,
     Probe,
     best_on_test,

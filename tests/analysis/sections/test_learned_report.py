@@ -21,7 +21,7 @@ from analysis.read.pictures import read_examples
 from analysis.read.runs import Run, Skipped, read_run, winners
 from analysis.read.values import RunError
 from analysis.tables.learned import codes_table, question_table
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 from tests.analysis.run_folders import write_autoencoders
 
 PICTURES = ["samples", "interpolations", "code-spread", "code-map", "error-and-accuracy"]

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from analysis.figures.encoding import png
+from analysis.figures.drawing.encoding import png
 from analysis.measure.study import FEWEST, most_sampled, read_groups
 from analysis.page.blocks import Picture
 from analysis.page.sections.study import study_blocks
 from analysis.read.runs import Skipped, read_run, winners
 from analysis.read.values import RunError
 from analysis.tables.study import importance_table
-from analysis.tables.table import Table
+from analysis.tables.writing.table import Table
 from search.task.space import Preset
 from tests.analysis.run_folders import write_search
 

@@ -11,7 +11,7 @@ from models.networks.autoencoder import AutoencoderConfig
 from models.training.loop import TrainingConfig, has_fast_bf16
 from models.training.reconstruction import Reconstruction, autoencoder_run
 from search.benchmark import step
-from search.benchmark.tutorials import tutorial
+from search.benchmark.rivals.tutorials import tutorial
 
 SMALL = AutoencoderConfig(depth=2, width=8, latent_size=16)
 

@@ -8,7 +8,8 @@ import numpy as np
 import optuna
 import pytest
 
-from search.benchmark import patterns, whole
+from search.benchmark import whole
+from search.benchmark.rivals import patterns
 
 
 def test_ray_s_space_is_ours():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search.cluster.gpu import share
-from search.tune.card import Need
+from search.tune.worker.card import Need
 
 GIB = 2**30
 FASTER = {1: 1.0, 2: 1.9, 4: 3.5, 8: 5.0, 16: 5.1}  # epochs a second of all trials together

@@ -186,7 +186,7 @@ def test_trials_without_a_gpu_run_beside_one_that_holds_it(tmp_path):
         import json, pathlib, time
         import ray
         from dataclasses import dataclass
-        import search.tune.device
+        import search.tune.worker.device
         from tests.search.toy import ToyTask
         from tests.search.toy_search import run_toy
 

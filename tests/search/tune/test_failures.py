@@ -10,7 +10,7 @@ from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayT
 
 from probes.classifiers.limits import ProbeTooLarge
 from search.record.decision import Decision, Failure
-from search.session.progress import failure_line
+from search.session.shown.progress import failure_line
 from search.store.checkpoints import StorageFailed
 from search.tune import failures, searcher
 from search.tune.failures import PAUSE_S, PAUSES, TrialKeeper, failure_of

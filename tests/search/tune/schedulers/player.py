@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from search.record.decision import Failure
 from search.record.schema import REASON_EXCEPTION
 from search.record.state import TrialRecord
-from search.tune.attempt import EVERY_EPOCH, Attempt
 from search.tune.logbook import Logbook
 from search.tune.scheduler import LedgerScheduler
 from search.tune.searcher import LedgerSearch
+from search.tune.worker.attempt import EVERY_EPOCH, Attempt
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook
 

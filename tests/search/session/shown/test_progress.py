@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from search.session.progress import StatusBlock
+from search.session.shown.progress import StatusBlock
 from search.tune.limits import Limits
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook

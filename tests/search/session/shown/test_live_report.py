@@ -11,8 +11,8 @@ import time
 import psutil
 import pytest
 
-from search.session import live_report
-from search.session.live_report import LiveReport
+from search.session.shown import live_report
+from search.session.shown.live_report import LiveReport
 from search.task.settings import UsageError, resolve
 from tests.analysis.run_folders import write_autoencoders
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from analysis.read.runs import Result
 from analysis.read.values import number
-from analysis.tables.formats import short
-from analysis.tables.table import Column
+from analysis.tables.writing.formats import short
+from analysis.tables.writing.table import Column
 
 
 def configuration(winner: Result | None) -> dict[str, Any]:

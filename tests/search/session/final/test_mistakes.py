@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from models.data import ImageData
-from search.session.mistakes import accuracy_by_kind, confusion_pictures, most_confused
+from search.session.final.mistakes import (
+    accuracy_by_kind,
+    confusion_pictures,
+    most_confused,
+)
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
 PREDICTIONS = np.array([[0, 1, 1, 1, 2, 0], [0, 1, 2, 1, 2, 2]])  # two seeds

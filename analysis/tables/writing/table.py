@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.tables.formats import escape
+from analysis.tables.writing.formats import escape
 
 Row = Mapping[str, Any]
 

@@ -23,8 +23,8 @@ from models.data import ImageData
 from models.machine import usable_cores
 from search.autoencoders.task import AutoencoderTask
 from search.benchmark.inputs import threads
+from search.benchmark.rivals.tutorials import Tutorial, tutorial
 from search.benchmark.searches import search_stock
-from search.benchmark.tutorials import Tutorial, tutorial
 from search.task.protocol import arrays_from_data, data_from_arrays
 from search.task.space import Preset, Space
 from search.tune.scheduler import REDUCTION_FACTOR

@@ -18,10 +18,10 @@ from search.store.checkpoints import CheckpointStore
 from search.store.files import FolderFiles
 from search.store.folder import RunFolder
 from search.task.protocol import arrays_from_data
-from search.tune.attempt import EVERY_EPOCH, Attempt
-from search.tune.card import Card, GpuMemory, number_of_weights
 from search.tune.failures import failure_of
 from search.tune.logbook import Logbook
+from search.tune.worker.attempt import EVERY_EPOCH, Attempt
+from search.tune.worker.card import Card, GpuMemory, number_of_weights
 from tests.search.toy import ToyTask
 from tests.search.toy_search import NO_DATA
 

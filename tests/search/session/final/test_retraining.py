@@ -10,8 +10,8 @@ import pytest
 import ray
 import torch
 
-from search.session.finals import PRESET_SEEDS, write_finals
-from search.session.retraining import retrain_and_test
+from search.session.final.finals import PRESET_SEEDS, write_finals
+from search.session.final.retraining import retrain_and_test
 from search.store.checkpoints import CheckpointStore
 from search.task.protocol import arrays_from_data
 from search.task.settings import Settings

@@ -16,9 +16,9 @@ from ray.exceptions import RayActorError, RayTaskError
 from search.store.checkpoints import CheckpointStore, check_seen
 from search.store.files import Files
 from search.task.protocol import Task, data_from_arrays
-from search.tune.attempt import Attempt, CheckpointPolicy
-from search.tune.card import CardLost, Place
-from search.tune.device import claim_device
+from search.tune.worker.attempt import Attempt, CheckpointPolicy
+from search.tune.worker.card import CardLost, Place
+from search.tune.worker.device import claim_device
 
 
 class EpochTrainable(tune.Trainable):
@@ -60,7 +60,7 @@ class EpochTrainable(tune.Trainable):
         self._leave()
 
     def step(self) -> dict:
-        """The record of the trial's next epoch, see `search.tune.attempt.Attempt`."""
+        """The record of the trial's next epoch, see `search.tune.worker.attempt.Attempt`."""
         if self._check:
             self._check()
             self._check = None

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.measure.groups import best_on_validation, probe_and_size
-from analysis.measure.perceptrons import BLOCKS, L2, TWO_STAGE, TWO_STAGE_L2
+from analysis.measure.latent_probes.groups import best_on_validation, probe_and_size
+from analysis.measure.latent_probes.perceptrons import BLOCKS, L2, TWO_STAGE, TWO_STAGE_L2
 from analysis.measure.presets import Presets
 from analysis.read.runs import Group, Result, Run, winners
 from analysis.read.values import column, number

@@ -6,8 +6,8 @@ import pytest
 
 from search.store.checkpoints import CheckpointStore
 from search.store.files import FolderFiles
-from search.tune.attempt import EVERY_EPOCH, Attempt, CheckpointPolicy
 from search.tune.scheduler import checkpoint_policy
+from search.tune.worker.attempt import EVERY_EPOCH, Attempt, CheckpointPolicy
 from tests.search.toy import ToyTask
 
 CONFIG = {"id": "trial_00000", "seed": 0, "parameters": {"size": 1, "x": 0.25, "trouble": ""}}

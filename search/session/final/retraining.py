@@ -18,11 +18,11 @@ from search.record.state import TrialRecord
 from search.store.checkpoints import CheckpointStore
 from search.store.files import Files
 from search.task.protocol import Run, Task, data_from_arrays, uses_gpu
-from search.tune.attempt import EVERY_EPOCH, CheckpointPolicy, Saver
-from search.tune.card import Place
-from search.tune.device import claim_device
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
+from search.tune.worker.attempt import EVERY_EPOCH, CheckpointPolicy, Saver
+from search.tune.worker.card import Place
+from search.tune.worker.device import claim_device
 
 
 def retrain(

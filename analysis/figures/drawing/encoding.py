@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.figures.style import STYLE
+from analysis.figures.drawing.style import STYLE
 from models.ending import SIGNALS
 from models.machine import usable_cores
 

@@ -21,7 +21,7 @@ from models.data import ImageData
 from models.files import write_atomically
 from search.record.schema import COMPLETE
 from search.record.state import TrialRecord
-from search.session.retraining import job_name, retrain
+from search.session.final.retraining import job_name, retrain
 from search.store.files import write_json
 from search.store.storage import open_storage
 from search.task.protocol import Retrained, Sources

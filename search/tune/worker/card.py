@@ -30,7 +30,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from models.training.replay import default_generators
 from search.store.checkpoints import CheckpointStore
 from search.task.protocol import Run, Task, data_from_arrays
-from search.tune.attempt import Attempt, CheckpointPolicy
+from search.tune.worker.attempt import Attempt, CheckpointPolicy
 
 # Of trials on a GPU; with more, an H200 trained no more images a second
 NUMBERS = (1, 2, 4, 8, 16)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analysis.measure.groups import probe_and_size
+from analysis.measure.latent_probes.groups import probe_and_size
 from analysis.read.results import SIZES
 from analysis.read.runs import Group, Run
-from analysis.tables.formats import accuracy, escape, mse
-from analysis.tables.table import Column
+from analysis.tables.writing.formats import accuracy, escape, mse
+from analysis.tables.writing.table import Column
 
 _ROOM = 24  # letters of a panel's title
 

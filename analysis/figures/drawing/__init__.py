@@ -1,0 +1,1 @@
+"""What all pictures share: their style, and their files."""

@@ -1,0 +1,1 @@
+"""Classifiers of codes: accuracy, the seed report's perceptrons, few-shot."""

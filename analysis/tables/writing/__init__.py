@@ -1,0 +1,1 @@
+"""How numbers, names, configurations and tables are written."""

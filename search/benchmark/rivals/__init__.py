@@ -1,0 +1,1 @@
+"""How the tutorials train and search."""

@@ -1,0 +1,1 @@
+"""The winners, retrained with new seeds and measured on the test split."""

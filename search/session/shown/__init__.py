@@ -1,0 +1,1 @@
+"""Files and words that say how far a running search is."""
