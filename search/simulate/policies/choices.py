@@ -8,7 +8,6 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from search.simulate.policies.halving import Ending, PromotingASHA, halved, one_stop
-from search.simulate.policies.logical import Logical
 from search.simulate.policies.own import Learning, Own, Scheduler, Stopping
 from search.simulate.policies.protocol import Searching, Setting
 from search.simulate.policies.through_optuna import gaussian_process, hyperband
@@ -53,11 +52,6 @@ def _shared_rungs(setting: Setting) -> Stopping:
     return Stopping(setting, rungs_of_all=True)
 
 
-def _logical(lag: int):
-    """Suggestions learn from the epochs that every trial trains."""
-    return lambda setting: Logical(setting, lag, setting.grace_epochs)
-
-
 def _library(module: str):
     """A file of `rivals`, which imports its library only when it is asked."""
     name = f"search.simulate.policies.rivals.{module}"
@@ -65,7 +59,7 @@ def _library(module: str):
 
 
 RIVALS, SCHEDULERS, ABLATION = "rivals", "schedulers", "ablation"
-LOGICAL, LIBRARIES = "logical", "libraries"
+LIBRARIES = "libraries"
 OURS = "ours"
 POLICIES = {
     OURS: Policy("this project's searcher and ASHA per group", _own(Stopping), RIVALS),
@@ -158,22 +152,8 @@ POLICIES = {
         _own(Stopping, Learning(stopped_as_complete=True)),
         ABLATION,
     ),
-    **{
-        f"logical-{lag}": Policy(
-            f"ours in logical order for {lag} worker(s): a suggestion sees the grace epochs of the "
-            f"trials up to {lag} before it",
-            _logical(lag),
-            LOGICAL,
-        )
-        for lag in (1, 2, 4)
-    },
-    "logical-4-whole": Policy(
-        "logical-4, but a suggestion sees all epochs of these trials, so a worker may have to wait",
-        lambda setting: Logical(setting, 4, None),
-        LOGICAL,
-    ),
 }
-KINDS = (RIVALS, LIBRARIES, SCHEDULERS, ABLATION, LOGICAL)
+KINDS = (RIVALS, LIBRARIES, SCHEDULERS, ABLATION)
 
 
 def named(names: list[str]) -> list[str]:
