@@ -28,7 +28,7 @@ class RunRecord:
         self._logbook, self._settings = logbook, settings
         self._begin = seconds()
         earlier = _earlier_record(logbook.folder)
-        self._earlier = float(earlier.get("seconds", 0.0))
+        self._earlier_s = float(earlier.get("seconds", 0.0))
         self._argv = earlier.get("argv", list(argv))  # of the session that began the search
 
     def write(self, state: str) -> None:
@@ -69,7 +69,7 @@ class RunRecord:
                 "counts": logbook.state.counts(),
                 "start": timestamp(header["time"]),
                 "end": None if state == SEARCH_RUNNING else timestamp(time.time()),
-                "seconds": round(self._earlier + seconds() - self._begin, 1),
+                "seconds": round(self._earlier_s + seconds() - self._begin, 1),
             },
         )
         logbook.folder.publish()

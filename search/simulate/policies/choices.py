@@ -53,7 +53,7 @@ def _shared_rungs(setting: Setting) -> Stopping:
 
 
 def _library(module: str):
-    """A file of `rivals`, which imports its library only when it is asked."""
+    """A module of `rivals`. It is imported when the policy is built, and its library with it."""
     name = f"search.simulate.policies.rivals.{module}"
     return lambda setting: import_module(name).build(setting)
 

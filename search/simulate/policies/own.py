@@ -1,7 +1,7 @@
 """This project's suggestions and decisions in memory, with parts taken away or exchanged.
 
-With nothing changed this is the search that `through_ray.ledger` is, trial for trial, and four
-times as fast: it writes no ledger and no study.
+With nothing changed it tries the same trials as `through_ray.ledger`, in a quarter of the time,
+because it writes no ledger and no study.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from search.record.state import SearchState, TrialRecord
 from search.simulate.policies.protocol import Setting
 from search.simulate.policies.through_ray import ReplayTask
 from search.tune.scheduler import GroupedASHA
-from search.tune.suggestion import Suggester, next_trial
+from search.tune.suggestion import Suggester, next_trial, sampled_parameters
 
 LATEST = 5  # trials of a group in which its gain is measured
 
@@ -86,14 +86,9 @@ class Own:
         return trial.number, trial.parameters
 
     def _of_group(self, group: object, chosen: dict) -> dict:
-        """The trial that begins, in a group of our choice."""
-        suggested = self._suggester.suggest(group, self.state.header["seed"], chosen["number"])
-        parameters = {
-            self._space.group: group,
-            **self._space.meaning.get(group, {}),
-            **self._space.of(group).constants,
-            **suggested,
-        }
+        """The trial `chosen`, moved to another group."""
+        seed, number = self.state.header["seed"], chosen["number"]
+        parameters = sampled_parameters(self._space, self._suggester, group, seed, number)
         return {**chosen, "group": group, "parameters": parameters}
 
     def _gaining(self) -> object:

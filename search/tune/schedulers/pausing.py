@@ -25,7 +25,7 @@ from search.tune.schedulers.deciding import REDUCTION_FACTOR, Decider
 
 KEPT = 8  # paused trials of a rung and group that keep their checkpoints
 FINISHED = 2  # trials of each group that i-epoch trains to the end
-MARGIN = 1.25  # on the estimated time that they take
+MARGIN = 1.25  # times the estimated time for that
 WHY = "others did better at the same epoch, and it was not called back"
 
 Rank = tuple[float, int]  # (value, the lower the better; number of the trial)
@@ -56,8 +56,8 @@ class Pausing(Decider):
             (epoch, group): _Rung() for epoch in reversed(self.rungs) for group in self._groups
         }  # in the order in which their trials are called back: the highest rung first
         self._paused: dict[int, TrialRecord] = {}
-        self._best: dict[object, list[Rank]] = {group: [] for group in self._groups}  # of those
-        self._stored: dict[object, set[int]] = defaultdict(set)  # with checkpoints, of those
+        self._best: dict[object, list[Rank]] = {group: [] for group in self._groups}  # paused
+        self._stored: dict[object, set[int]] = defaultdict(set)  # paused, with checkpoints
         self._surplus: list[TrialRecord] = []
         self._completed: set[object] = set()  # groups with a trial that had all epochs
         self._fill(state)
@@ -86,7 +86,8 @@ class Pausing(Decider):
         return taken
 
     def _note_surplus(self, group: object) -> None:
-        """The best of every rung may be called back, and the best of all may be the winner."""
+        """Note which trials no longer need their checkpoints. The best of every rung may be called
+        back, and the best of all may be the winner."""
         orders = [rung.waiting for (_, each), rung in self._by_place.items() if each == group]
         kept = {number for order in [*orders, self._best[group]] for _, number in order[:KEPT]}
         surplus = self._stored[group] - kept
@@ -140,11 +141,12 @@ class Promotion(Pausing):
     highest rung."""
 
     def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
-        for place in self._callable():
+        for place in self._promotable():
             return self._paused[self._by_place[place].waiting[0][1]]
         return None if more or running else self._first_of_a_group_without_result()
 
-    def _callable(self) -> Iterator[tuple]:
+    def _promotable(self) -> Iterator[tuple]:
+        """The rungs whose best paused trial is in the best third, the highest first."""
         for place, rung in self._by_place.items():
             if rung.waiting and rung.is_best(rung.waiting[0], REDUCTION_FACTOR):
                 yield place
@@ -153,7 +155,7 @@ class Promotion(Pausing):
         rung, places = self._by_place[place], list(self._by_place)
         if not rung.is_best(rank, REDUCTION_FACTOR):
             return False
-        first = next(self._callable(), None)
+        first = next(self._promotable(), None)
         if first is None:
             return True
         other = self._by_place[first].waiting[0]
@@ -170,8 +172,8 @@ class OneEpoch(Pausing):
     """i-Epoch (Egele et al. 2024, arXiv:2404.04111): all trials are paused after the grace epochs.
     Once no new trial begins, the FINISHED best of each group go on to the end.
 
-    With a time budget, new trials begin only as long as the time for that is left. Where time is
-    left after that, the next best of each group go on."""
+    With a time budget, new trials begin only while enough time is left to train those to the end.
+    If time remains when they have ended, the next best of each group go on."""
 
     def __init__(self, task: Task, grace_epochs: int, state: SearchState | None = None):
         self._opened: dict[int, TrialRecord] = {}
@@ -226,6 +228,6 @@ class OneEpoch(Pausing):
         return {group: going.count(group) for group in self._groups}
 
     def _waiting(self, group: object) -> list[TrialRecord]:
-        """The best of a group that wait, as many as matter."""
+        """The FINISHED best paused trials of a group."""
         rung = self._by_place.get((*self.rungs, group), _Rung())
         return [self._paused[number] for _, number in rung.waiting[:FINISHED]]
