@@ -62,7 +62,7 @@ class Session:
 
     @property
     def left_out(self) -> dict[str, list[str]]:
-        """The presets outside the searched ranges, each with the hyperparameters that are outside."""
+        """The presets outside the searched ranges, with the hyperparameters that are outside."""
         task = self.task
         return task.own.left_out(task.default_presets(), task.default_space())
 

@@ -158,7 +158,7 @@ def coordinates(space: Space, parameters: dict) -> np.ndarray:
 
 def neighbour_agreement(curves: Curves) -> float:
     """How well a neighbour stands for a configuration: the rank correlation (Spearman) between the
-    losses of recorded configurations and those of their nearest neighbours, the mean over groups."""
+    final losses of configurations and of their nearest neighbours, the mean over groups."""
     finals, found = curves.finals(), []
     for group in curves.space.groups:
         rows = np.flatnonzero(curves.groups == group)

@@ -47,7 +47,7 @@ class Saver:
         self, epoch: int, state: dict, run: Run, weights: dict | None, must: bool = False
     ) -> bool:
         """If a checkpoint is due or `must` is true, save `state`, the state of `run` and the best
-        weights. Returns whether it saved. `weights`: those of this epoch, if it is the best so far."""
+        weights. Returns whether it saved. `weights`: those of this epoch if it is the best."""
         self._weights = self._weights if weights is None else weights
         start = time.monotonic()
         if not (must or self._policy.is_due(epoch, start - self._saved_at, self._cost_s)):

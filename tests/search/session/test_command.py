@@ -31,7 +31,7 @@ TINY = (
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
-    """Where the packed set is kept, so that it is read from its slow CSV once."""
+    """The folder of the packed data set, so that its slow CSV is read once."""
     return tmp_path_factory.mktemp("data")
 
 
@@ -48,7 +48,7 @@ def command(*arguments, module="search.autoencoders", **environment):
 
 
 def refused(*arguments, capsys, module="search.autoencoders"):
-    """The same in this process, for what ends before Ray starts; seconds of imports less."""
+    """The same in this process, for commands that end before Ray starts: it saves the imports."""
     searched = importlib.import_module(f"{module}.command").COMMAND
     try:
         status = main(searched, [str(each) for each in arguments])

@@ -1,4 +1,4 @@
-"""What must not grow with the number of trials: work is counted here, never time."""
+"""What must not grow with the number of trials. The tests count work and not time."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_suggestion_does_not_depend_on_the_order_in_which_trials_were_shown(tr
 
 
 def plain_suggestion(history, group, number) -> dict:
-    """The same from nothing but Optuna: a new study of all trials, and its own TPESampler."""
+    """The same by Optuna alone: a new study of all trials, and Optuna's own TPESampler."""
     ranked = {}
     for each in SPACE.groups:
         able = [t for t in history if t.group == each and t.state in (COMPLETE, PRUNED)]

@@ -1,4 +1,4 @@
-"""The search itself, on trials that cost nothing: states, failures, resume, growth, speed."""
+"""The search itself, on trials that take no time: states, failures, resume, growth."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.analysis.run_folders import write_autoencoders
 
 
 def is_alive(process: int) -> bool:
-    """Whether it runs: a process that has ended and that nobody has asked about does not."""
+    """Whether a process runs. A zombie does not."""
     try:
         return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -56,7 +56,7 @@ def test_a_trial_is_called_back_once_it_is_in_the_best_third(tmp_path, learning)
             late += number < len(before) - 1
     assert late > 0  # trials go on after newer ones began
     for epochs, after in zip(course, course[1:], strict=False):
-        if len(after) > len(epochs) > 1:  # a new trial begins only if no stopped one should go on
+        if len(after) > len(epochs) > 1:  # a new trial began, so no stopped trial should go on
             _assert_the_best_third_went_on(replays, epochs[:-1])
 
 

@@ -24,7 +24,7 @@ def player(path, scheduler: str, trials: int = 30, workers: int = 1, task=TASK) 
 
 
 def in_the_best_third(player: Player, trial) -> bool:
-    """By looking at all trials: whether a trial belongs to the best third of the rung it is at."""
+    """Whether a trial belongs to the best third of the rung it is at, by a look at all trials."""
     epoch, trials = trial.epochs, player.logbook.state.trials
     here = [t for t in trials if t.group == trial.group and t.epochs >= epoch]
     here.sort(key=lambda t: (t.records[epoch - 1]["value"], t.number))
@@ -139,7 +139,7 @@ def test_none_stops_nothing(tmp_path):
 
 
 def test_every_group_of_a_short_search_has_a_trial_that_was_trained_to_the_end(tmp_path):
-    """Of two trials a third is none."""
+    """A third of two trials is no trial, so no rung promotes one."""
     search = player(tmp_path, "promotion", trials=4).play()
     ended = [t for t in search.logbook.state.trials if t.state == COMPLETE]
     assert [search.logbook.best(group).state for group in (1, 2)] == [COMPLETE] * 2
