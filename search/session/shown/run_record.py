@@ -16,7 +16,8 @@ from search.store.files import write_json
 from search.store.folder import RunFolder
 from search.task.settings import Settings
 from search.tune.logbook import Logbook
-from search.tune.scheduler import DECIDERS, REDUCTION_FACTOR
+from search.tune.scheduler import DECIDERS
+from search.tune.schedulers.deciding import REDUCTION_FACTOR
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
 

@@ -14,7 +14,7 @@ from search.record import schema
 from search.record.decision import Decision
 from search.record.state import TrialRecord
 from search.simulate.policies.protocol import Setting
-from search.tune.scheduler import REDUCTION_FACTOR, rung_epochs
+from search.tune.schedulers.deciding import REDUCTION_FACTOR, rung_epochs
 
 STOP = Decision(schema.STOP, "it waits until its rung shows that it should go on")
 Stage = tuple[int, int]  # (epochs, trials of each group)

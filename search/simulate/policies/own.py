@@ -15,7 +15,7 @@ from search.record.schema import COMPLETE, PRUNED, RUNNING
 from search.record.state import SearchState, TrialRecord
 from search.simulate.policies.protocol import Setting
 from search.simulate.policies.through_ray import ReplayTask
-from search.tune.scheduler import GroupedASHA
+from search.tune.schedulers.asha import GroupedASHA
 from search.tune.suggestion import Suggester, next_trial, sampled_parameters
 
 LATEST = 5  # trials of a group in which its gain is measured

@@ -13,15 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import optuna
 import pytest
 import torch
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from search.record import schema
 from search.session.command import main
+from tests.search.driver import study_of
 
 ROOT = Path(__file__).parents[3]
 TINY = (
@@ -141,8 +139,7 @@ def test_final_figures_are_of_new_seeds_and_stand_beside_their_floors(tiny):
 
 
 def test_the_study_opens_in_optuna(tiny):
-    storage = JournalStorage(JournalFileBackend(str(tiny[0] / "study.log")))
-    study = optuna.load_study(study_name=None, storage=storage)
+    study = study_of(tiny[0])
     assert len(study.trials) == 8
     best = min(
         float(row["best_validation_mse"])

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from search.record.schema import COMPLETE, LAST, PAUSE, PROMOTE, PRUNED, REASON_PAUSED
 from search.tune.scheduler import call_back_is_due
 from search.tune.schedulers import pausing
+from tests.search.driver import study_of
 from tests.search.toy import ToyTask
 from tests.search.tune.schedulers.player import Player, outcomes
 
@@ -147,9 +145,7 @@ def test_every_group_of_a_short_search_has_a_trial_that_was_trained_to_the_end(t
 
 
 def study_states(logbook) -> dict[int, TrialState]:
-    storage = JournalStorage(JournalFileBackend(str(logbook.folder.study)))
-    study = optuna.load_study(study_name=None, storage=storage)
-    return {trial.number: trial.state for trial in study.trials}
+    return {trial.number: trial.state for trial in study_of(logbook.folder.path).trials}
 
 
 def test_the_study_closes_paused_trials_at_the_end_and_opens_them_where_a_search_grows(tmp_path):
