@@ -48,6 +48,11 @@ def _three_epochs(setting: Setting) -> Scheduler:
     return one_stop(setting, 3 * setting.grace_epochs)
 
 
+def _promoting_later(setting: Setting) -> Scheduler:
+    last = setting.curves.max_epochs
+    return PromotingASHA(replace(setting, grace_epochs=min(3 * setting.grace_epochs, last)))
+
+
 def _shared_rungs(setting: Setting) -> Stopping:
     return Stopping(setting, rungs_of_all=True)
 
@@ -119,6 +124,15 @@ POLICIES = {
         _own(Ending),
         SCHEDULERS,
         budgeted=True,
+    ),
+    "promote-3-epoch": Policy(
+        "promote with three times the grace epochs", _own(_promoting_later), SCHEDULERS
+    ),
+    "partial": Policy(
+        "promote, where a running trial counts as far as it came instead of as worst (differs only "
+        "with several workers)",
+        _own(PromotingASHA, Learning(partial=True)),
+        SCHEDULERS,
     ),
     "by-gain": Policy(
         "ours, where every second trial is of the group that gained most of late",

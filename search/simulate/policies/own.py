@@ -51,6 +51,7 @@ class Learning:
     sampler: str = "tpe"
     ranks_of_all: bool = False  # trials of all groups are ranked together
     liar: bool = True  # running trials count as worst
+    partial: bool = False  # running trials count as if they were stopped where they are
     stopped_as_complete: bool = False  # with the best value that they had
     by_gain: bool = False  # every second trial is of the group that gained most of late
 
@@ -114,6 +115,10 @@ class Own:
         return trial.state == RUNNING
 
     def _show(self, trial: TrialRecord) -> None:
+        if self._learning.partial and trial.records:
+            self._suggester.update(replace(trial, state=RUNNING))  # its old rank is dropped
+            if trial.state == RUNNING:
+                trial = replace(trial, state=PRUNED)
         if trial.state == RUNNING and not self._learning.liar:
             return
         if trial.state == PRUNED and self._learning.stopped_as_complete:

@@ -124,6 +124,7 @@ search_ours(task, Settings(num_samples=8, gpus_per_trial=0.25, max_failures=0), 
 """
 
 
+@pytest.mark.slow
 def test_the_process_of_a_gpu_is_killed_and_its_trials_go_on_in_another(tmp_path):
     """Ray counts a GPU that is not there, so four trials share one process."""
     run, marks = tmp_path / "run", tmp_path / "marks"
