@@ -129,7 +129,7 @@ POLICIES = {
         "promote with three times the grace epochs", _own(_promoting_later), SCHEDULERS
     ),
     "partial": Policy(
-        "promote, where a running trial counts as far as it came instead of as worst (differs only "
+        "promote, where a running trial counts by its last epoch and not as worst (differs only "
         "with several workers)",
         _own(PromotingASHA, Learning(partial=True)),
         SCHEDULERS,
