@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 
-from search.simulate.policies.halving import Ending, PromotingASHA, halved, one_stop
+from search.simulate.policies.halving import Ending, Promoting, halved, one_stop
 from search.simulate.policies.own import Learning, Own, Scheduler, Stopping
 from search.simulate.policies.protocol import Searching, Setting
 from search.simulate.policies.through_optuna import gaussian_process, hyperband
@@ -50,7 +50,7 @@ def _three_epochs(setting: Setting) -> Scheduler:
 
 def _promoting_later(setting: Setting) -> Scheduler:
     last = setting.curves.max_epochs
-    return PromotingASHA(replace(setting, grace_epochs=min(3 * setting.grace_epochs, last)))
+    return Promoting(replace(setting, grace_epochs=min(3 * setting.grace_epochs, last)))
 
 
 def _shared_rungs(setting: Setting) -> Stopping:
@@ -101,7 +101,7 @@ POLICIES = {
     ),
     "random-promote": Policy(
         "random search, ASHA that calls stopped trials back",
-        _own(PromotingASHA, RANDOM),
+        _own(Promoting, RANDOM),
         SCHEDULERS,
     ),
     "random-halving": Policy(
@@ -117,7 +117,7 @@ POLICIES = {
         budgeted=True,
     ),
     "promote": Policy(
-        "our searcher, ASHA that calls stopped trials back", _own(PromotingASHA), SCHEDULERS
+        "our searcher, ASHA that calls stopped trials back", _own(Promoting), SCHEDULERS
     ),
     "ending": Policy(
         "promote, but at the end of the budget the best go on and no trial begins",
@@ -131,7 +131,7 @@ POLICIES = {
     "partial": Policy(
         "promote, where a running trial counts by its last epoch and not as worst (differs only "
         "with several workers)",
-        _own(PromotingASHA, Learning(partial=True)),
+        _own(Promoting, Learning(partial=True)),
         SCHEDULERS,
     ),
     "by-gain": Policy(

@@ -1,20 +1,23 @@
 """Schedulers that call stopped trials back, on recorded curves.
 
-`PromotingASHA` is asynchronous successive halving as published (Li et al. 2018, arXiv:1810.05934).
-`Staged` trains all configurations for some epochs, then the best of each group for more, and so on.
-The budget of the search decides how many. It is synchronous halving, or i-Epoch (Egele et al. 2024,
-arXiv:2404.04111). search/tune/schedulers/pausing.py has such schedulers for real searches.
+`Promoting` is the project's own. `Staged` trains all configurations for some epochs, then the best
+of each group for more, and so on. The budget of the search decides how many. It is synchronous
+halving, or i-Epoch (Egele et al. 2024, arXiv:2404.04111), and knows its budget in epochs. The
+`i-epoch` of real searches knows a number of trials or a time (search/tune/schedulers/pausing.py).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from search.record import schema
 from search.record.decision import Decision
 from search.record.state import TrialRecord
 from search.simulate.policies.protocol import Setting
+from search.simulate.policies.through_ray import ReplayTask
 from search.tune.schedulers.deciding import REDUCTION_FACTOR, rung_epochs
+from search.tune.schedulers.pausing import Promotion
 
 STOP = Decision(schema.STOP, "it waits until its rung shows that it should go on")
 Stage = tuple[int, int]  # (epochs, trials of each group)
@@ -35,6 +38,9 @@ class _Rungs:
     def open(self, trial: TrialRecord) -> None:
         """Nothing to do: a trial counts from its first rung on."""
 
+    def waits(self, trial: TrialRecord) -> None:
+        """Nothing to do: no trial is paused, for a stopped one may be called back."""
+
     def decide(self, trial: TrialRecord, record: dict) -> Decision:
         value, epoch = record[self._curves.metric], record["epoch"]
         if not math.isfinite(value):
@@ -46,39 +52,42 @@ class _Rungs:
         self._losses[epoch, trial.group][trial.number] = self._sign * value
         return STOP
 
-    def _call(self, epoch: int, share: int = 1, most: int | None = None) -> int | None:
-        """Call back a stopped trial of a rung: of the first group that has one among the best
-        1 / `share` of its trials and among the `most` best."""
+    def _call(self, epoch: int, most: int | None = None) -> int | None:
+        """Call back a stopped trial of a rung, of the first group that has one among its `most`
+        best."""
         for group in self._groups:
             losses = self._losses[epoch, group]
             best = sorted(losses, key=lambda number: (losses[number], number))
-            for number in best[: len(losses) // share][:most]:
+            for number in best[:most]:
                 if number not in self._called[epoch]:
                     self._called[epoch].add(number)
                     return number
         return None
 
-    def _call_highest(self, share: int = 1) -> int | None:
-        """Call back a stopped trial of the highest rung that has one among its best."""
-        found = (self._call(epoch, share) for epoch in reversed(self._epochs))
+    def _call_highest(self) -> int | None:
+        """Call back the best stopped trial of the highest rung that has one."""
+        found = (self._call(epoch) for epoch in reversed(self._epochs))
         return next((number for number in found if number is not None), None)
 
 
-class PromotingASHA(_Rungs):
-    """A free worker goes on with a stopped trial that is in the best third of its rung and group,
-    the highest rung first. It begins a new trial only if there is no such trial."""
+class Promoting(Promotion):
+    """The project's `--scheduler promotion`."""
 
     def __init__(self, setting: Setting):
-        super().__init__(setting, rung_epochs(setting.grace_epochs, setting.curves.max_epochs))
+        super().__init__(ReplayTask.of(setting), setting.grace_epochs)
 
     def call_back(self) -> int | None:
-        return self._call_highest(REDUCTION_FACTOR)
+        trial = self.next_waiting(more=True, running=True)
+        if trial is None:
+            return None
+        self.called_back(trial)
+        return trial.number
 
 
-class Ending(PromotingASHA):
-    """As `PromotingASHA`, but at the end of the budget no trial begins: the rest is what the best
-    trial of each group needs to get all epochs. The best of the highest rungs go on, also those
-    outside the best third."""
+class Ending(Promoting):
+    """As `Promoting`, but at the end of the budget no trial begins: the rest is what the best trial
+    of each group needs to get all epochs. The best of the highest rungs go on, also those outside
+    the best third."""
 
     def __init__(self, setting: Setting):
         super().__init__(setting)
@@ -89,11 +98,10 @@ class Ending(PromotingASHA):
         self._left -= 1
         return super().decide(trial, record)
 
-    def call_back(self) -> int | None:
-        number = super().call_back()
-        if number is not None or self._left > self._reserve:
-            return number
-        return self._call_highest()
+    def _promotable(self) -> Iterator[tuple]:
+        yield from super()._promotable()
+        if self._left <= self._reserve:
+            yield from (place for place, rung in self._by_place.items() if rung.waiting)
 
 
 class Staged(_Rungs):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from search.record.decision import Decision
-from search.record.schema import COMPLETE, PRUNED, RUNNING
+from search.record.schema import COMPLETE, PAUSE, PRUNED, RUNNING
 from search.record.state import SearchState, TrialRecord
 from search.simulate.policies.protocol import Setting
 from search.simulate.policies.through_ray import ReplayTask
@@ -27,6 +27,8 @@ class Scheduler(Protocol):
     def open(self, trial: TrialRecord) -> None: ...
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision: ...
+
+    def waits(self, trial: TrialRecord) -> None: ...
 
     def call_back(self) -> int | None:
         """The number of a stopped trial that goes on; None: a new trial begins."""
@@ -111,6 +113,8 @@ class Own:
         decision = self._scheduler.decide(trial, record)
         trial.records.append(record)
         trial.state = decision.state
+        if decision.kind == PAUSE:
+            self._scheduler.waits(trial)
         self._show(trial)
         return trial.state == RUNNING
 
