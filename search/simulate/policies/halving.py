@@ -9,7 +9,6 @@ halving, or i-Epoch (Egele et al. 2024, arXiv:2404.04111), and knows its budget 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from search.record import schema
 from search.record.decision import Decision
@@ -73,11 +72,13 @@ class _Rungs:
 class Promoting(Promotion):
     """The project's `--scheduler promotion`."""
 
+    _ends = False  # no trial begins any more
+
     def __init__(self, setting: Setting):
         super().__init__(ReplayTask.of(setting), setting.grace_epochs)
 
     def call_back(self) -> int | None:
-        trial = self.next_waiting(more=True, running=True)
+        trial = self.next_waiting(not self._ends, running=True, ends=self._ends)
         if trial is None:
             return None
         self.called_back(trial)
@@ -85,23 +86,19 @@ class Promoting(Promotion):
 
 
 class Ending(Promoting):
-    """As `Promoting`, but at the end of the budget no trial begins: the rest is what the best trial
-    of each group needs to get all epochs. The best of the highest rungs go on, also those outside
-    the best third."""
+    """As `Promoting` with a time budget: the budget of the search, where an epoch is a second."""
 
     def __init__(self, setting: Setting):
         super().__init__(setting)
-        per_group = setting.curves.max_epochs - setting.grace_epochs
-        self._left, self._reserve = setting.budget_epochs, per_group * len(self._groups)
+        self._left, self._ends = setting.budget_epochs, False
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision:
         self._left -= 1
         return super().decide(trial, record)
 
-    def _promotable(self) -> Iterator[tuple]:
-        yield from super()._promotable()
-        if self._left <= self._reserve:
-            yield from (place for place, rung in self._by_place.items() if rung.waiting)
+    def call_back(self) -> int | None:
+        self._ends = self._ends or self._left < self.seconds_to_finish(workers=1)
+        return super().call_back()
 
 
 class Staged(_Rungs):

@@ -12,7 +12,7 @@ beginning, to the same records.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -60,13 +60,22 @@ class Pausing(Decider):
         self._stored: dict[object, set[int]] = defaultdict(set)  # paused, with checkpoints
         self._surplus: list[TrialRecord] = []
         self._completed: set[object] = set()  # groups with a trial that had all epochs
+        self._finished: Counter[object] = Counter()  # sampled trials of a group that had them
+        self._opened: dict[int, TrialRecord] = {}  # some have ended since
         self._fill(state)
+
+    def open(self, trial: TrialRecord) -> None:
+        self._opened[trial.number] = trial
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision:
         decision = super().decide(trial, record)
         if decision.kind == schema.LAST:
-            self._completed.add(trial.group)
+            self._note_finished(trial)
         return decision
+
+    def _note_finished(self, trial: TrialRecord) -> None:
+        self._completed.add(trial.group)
+        self._finished[trial.group] += not trial.is_preset
 
     def waits(self, trial: TrialRecord) -> None:
         insort(self._rung(trial).waiting, self._rank_of(trial))
@@ -101,9 +110,24 @@ class Pausing(Decider):
                 if record["epoch"] in self.rungs and self._outcome(record) is None:
                     self._enter(trial, record)
             if trial.state == schema.COMPLETE:
-                self._completed.add(trial.group)
+                self._note_finished(trial)
             if trial.is_paused:
                 self.waits(trial)
+
+    def _seconds_for(self, chosen: list[TrialRecord], workers: int) -> float:
+        """The time until paused trials and all that run have had their last epoch."""
+        last = self._task.max_epochs
+        rests = [
+            (last - trial.epochs) * fmean(record["seconds"] for record in trial.records)
+            for trial in [*chosen, *self._running()]
+            if trial.records
+        ]
+        return MARGIN * max(sum(rests) / workers, max(rests, default=0.0))
+
+    def _running(self) -> list[TrialRecord]:
+        known = self._opened.items()
+        self._opened = {n: trial for n, trial in known if trial.state == schema.RUNNING}
+        return list(self._opened.values())
 
     def _compare(self, trial: TrialRecord, record: dict) -> Decision:
         place, rank = self._enter(trial, record)
@@ -138,12 +162,30 @@ class Promotion(Pausing):
     A free worker goes on with the best paused trial that is among the best third of its rung. The
     highest rung that has such a trial comes first. Without one, the worker begins a new trial. At
     the end of a search, a group in which no trial has had all epochs calls back the best of its
-    highest rung."""
+    highest rung.
+
+    With a time budget, new trials begin only while enough time is left to train the best paused
+    trial of each group to the end. After that the groups call back their best trials in turn."""
 
     def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
         for place in self._promotable():
             return self._paused[self._by_place[place].waiting[0][1]]
+        if ends:
+            leaders, running_now = self._leaders(), Counter(t.group for t in self._running())
+            taken = self._finished + running_now
+            return leaders[min(leaders, key=taken.__getitem__)] if leaders else None
         return None if more or running else self._first_of_a_group_without_result()
+
+    def seconds_to_finish(self, workers: int) -> float:
+        return self._seconds_for(list(self._leaders().values()), workers)
+
+    def _leaders(self) -> dict[object, TrialRecord]:
+        """The best paused trial of the highest rung of each group."""
+        found: dict[object, TrialRecord] = {}
+        for (_, group), rung in self._by_place.items():
+            if rung.waiting and group not in found:
+                found[group] = self._paused[rung.waiting[0][1]]
+        return found
 
     def _promotable(self) -> Iterator[tuple]:
         """The rungs whose best paused trial is in the best third, the highest first."""
@@ -176,7 +218,6 @@ class OneEpoch(Pausing):
     If time remains when they have ended, the next best of each group go on."""
 
     def __init__(self, task: Task, grace_epochs: int, state: SearchState | None = None):
-        self._opened: dict[int, TrialRecord] = {}
         self._chosen: dict[int, TrialRecord] = {}
         super().__init__(task, grace_epochs, state)
 
@@ -185,7 +226,7 @@ class OneEpoch(Pausing):
         return [grace_epochs] if grace_epochs < max_epochs else []
 
     def open(self, trial: TrialRecord) -> None:
-        self._opened[trial.number] = trial
+        super().open(trial)
         if not trial.is_preset and self._has_passed(trial) and not trial.is_paused:
             self._chosen[trial.number] = trial
 
@@ -205,18 +246,7 @@ class OneEpoch(Pausing):
     def seconds_to_finish(self, workers: int) -> float:
         taken = self._taken()
         chosen = [t for g in self._groups for t in self._waiting(g)[: max(0, FINISHED - taken[g])]]
-        last = self._task.max_epochs
-        rests = [
-            (last - trial.epochs) * fmean(record["seconds"] for record in trial.records)
-            for trial in [*chosen, *self._running()]
-            if trial.records
-        ]
-        return MARGIN * max(sum(rests) / workers, max(rests, default=0.0))
-
-    def _running(self) -> list[TrialRecord]:
-        known = self._opened.items()
-        self._opened = {n: trial for n, trial in known if trial.state == schema.RUNNING}
-        return list(self._opened.values())
+        return self._seconds_for(chosen, workers)
 
     def _has_passed(self, trial: TrialRecord) -> bool:
         return bool(self.rungs) and trial.epochs >= self.rungs[0]

@@ -131,6 +131,21 @@ def test_i_epoch_begins_no_trial_when_the_rest_of_the_time_is_for_the_best(tmp_p
     assert len(search.logbook.state.trials) == begun  # the next best go on before others begin
 
 
+def test_promotion_spends_the_end_of_the_time_on_the_best_of_each_group(tmp_path):
+    search = player(tmp_path, "promotion", trials=100)
+    search.searcher._budget = budget = Left(1000.0)
+    search.play(25)
+    begun = len(search.logbook.state.trials)
+    needed = search.scheduler.decider.seconds_to_finish(1)
+    assert needed >= 1.25 * 2 * 6  # at least six epochs of a trial of each group
+    budget.seconds = needed - 1
+    search.play(int(needed))  # an epoch each, or one that is read from a checkpoint
+    assert len(search.logbook.state.trials) == begun
+    for group in (1, 2):
+        trials = [t for t in search.logbook.state.trials if t.group == group]
+        assert COMPLETE in {trial.state for trial in trials}
+
+
 def test_none_stops_nothing(tmp_path):
     search = player(tmp_path, "none", trials=8).play()
     assert {(t.state, t.epochs) for t in search.logbook.state.trials} == {(COMPLETE, 9)}
