@@ -27,6 +27,7 @@ _POSSIBLE = {
     "lda_shrinkage": (1e-5, 1),
     "boosting_rate": (1e-3, 1),
     "max_features": (0.01, 1),
+    "candidates": (2, 100),
     "tree_depth": (1, 16),
     "views": (1, 1),
 }

@@ -300,7 +300,9 @@ def test_a_page_of_500_trials_opens_in_a_second_and_answers_in_a_tenth(browser, 
     opened = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
     answers = {}
     for ranges in ("closed", "open"):
-        page.evaluate("open => { document.getElementById('explore-ranges').open = open }", ranges == "open")
+        page.evaluate(
+            "open => { document.getElementById('explore-ranges').open = open }", ranges == "open"
+        )
         answers[f"a range, fields {ranges}"] = page.evaluate(CHANGE_A_RANGE)
         for axis in ("learning_rate", "best"):
             answers[f"a brush on {axis}, fields {ranges}"] = brush(page, axis)

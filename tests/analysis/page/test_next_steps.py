@@ -79,10 +79,19 @@ def test_an_edge_is_searched_beyond(run):
 
 def test_the_commands_keep_what_the_run_searched(run):
     own = "learning_rate=1e-4..0.01/log", "dropout=0..0.3/0.1", "depth=3"
-    argv = ["--latent-sizes", "128", "--space", "own.toml", "--num-samples=7", "--time-budget-s", "9"]
+    argv = [
+        "--latent-sizes",
+        "128",
+        "--space",
+        "own.toml",
+        "--num-samples=7",
+        "--time-budget-s",
+        "9",
+    ]
     info = {**run.info, "argv": argv, "settings": {**run.settings, "set": [*own]}}
     trials = run.trials.assign(best_epoch=run.max_epochs)
-    on_edge = with_winner(replace(run, info=info, trials=trials), learning_rate=0.01, dropout=0.3)
+    inside = {"learning_rate": 0.002, "depth": 5, "width": 24}
+    on_edge = with_winner(replace(run, info=info, trials=trials), **inside, dropout=0.3)
     (longer,), (wider,) = of_kind(on_edge, SHORT), of_kind(on_edge, EDGE)
     for step in (longer, wider):
         words = shlex.split(step.command)
@@ -95,7 +104,7 @@ def test_the_commands_keep_what_the_run_searched(run):
 
 TASKS = (
     AutoencoderTask((128,), 9, "quick", "probe_accuracy"),
-    ClassifierTask(5, "quick"),
+    ClassifierTask(5, 9, "quick"),
     ProbeTask(("knn", "lda", "logistic", "mlp", "extra-trees", "catboost"), (128,), 9, "quick"),
 )
 
@@ -113,7 +122,11 @@ def test_every_wider_range_can_be_searched(task, run):
                     continue
                 own = replace(task, own=OwnSpace(read_wanted([f"{full}={words}"])))
                 refuse_impossible(own)
-                (now,) = [each for each in own.space().families or (own.space(),) if each.name == family.name]
+                (now,) = [
+                    each
+                    for each in own.space().families or (own.space(),)
+                    if each.name == family.name
+                ]
                 now = now.distributions[name]
                 assert (now.low < searched.low) == (end == "low")
                 assert (now.high > searched.high) == (end == "high")
