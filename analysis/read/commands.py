@@ -29,8 +29,8 @@ def resume_command(run: Run) -> str:
 
 def longer_command(run: Run, max_epochs: float) -> str:
     """The command of the run's own search again, which begins with its winners and trains for
-    `max_epochs`. A time budget would end it too early, so it has none. It is kept beside the run, so
-    that it finds the run by its name."""
+    `max_epochs`. A time budget would end it too early, so it has none. It is kept beside the run,
+    so that it finds the run by its name."""
     dropped = {*_OF_A_RUN, "--storage-path", "--start-from", "--time-budget-s"}
     words = _with_flag(_without(_repeated(run), dropped), "--max-epochs", f"{max_epochs:.0f}")
     begin = [*_storage(run), "--start-from", run.name]
