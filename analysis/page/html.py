@@ -42,6 +42,7 @@ def render(markdown: str, files: Mapping[str, bytes], trials: str = "", every: f
     body = parser.renderer.render(tokens, parser.options, {})
     body = body.replace("<table>", '<div class="scroll"><table>')
     body = body.replace("</table>", "</table></div>")
+    body = body.replace(" ± ", " ±\N{NO-BREAK SPACE}")  # in a narrow column a line begins with ±
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
     )

@@ -57,17 +57,18 @@
     const known = values.filter((value) => !inLane(value));
     let low = known.reduce((a, b) => Math.min(a, b), Infinity), high = known.reduce((a, b) => Math.max(a, b), -Infinity);
     if (!known.length) [low, high] = [log ? 1 : 0, log ? 10 : 1];
+    const bounds = [low, high];
     if (low === high) [low, high] = log ? [low / 1.5, high * 1.5] : [low - 0.5, high + 0.5];
     const to = log ? Math.log : (x) => x, back = log ? Math.exp : (x) => x;
     const place = (value) => (inLane(value) ? LANE : (to(value) - to(low)) / (to(high) - to(low)));
     const invert = (share) => back(to(low) + share * (to(high) - to(low)));
     const whole = known.every(Number.isInteger) && high - low >= 2;
     const inner = [1 / 3, 2 / 3].map((share) => (whole ? Math.round(invert(share)) : Number(invert(share).toPrecision(2))));
-    const ends = [low, ...inner, high].filter((value, turn, all) => all.indexOf(value) === turn);
+    const ends = (bounds[0] === bounds[1] ? bounds : [low, ...inner, high]).filter((value, turn, all) => all.indexOf(value) === turn);
     const ticks = ends.map((value) => [place(value), brief(value)]).filter(([where]) => where >= 0 && where <= 1);
     const lane = values.some(inLane);
     if (lane) ticks.unshift([LANE, values.some((value) => value === 0 && log) ? "0" : "none"]);
-    return { place, invert, inLane, lane, ticks, low, high };
+    return { place, invert, inLane, lane, ticks, bounds };
   }
 
   // ---- state ----------------------------------------------------------------------------------
@@ -76,6 +77,7 @@
   let filters, words, top, all;
   const column = (key) => columns[at[key]];
   const value = (trial, key) => rows[trial][at[key]];
+  const varies = (place) => new Set(rows.map((row) => row[place])).size > 1;
   const better = (a, b) => (run.maximised ? b - a : a - b);
 
   function open(index) {
@@ -91,10 +93,10 @@
     [filters, words, top, all, hot] = [new Map(), "", null, false, null];
     picked = order[0] ?? null;
     sort = { key: "best", down: run.maximised };
-    const varied = columns.filter((each, place) => each.parameter && new Set(rows.map((row) => row[place])).size > 1);
+    const varied = columns.filter((each, place) => each.parameter && varies(place));
     chosen = new Set(["number", "state", "preset", "best", run.group, ...varied.slice(0, 6).map((each) => each.key), "epochs", "seconds"]);
-    across = [...varied.filter((each) => each.key !== "probe"), column("best")];
-    if (across.length === 1) across.unshift(column("number"));
+    across = [column("best"), ...varied.filter((each) => each.key !== "probe")]; // the result first: the last axis may be out of sight
+    if (across.length === 1) across.push(column("number"));
     build();
   }
   const shade = (trial) => (ranks.has(trial) ? Math.floor((ranks.get(trial) * SHADES) / order.length) : SHADES);
@@ -147,7 +149,7 @@
         size === null ? "all trials" : (typeof size === "number" ? "code " : "") + size));
     }
     rangeBox = make("div", { class: "ranges" });
-    columns.forEach((each, place) => { if (each.key !== "number") rangeBox.append(rangeField(each, place)); });
+    columns.forEach((each, place) => { if (each.key !== "number" && varies(place)) rangeBox.append(rangeField(each, place)); });
     [head, body, headed, keptKeys] = [make("thead"), make("tbody"), null, null];
     more = make("button", { type: "button", onclick: () => { all = true; fillTable(); } });
     const table = make("div", { class: "trials", tabindex: 0, role: "region", "aria-label": "Trials" }, make("table", {}, head, body), more);
@@ -204,7 +206,7 @@
       setFilter(each.key, low === "" && high === "" && keep ? null
         : { low: low === "" ? -Infinity : Number(low), high: high === "" ? Infinity : Number(high), lane: lane ? lane.checked : false });
     };
-    for (const [end, bound] of [["from", scale.low], ["to", scale.high]]) {
+    for (const [end, bound] of [["from", scale.bounds[0]], ["to", scale.bounds[1]]]) {
       field.append(make("label", {}, end, make("input", { type: "number", step: "any", placeholder: shown(bound), onchange: read })));
     }
     if (scale.lane) field.append(make("label", {}, make("input", { type: "checkbox", checked: true, onchange: read }), scale.ticks[0][1]));
