@@ -18,11 +18,13 @@ import torch
 
 from models.data import DataError, load
 from models.data.prepared import prepare
+from models.ending import ends_at_signals
 from models.files import write_atomically
 from probes.readout.curve import described, measured, training_of
 from probes.readout.ranking import correlations, drawn_settings, ranked
 
 
+@ends_at_signals("probes.readout", "; what it measured is in the file that --out names")
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; return 2, with one line on stderr, for bad input."""
     given = _parser().parse_args(arguments)
@@ -31,9 +33,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, ValueError, OSError) as error:
         print(f"probes.readout: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("probes.readout: interrupted", file=sys.stderr)
-        return 130
     return 0
 
 

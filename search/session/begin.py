@@ -15,9 +15,9 @@ from search.tune.logbook import Logbook
 def begun(session: Session, resumed: bool) -> Iterator[Session]:
     """Hold the run folder. For a new search, make it and write the first event of its ledger.
 
-    Yields the session. Its folder has another name if the name was not the user's and another
-    search took it in the same second. Leaves no folder in which no search began. Raises FolderError
-    if another search has the folder."""
+    Yields the session. If the user gave no name and another search took this name in the same
+    second, the session has a folder of another name. If the search cannot begin, no folder is left.
+    Raises FolderError if another search has the folder."""
     with ExitStack() as held:
         if resumed:
             held.enter_context(session.folder.locked())

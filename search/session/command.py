@@ -56,7 +56,7 @@ def main(command: Command, argv: list[str] | None = None) -> int:
     """Run a search from its command line; return the exit status.
 
     0 if the search has a best trial, 1 if it has none or had to stop, 2 for an argument, a data
-    set or a folder that cannot be used, 128 and its number after a signal: 130 after Ctrl-C.
+    set or a folder that cannot be used, 128 plus its number after a signal: 130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     with steady_streams(f"search.{command.name}"):

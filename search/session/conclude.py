@@ -40,7 +40,7 @@ def announce(session: Session, logbook: Logbook) -> None:
 
 
 def _how(session: Session) -> str:
-    """What of the scheduler is not the default."""
+    """The settings of the scheduler that are not the default."""
     settings = session.settings
     name = "" if settings.scheduler == "asha" else f", scheduler {settings.scheduler}"
     order = f", reproducible with up to {settings.reproducible} at a time"
@@ -52,8 +52,8 @@ def _where(session: Session) -> str:
 
 
 def _about_the_space(session: Session) -> Iterator[str]:
-    """Lines about what the user changed in the space, and what became of the presets and of
-    `--start-from`; none if nothing was changed."""
+    """Lines about the user's own ranges, the presets that these leave out, and the winners of
+    `--start-from`."""
     ranges = [f"{c['name']} {c['searched']} (not {c['default']})" for c in changes(session.task)]
     left_out = [f"{name} ({', '.join(names)})" for name, names in session.left_out.items()]
     if ranges:

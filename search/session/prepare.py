@@ -62,7 +62,7 @@ class Session:
 
     @property
     def left_out(self) -> dict[str, list[str]]:
-        """The presets that lie outside the searched ranges, each with where."""
+        """The presets outside the searched ranges, with the hyperparameters that are outside."""
         task = self.task
         return task.own.left_out(task.default_presets(), task.default_space())
 
@@ -118,7 +118,7 @@ def _with_own_space(given: dict) -> dict:
         return given
     wanted = read_wanted(given.get("set") or ())
     in_file = read_space_file(given["space"]) if given.get("space") else {}
-    # A name without its family changes all families, and so does away with what the file says.
+    # A name without its family changes all families, and so replaces what the file says.
     kept = {name: v for name, v in in_file.items() if name.rpartition(".")[2] not in wanted}
     return {**given, "set": as_texts({**kept, **wanted})}
 
@@ -135,7 +135,7 @@ def _new(command: Command, given: dict, storage: Storage) -> Session:
     settings = command.complete(_settled(settings, data, folder, storage), data)
     task, named = _task(command, settings, data), "name" in given
     starts = find_starts(settings.start_from, command.name, task, storage)
-    begun = _begun_by(task, starts)
+    begun = _with_starts(task, starts)
     return Session(command, settings, begun, data, note, folder, tuple(starts), named)
 
 
@@ -150,9 +150,9 @@ def _resumed(command: Command, given: dict, storage: Storage) -> Session:
     settings = resolve(given, events[0]["settings"], {}, {})
     data, note = _load(command, settings)
     settings = _settled(settings, data, folder, storage)
-    # As recorded: the runs that they come from may have changed, or be gone.
+    # The runs that the starts come from may have changed or be gone, so the ledger counts.
     starts = [Start(**each) for each in events[0].get("starts", ())]
-    task = _begun_by(_task(command, settings, data), starts)
+    task = _with_starts(_task(command, settings, data), starts)
     session = Session(command, settings, task, data, note, folder, tuple(starts))
     _refuse_another_search(session, events)
     return session
@@ -165,13 +165,13 @@ def _task(command: Command, settings: Settings, data: ImageData) -> Task:
     return task
 
 
-def _begun_by(task: Task, starts: Iterable[Start]) -> Task:
+def _with_starts(task: Task, starts: Iterable[Start]) -> Task:
     presets = tuple(start.preset for start in starts if start.parameters)
     return replace(task, own=replace(task.own, starts=presets))
 
 
 def _settled(settings: Settings, data: ImageData, folder: RunFolder, storage: Storage) -> Settings:
-    """The settings with the names that were chosen for the user."""
+    """The settings with what the user left open: data set, split, name, and whole paths."""
     return replace(
         settings,
         dataset=data.source or data.name,

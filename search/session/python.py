@@ -33,7 +33,8 @@ def search_from_python(
     given = vars(parser.parse_args(argv))
     from search.session.run import BEFORE, run_search
 
-    ending = Ending(f"search.{command.name}", BEFORE)  # not begun: it leaves the signals alone
+    # It is not entered, so that signals stay as they are.
+    ending = Ending(f"search.{command.name}", BEFORE)
     try:
         return run_search(command, given, argv, ending, _as_call)
     except KeyboardInterrupt:
@@ -42,7 +43,7 @@ def search_from_python(
 
 def _dataset(images: Any, labels: Any, flags: Mapping[str, Any]) -> dict[str, str]:
     """The flag that names the images. Arrays are kept as a file beside the run folders, so that the
-    command can go on with the search, and other programs can read what it was about."""
+    command can go on with the search, and other programs can read them."""
     if images is None:
         return {}
     if "dataset" in flags:
@@ -65,7 +66,7 @@ def _dataset(images: Any, labels: Any, flags: Mapping[str, Any]) -> dict[str, st
 
 
 def _array(values: Any) -> np.ndarray:
-    """An array of an array, a tensor, a list or a column of a table."""
+    """Makes an array from an array, a tensor, a list or a column of a table."""
     values = values.detach().cpu() if hasattr(values, "detach") else values
     return np.ascontiguousarray(values)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
 import models
@@ -23,10 +24,9 @@ from search.store.files import FolderError
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found: a view of its run folder, which a search of an earlier day has too.
+    """What a search found: a view of its run folder. It can show an earlier search too.
 
-    folder: the run folder, `<storage_path>/<name>`. In it are all files that docs/searching.md
-    names."""
+    folder: the run folder, `<storage_path>/<name>`, with the files that docs/searching.md names."""
 
     folder: Path
 
@@ -83,7 +83,7 @@ class SearchResult:
         """Write the report of this search to the folder `out` (default: `report` in the run
         folder), as `python -m analysis.report` does. Returns the path of its page.
 
-        Raises FolderError with the last line of what went wrong."""
+        Raises FolderError with the last line of the error."""
         out = self.folder / "report" if out is None else Path(out)
         arguments = ["--runs", str(self.folder), "--out", str(out)]
         # A process of its own: the report sets up matplotlib in its own way.
@@ -172,8 +172,6 @@ class BestProbe(_Best):
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Labels (N,) of images, as in `BestAutoencoder.encode`."""
-        import torch
-
         from probes.classifiers.fitting import Scale, restore_probe
 
         weights = torch.load(self.folder / "weights.pt", map_location="cpu", weights_only=True)

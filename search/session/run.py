@@ -51,7 +51,7 @@ BEFORE = " before the search began"
 
 
 def run_command(command: Command, given: dict, argv: list[str]) -> int:
-    """Run a search with the flags `given`, which `argv` says as text; return the exit status that
+    """Run a search with the flags `given`, which are `argv` as text; return the exit status that
     `command.main` describes."""
     name = f"search.{command.name}"
     with Ending(name, BEFORE) as ending:
@@ -77,9 +77,9 @@ def run_search(
     ending: Ending,
     how_to_resume: Callable[[Session], str] = Session.as_command,
 ) -> SearchResult:
-    """Run a search with the flags `given`, which `argv` says as text. A Ray that this process had
-    joined stays joined. Once the search has a folder, `ending.resume` is what `how_to_resume` says
-    of it.
+    """Run a search with the flags `given`, which are `argv` as text. If this process had joined Ray
+    before, it stays joined. Once the search has a folder, `ending.resume` is what `how_to_resume`
+    returns.
 
     Raises one of USAGE_ERRORS for what cannot be used, SearchStopped with how to go on if the
     search cannot go on, KeyboardInterrupt after a signal."""
@@ -99,7 +99,7 @@ def _after_a_stop(resume_command: str) -> str:
     if not resume_command:
         return ""
     return (
-        "; nothing that was recorded is lost, and when the cause is mended, this goes on: "
+        "; nothing that was recorded is lost; once the cause is mended, go on with: "
         f"{resume_command}"
     )
 
@@ -119,7 +119,7 @@ def _run(
         check_room(settings)
         check_storage(open_storage(settings.storage_path), settings)
     elif not ray.is_initialized():
-        ray_folder()  # likewise, a machine on which Ray cannot start
+        ray_folder()  # a machine on which Ray cannot start is refused here too
     with begun(session, resumed) as session, mps_daemon(settings.mps):
         ending.resume = how_to_resume(session)
         _quiet()

@@ -39,7 +39,7 @@ class Start:
 
 
 def find_starts(names: tuple[str, ...], command: str, task: Task, storage: Storage) -> list[Start]:
-    """The winners of the runs `names`, in their order; of equal ones only the first has a trial.
+    """The winners of the runs `names`, in their order; of equal winners only the first has a trial.
 
     A winner that is a preset of this search keeps the preset's name. Raises UsageError for a run
     that cannot be read, has no winner, or is of another command."""
@@ -102,19 +102,19 @@ def _start(run: str, group: Any, parameters: dict, task: Task) -> Start:
         found[name] = value if fits(name, value, before, now) else moved(name, value, now)
         if name not in parameters or found[name] != value:
             moves.append((name, parameters.get(name), found[name]))
-    for name, value in usual.items():  # what a trial may have, and this search does not vary
+    for name, value in usual.items():  # what this search does not vary
         found.setdefault(name, parameters.get(name, value))
     moves += [(name, value, None) for name, value in parameters.items() if name not in found]
     return Start(run, group, f"{run}-{group}", found, tuple(moves))
 
 
 def _usual(parameters: dict, group: Any, task: Task) -> dict:
-    """All hyperparameters that a preset of the group has. Their values are what a configuration
-    makes of their absence, as in a run of an older version, else the preset's."""
+    """All hyperparameters that a preset of the group has. Their values are those of the trial's
+    configuration, which has defaults for what an older run lacks, else the preset's."""
     presets = (preset.parameters for preset in task.default_presets())
     preset = next((each for each in presets if each[task.space().group] == group), {})
     absent: dict = {}
-    with suppress(ValueError, TypeError, KeyError):  # what is wrong in it is moved later
+    with suppress(ValueError, TypeError, KeyError):  # a value that no trial can have is moved later
         for part in task.describe(parameters, 0).values():
             absent |= part
     return {name: absent.get(name, value) for name, value in preset.items()}

@@ -81,7 +81,7 @@ class Curves:
 
 
 def load_curves(path: Path) -> Curves:
-    """Read what `record` wrote. Raises UsageError if the file is nothing of that kind."""
+    """Read what `record` wrote. Raises UsageError for any other file."""
     try:
         with gzip.open(path, "rt", newline="", encoding="utf-8") as file:
             about = json.loads(file.readline().removeprefix("# "))
@@ -157,8 +157,8 @@ def coordinates(space: Space, parameters: dict) -> np.ndarray:
 
 
 def neighbour_agreement(curves: Curves) -> float:
-    """How far a replay can be trusted: the mean over groups of the rank correlation (Spearman)
-    between what a recorded configuration reaches and what its nearest other one reaches."""
+    """How well a neighbour stands for a configuration: the rank correlation (Spearman) between the
+    final losses of configurations and of their nearest neighbours, the mean over groups."""
     finals, found = curves.finals(), []
     for group in curves.space.groups:
         rows = np.flatnonzero(curves.groups == group)

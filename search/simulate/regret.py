@@ -1,10 +1,10 @@
 """Regret: how far the choice of a search is from the best recorded one, and how policies compare.
 
-The loss of the configuration that a search would choose for a group now is looked up at full
-budget, since a winner is retrained at full budget, and divided by the best loss recorded for that
-group. Ratios, because groups differ in loss by factors, and differences would show the worst group
-only. Their geometric mean over the groups is the regret, as a percentage above 1. Before a search
-has anything to choose, the median of the recorded losses counts: what an untried configuration
+For each group, the loss of the configuration that the search would choose now is divided by the
+best recorded loss of the group. Both are losses with all epochs, because a winner is retrained with
+all epochs. Groups differ in loss by factors, so ratios are taken: differences would show the worst
+group only. The regret is the geometric mean of the ratios, as a percentage above 1. Before a search
+has anything to choose, the median of the recorded losses counts, which an untried configuration
 would give.
 """
 

@@ -4,18 +4,18 @@ No training and no cluster: a policy is asked and told on a clock that counts ep
 can be compared over many seeds. The idea is that of Syne Tune's simulator backend.
 
 The curves come from a random search that stopped nothing early. A proposed configuration gets the
-whole curve of the nearest recorded configuration of the same group that this search has not
-used yet. Syne Tune's blackbox repository takes the nearest neighbour too, for what it has not
-recorded. "Not used yet", because no two trainings give the same curve: with repetition, a searcher
-that stays near good configurations would get one of them again and again, and learn nothing.
+whole curve of the nearest recorded configuration of the same group that this search has not used
+yet. Syne Tune's blackbox repository takes the nearest neighbour too. A curve is used once, because
+no two trainings give the same curve: otherwise a searcher that stays near a good configuration
+would get the same curve again and again, and learn nothing.
 
 Limits:
-- Nothing better than the best recorded curve can be found, so every search that uses up most
-  curves of a group ends near it.
-- Fine steps are not seen, and searchers look more alike than they are.
+- Nothing better than the best recorded curve can be found, so every search that uses most curves
+  of a group ends near it.
+- Configurations that differ little get the same curve, so searchers look more alike than they are.
 - Unimportant parameters count as much in the distance as important ones.
 - All epochs cost the same.
-- Training noise is part of the surface.
+- The curves contain the noise of their trainings.
 - Presets are left out.
 
 `recorded.neighbour_agreement` measures how well a neighbour stands for a configuration.
@@ -47,7 +47,7 @@ class Replay:
 
     row: int  # of the recorded configuration whose curve it follows
     epochs: int = 0
-    ended: bool = False  # or stopped: it may be called back
+    ended: bool = False  # also if it was stopped and may be called back
 
 
 @dataclass
@@ -95,8 +95,8 @@ def replay(
 
 
 def _fast_folder() -> Path | None:
-    """A folder in memory if the system has one. A ledger waits after each epoch until it is
-    written, which takes longer on a disk than all the rest."""
+    """A folder in memory if the system has one. A ledger waits after each epoch until the epoch is
+    on disk, and on a real disk this takes longer than all the rest."""
     memory = Path("/dev/shm")
     return memory if os.access(memory, os.W_OK) else None
 

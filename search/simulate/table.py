@@ -16,8 +16,8 @@ def as_text(task: str, found: dict) -> str:
         f"{found['neighbour_agreement']:.2f}",
         "",
         "Regret: per cent above the lowest recorded loss, geometric mean over groups; median over "
-        "seeds [bootstrap 95 % interval]. Tried: how many of the recorded configurations, at the "
-        "end",
+        "seeds [bootstrap 95 % interval]. Tried: the share of the recorded configurations that "
+        "were tried at the end",
         *_regrets(found),
         "",
         f"Difference from {found['against']}, seed by seed: by how many per cent the choice is "

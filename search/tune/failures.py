@@ -29,7 +29,7 @@ from search.tune.worker.card import CardLost, GpuMemory
 
 LOSSES = 5  # a trial fails if it loses its node this often without a new epoch
 FOLLOW_S = 2.0  # how often the number of trials at a time follows the cluster
-PAUSES, PAUSE_S, LONGEST_PAUSE_S = 8, 5.0, 120.0  # six minutes in all
+PAUSES, PAUSE_S, LONGEST_PAUSE_S = 8, 5.0, 120.0  # nearly nine minutes in all
 WAITED_FOR = {
     schema.REASON_NODE_MEMORY: "the memory of a node is used up",
     schema.REASON_NODE_GPU: "the GPU of a node fails",
@@ -53,10 +53,10 @@ class TrialKeeper(tune.Callback):
     Ray's own retries are off. They lose a trial whose worker dies while it is handed from one
     trial to the next: Ray 2.60 handles that death twice, and the second time for good.
 
-    A failure of a node (the node is lost, its memory is used up, its GPU fails) is none of its
-    trial, which is tried again. A trial that loses LOSSES nodes without a new epoch fails, because
-    the trial itself may kill them. While a node's memory or GPU fails, no other trial begins: the
-    search waits, longer each time, and stops if it fails PAUSES times without a new epoch between.
+    A failure of a node (the node is lost, its memory is used up, its GPU fails) does not count
+    against the trial, which is tried again. A trial that loses LOSSES nodes without a new epoch
+    fails, because the trial itself may kill them. While a node's memory or GPU fails, no trial
+    begins: the search waits, longer each time. After PAUSES waits without a new epoch it stops.
 
     `on_progress` is called several times a second.
     """
@@ -80,7 +80,7 @@ class TrialKeeper(tune.Callback):
         self._too_many = 0  # trials at a time that the memory of the GPUs did not hold
 
     def setup(self, stop=None, num_samples=None, total_num_samples=None, **info) -> None:
-        check()  # Ray's handlers of signals are in place
+        check()  # Ray has just set handlers of signals
 
     def on_step_begin(self, iteration, trials, **info) -> None:
         check()
@@ -89,7 +89,7 @@ class TrialKeeper(tune.Callback):
         self._searcher.unreachable.settle()
         now = time.monotonic()
         if self._limits.slots and now >= self._follow_due:
-            # At least one: a trial that waits is how a cluster learns that nodes are wanted.
+            # At least 1: a waiting trial tells a cluster that grows that it needs a node.
             self._generator.set_max_concurrent(max(1, self._limits.slots() - self._too_many))
             self._follow_due = now + FOLLOW_S
         for trial, seen in list(self._last_sign.items()):
@@ -113,7 +113,7 @@ class TrialKeeper(tune.Callback):
         self._stuck.discard(trial.config["id"])
 
     def on_trial_error(self, iteration, trials, trial, **info) -> None:
-        check()  # what told this process to end may have told its workers too
+        check()  # the signal that ends this process may have ended its workers
         self._last_sign.pop(trial, None)
         actor = self._actors.pop(trial, None)
         record = self._logbook.state.trials[trial.config["number"]]
@@ -162,8 +162,8 @@ class TrialKeeper(tune.Callback):
         self._searcher.pause(pause)
 
     def _seen_here(self, failure: Failure) -> Failure:
-        """The failure of a worker that the kernel of this machine killed for its memory. Ray only
-        knows that the worker died."""
+        """The failure; `node memory` if the kernel of this machine killed a process for its memory.
+        Ray only knows that the worker died."""
         before, self._memory_kills = self._memory_kills, memory_kills()
         if failure.reason != schema.REASON_WORKER or self._memory_kills == before:
             return failure
@@ -173,7 +173,8 @@ class TrialKeeper(tune.Callback):
         return Failure(schema.REASON_NODE_MEMORY, f"{failure.text}\n{detail}")
 
     def _is_final(self, trial: TrialRecord, failure: Failure) -> bool:
-        if failure.reason in WAITED_FOR:  # one more than stops the search, so that a resume goes on
+        if failure.reason in WAITED_FOR:
+            # One more than stop the search: a resumed search then goes on without this trial.
             return trial.losses > PAUSES
         if failure.is_loss:
             return trial.losses + 1 >= LOSSES

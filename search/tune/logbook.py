@@ -73,7 +73,7 @@ class Logbook:
     @staticmethod
     def begin(folder: RunFolder, header: dict) -> None:
         """Write the first event of a new search: its seed, its sampler, and everything else that
-        tells it from other searches."""
+        defines it."""
         ledger = folder.open_ledger()
         ledger.append({"event": "search", **header, "time": time.time()})
         ledger.close()

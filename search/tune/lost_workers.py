@@ -59,7 +59,7 @@ class _Case:
 
 
 class UnreachableWorkers:
-    """Workers that do not answer; finds out why."""
+    """Finds out why workers do not answer."""
 
     def __init__(self):
         self._cases: list[_Case] = []

@@ -1,7 +1,7 @@
 """The logical order of a reproducible search: the same trials and decisions with any number of
 workers.
 
-The search is decided as if `lag` workers shared it and every epoch took one tick of a clock. The
+The search is decided as if `places` workers shared it and every epoch took one tick of a clock. The
 epochs after which a trial may end, its rungs and the last, are its turns. A turn is decided, and a
 freed place is given to the next trial, in the order of the ticks and, at one tick, of the trials'
 numbers. A trial that reports a turn too early gives its worker away and waits. Its checkpoint is on
@@ -9,7 +9,7 @@ disk, so it goes on as a trial does that is tried again. Between its turns a tri
 it can: those epochs change no decision.
 
 A trial that diverges or fails between two turns has ended, but its place is free at its next turn
-only. So a turn waits for no other epochs than the turns before it.
+only. So a turn waits only for the turns before it.
 
 The ledger says at which tick a trial began or was called back. The clock of a resumed search
 follows from that.
@@ -33,12 +33,12 @@ class LogicalOrder:
         self,
         logbook: Logbook,
         decider: Decider,
-        lag: int,
+        places: int,
         choose: Callable[[int], TrialRecord | None],
     ):
         self._stops = [*decider.rungs, logbook.task.max_epochs]
         self._last = logbook.task.max_epochs
-        self._lag, self._choose = lag, choose
+        self._places, self._choose = places, choose
         trials = logbook.state.trials
         self._now = max(map(self._last_turn, trials), default=0)
         self._placed = {t.number: t for t in trials if t.state == schema.RUNNING}
@@ -87,7 +87,7 @@ class LogicalOrder:
                 del self._placed[first.number]
 
     def _fill(self) -> None:
-        for _ in range(self._lag - len(self._placed)):
+        for _ in range(self._places - len(self._placed)):
             trial = self._choose(self._now)
             if trial is None:
                 return

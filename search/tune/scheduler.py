@@ -17,16 +17,9 @@ from search.task.protocol import Task
 from search.tune.logbook import Logbook
 from search.tune.order import LogicalOrder
 from search.tune.schedulers.asha import GroupedASHA
-from search.tune.schedulers.deciding import (
-    REDUCTION_FACTOR,
-    Decider,
-    Unstopped,
-    rung_epochs,
-)
+from search.tune.schedulers.deciding import Decider, Unstopped
 from search.tune.schedulers.pausing import OneEpoch, Promotion
 from search.tune.worker.attempt import CheckpointPolicy
-
-__all__ = ["REDUCTION_FACTOR", "GroupedASHA", "LedgerScheduler", "rung_epochs"]
 
 DECIDERS: Mapping[str, type[Decider]] = {
     "asha": GroupedASHA,

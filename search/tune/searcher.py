@@ -36,7 +36,7 @@ class LedgerSearch(OptunaSearch):
         workers: int = 1,
     ):
         """decider: the scheduler, which may call paused trials back (None: it does not). workers:
-        trials at a time, for an estimate of the time that those trials take."""
+        how many trials run at a time, to estimate how long the paused ones take."""
         super().__init__(
             space=logbook.space.all_distributions(),
             metric=logbook.task.metric,
@@ -48,8 +48,10 @@ class LedgerSearch(OptunaSearch):
         self._decider, self._budget, self._workers = decider, budget, workers
         self._ends = False  # no new trial begins: the rest of the time budget is for paused ones
         self._unfinished = deque(logbook.state.unfinished())
-        lag = logbook.state.header.get("settings", {}).get("reproducible")
-        self.order = LogicalOrder(logbook, decider, lag, self._choose) if lag and decider else None
+        places = logbook.state.header.get("settings", {}).get("reproducible")
+        self.order: LogicalOrder | None = None  # of a reproducible search
+        if places and decider:
+            self.order = LogicalOrder(logbook, decider, places, self._choose)
         self.unreachable = UnreachableWorkers()
         self._paused_until = 0.0
 
@@ -104,8 +106,8 @@ class LedgerSearch(OptunaSearch):
         return seconds() < self._paused_until
 
     def suggest(self, trial_id: str) -> dict | None:
-        """An unfinished trial that is not running, a paused one, or a new one. None if there is
-        none, for an unreachable worker may still give its trial back, and in a pause."""
+        """An unfinished trial that is not running, a paused one, or a new one. None in a pause, and
+        if there is none now: an unreachable worker may still give its trial back."""
         self.unreachable.settle()  # Ray calls this in a loop while no trial runs
         trial = None if self.is_paused else self._next()
         if trial is None:
@@ -133,7 +135,7 @@ class LedgerSearch(OptunaSearch):
             return None
         trial = self._logbook.new_trial(tick)
         if self.order is not None:
-            self._decider.open(trial)  # long before Ray hears of it, perhaps
+            self._decider.open(trial)  # Ray may hear of it much later
         return trial
 
     def on_trial_result(self, trial_id: str, result: dict) -> None:

@@ -41,7 +41,7 @@ def _open_storage(path: Path) -> JournalStorage:
         os.truncate(path, raw.rfind(b"\n") + 1)
     try:
         return JournalStorage(_Journal(str(path)))
-    except Exception:  # whatever Optuna makes of a damaged file
+    except Exception:  # a damaged file makes Optuna raise any error
         path.unlink()
         return JournalStorage(_Journal(str(path)))
 
@@ -67,8 +67,8 @@ class StudyMirror:
         mode: str,
         trials: Iterable[TrialRecord] = (),
     ):
-        """`trials`: of the search so far. Optuna cannot open a trial again, so the journal is made
-        anew if a trial is closed in it that may be called back, or was."""
+        """`trials`: those of the search so far. Optuna cannot open a trial again, so the journal is
+        made anew if it has closed a trial that may be called back, or was called back."""
         self.storage, self._space = _open_storage(path), space
         self._metric, self._mode = metric, mode
         self._begin()

@@ -29,9 +29,9 @@ from search.record.schema import COMPLETE, PRUNED, RUNNING, SAMPLED
 from search.record.state import SearchState, TrialRecord
 from search.task.space import Preset, Space
 
-STARTUP_TRIALS = 10  # Optuna's own default: random until that many are finished
+STARTUP_TRIALS = 10  # Optuna's default: suggestions are random until so many have finished
 SHOWN_BEST = 25
-SHOWN_RECENT = 225  # with the best: 250. From 250 on, Optuna counts 25 as good
+SHOWN_RECENT = 225  # 250 with the best: from 250 trials on, Optuna counts 25 as good
 
 
 def next_trial(
@@ -45,16 +45,23 @@ def next_trial(
         return _trial(number, preset.name, preset.parameters[space.group], preset.parameters)
     round_, turn = divmod(number - len(presets), len(space.groups))
     group = space.groups[turn]
-    parameters = {
+    parameters = sampled_parameters(space, suggester, group, seed, number)
+    # In one of every `control_every` rounds of the groups, trials are control trials.
+    every = state.header.get("settings", {}).get("control_every", 0)
+    control = {"control": True} if every > 0 and round_ % every == every - 1 else {}
+    return _trial(number, SAMPLED, group, parameters) | control
+
+
+def sampled_parameters(
+    space: Space, suggester: Suggester, group: object, seed: int, number: int
+) -> dict:
+    """All parameters of the sampled trial of that number in a group."""
+    return {
         space.group: group,
         **space.meaning.get(group, {}),
         **space.of(group).constants,
         **suggester.suggest(group, seed, number),
     }
-    # In one of every `control_every` rounds of the groups, trials are control trials.
-    every = state.header.get("settings", {}).get("control_every", 0)
-    control = {"control": True} if every > 0 and round_ % every == every - 1 else {}
-    return _trial(number, SAMPLED, group, parameters) | control
 
 
 def _trial(number: int, origin: str, group: object, parameters: dict) -> dict:
@@ -105,10 +112,10 @@ class _Family:
         self.space, self._metric, self._mode = space, metric, mode
         self.distributions = space.all_distributions()
         self._running: dict[int, TrialRecord] = {}
-        self._ranked: dict[int, tuple[TrialRecord, tuple]] = {}  # with its key in the order
-        self._numbers: list[int] = []  # of the ranked, rising
+        self._ranked: dict[int, tuple[TrialRecord, tuple]] = {}  # with its key in `_orders`
+        self._numbers: list[int] = []  # of the ranked trials, rising
         self._orders: dict[object, list[tuple]] = {group: [] for group in space.groups}
-        self._known: dict[int, _Shared] = {}  # as TPE was shown them last
+        self._known: dict[int, _Shared] = {}  # as the last suggestion showed them
 
     def update(self, trial: TrialRecord) -> None:
         if trial.state == RUNNING:
@@ -131,7 +138,7 @@ class _Family:
             self._orders[trial.group].remove(key)
 
     def shown(self) -> list[FrozenTrial]:
-        """The trials that TPE learns from, in order of number, with ranks for values."""
+        """The trials that TPE learns from, in order of number, with their ranks as values."""
         best = self._best()
         recent: list[int] = []
         for number in reversed(self._numbers):
@@ -153,7 +160,7 @@ class _Family:
         return {number for _, number in heapq.nsmallest(SHOWN_BEST, first)}
 
     def _rank(self, number: int) -> float:
-        """Rank in (0, 1) of a trial within its group; 1 for a running one."""
+        """Rank in (0, 1) of a trial within its group; 1 for a running trial."""
         if number in self._running:
             return 1.0
         trial, key = self._ranked[number]

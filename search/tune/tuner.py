@@ -39,17 +39,6 @@ def build_tuner(
     shutil.rmtree(logbook.folder.ray, ignore_errors=True)  # of an earlier session; never read
     state = logbook.state
     left = max(0, limits.num_samples - len(state.trials)) + len(state.unfinished())
-    trainable = tune.with_parameters(
-        EpochTrainable,
-        task=logbook.task,
-        arrays=arrays,
-        run=logbook.folder.files,
-        store=logbook.store,
-        policy=limits.checkpoints,
-        secret=logbook.folder.begin_session(),
-        cards=limits.cards,
-        threads=max(1, int(limits.cpus_per_trial)),
-    )
     scheduler = LedgerScheduler(logbook, limits.grace_epochs)
     budget = TimeBudget(limits.time_budget_s)
     searcher = LedgerSearch(
@@ -60,10 +49,7 @@ def build_tuner(
 
     build = LocalTuner if ray.util.client.ray.is_connected() else tune.Tuner
     return build(
-        tune.with_resources(
-            trainable,
-            partial(_resources, logbook.task, limits.cpus_per_trial, limits.gpus_per_trial),
-        ),
+        _trainable(logbook, limits, arrays),
         tune_config=tune.TuneConfig(
             metric=logbook.task.metric,
             mode=logbook.task.mode,
@@ -86,6 +72,23 @@ def build_tuner(
             callbacks=[TrialKeeper(logbook, searcher, generator, limits, on_progress)],
         ),
     )
+
+
+def _trainable(logbook: Logbook, limits: Limits, arrays: ray.ObjectRef) -> type[tune.Trainable]:
+    """`EpochTrainable` with what every trial gets, and with the resources of each trial."""
+    trainable = tune.with_parameters(
+        EpochTrainable,
+        task=logbook.task,
+        arrays=arrays,
+        run=logbook.folder.files,
+        store=logbook.store,
+        policy=limits.checkpoints,
+        secret=logbook.folder.begin_session(),
+        cards=limits.cards,
+        threads=max(1, int(limits.cpus_per_trial)),
+    )
+    cpus, gpus = limits.cpus_per_trial, limits.gpus_per_trial
+    return tune.with_resources(trainable, partial(_resources, logbook.task, cpus, gpus))
 
 
 def _resources(task: Task, cpus: float, gpus: float, config: dict) -> dict:

@@ -15,7 +15,7 @@ from search.task.protocol import Task
 
 class Winners:
     """Keeps the weights of the best trial of each group and of each preset under `best/`, and
-    deletes the checkpoints of trials that have ended. A paused trial keeps them."""
+    deletes the checkpoints of trials that have ended. A paused trial keeps its checkpoint."""
 
     def __init__(self, folder: RunFolder, task: Task, state: SearchState, store: CheckpointStore):
         self._folder, self._task, self._state, self._store = folder, task, state, store
@@ -25,7 +25,7 @@ class Winners:
     def update(self, trial: TrialRecord) -> None:
         """Once a trial has ended: keep its weights if they are wanted, delete its checkpoints.
 
-        Repeated after a crash it ends in the same files: the weights come first, the config that
+        Repeated after a crash, it leaves the same files: the weights come first, the config that
         names their trial second, and the trial's own checkpoints are deleted last."""
         if trial.state == RUNNING:
             self._stored.add(trial.id)
@@ -54,7 +54,7 @@ class Winners:
 
     def _keep(self, trial: TrialRecord, path: Path) -> None:
         weights = self._store.weights(trial.id)
-        if weights is None:  # of a kind of search without checkpoints
+        if weights is None:  # this kind of search has no checkpoints
             return
         path.mkdir(parents=True, exist_ok=True)
         write_atomically(path / "weights.pt", lambda file: file.write(weights))

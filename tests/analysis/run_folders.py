@@ -42,7 +42,7 @@ from search.store.folder import RunFolder
 from search.task.settings import Settings
 from search.task.space import Preset, Space
 from search.tune.logbook import Logbook
-from search.tune.scheduler import GroupedASHA
+from search.tune.schedulers.asha import GroupedASHA
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # as a search does
 

@@ -122,9 +122,18 @@ def table(path: Path) -> list[dict]:
         ]
 
 
+def study_of(folder: Path) -> optuna.Study:
+    """The Optuna study of a run folder, as Optuna opens it."""
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.log")))
+    return optuna.load_study(study_name=None, storage=storage)
+
+
+def study_trials(folder: Path) -> list:
+    """All that the study of a run folder says about its trials."""
+    trials = study_of(folder).trials
+    return [(t.number, t.state, t.values, t.params, t.intermediate_values) for t in trials]
+
+
 def outcome(folder: Path) -> tuple:
     """Both tables without their times, and the trials of the Optuna study."""
-    storage = JournalStorage(JournalFileBackend(str(folder / "study.log")))
-    study = optuna.load_study(study_name=None, storage=storage)
-    trials = [(t.number, t.state, t.values, t.params, t.intermediate_values) for t in study.trials]
-    return table(folder / "trials.csv"), table(folder / "epochs.csv"), trials
+    return table(folder / "trials.csv"), table(folder / "epochs.csv"), study_trials(folder)

@@ -38,7 +38,8 @@ from analysis.read.values import number
 
 _SETTINGS = (
     "latent_size depth decoder_depth width dropout noise noise_level l2 affine warp "
-    "learning_rate activation linear_path code_activation contrastive_weight batch_size epochs"
+    "learning_rate activation linear_path code_activation kept_units auxk "
+    "contrastive_weight contrast temperature batch_size epochs"
 ).split()
 """The settings that two trials must share to be a pair that differs in L1 alone."""
 

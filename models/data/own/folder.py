@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
 import time
@@ -23,6 +22,7 @@ from models.data.own.arrays import number_labels
 from models.data.own.fitting import check_side
 from models.data.own.room import check_room
 from models.files import find_files
+from models.machine import usable_cores
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
@@ -149,7 +149,7 @@ def _for_each(
 
     found: dict[str, Found] = {}
     due = time.monotonic() + PROGRESS_S
-    with ThreadPoolExecutor(_cores()) as threads:
+    with ThreadPoolExecutor(usable_cores()) as threads:
         results = threads.map(attempt, files)
         for number, (file, result) in enumerate(zip(files, results, strict=True)):
             if isinstance(result, str):
@@ -160,11 +160,6 @@ def _for_each(
                 print(f"{doing} images of {folder}: {number:,} of {len(files):,}", file=sys.stderr)
                 due = time.monotonic() + PROGRESS_S
     return found
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _refuse_many(folder: Path, broken: dict[str, str], files: int) -> None:

@@ -27,7 +27,7 @@ from search.benchmark.rivals.tutorials import Tutorial, tutorial
 from search.benchmark.searches import search_stock
 from search.task.protocol import arrays_from_data, data_from_arrays
 from search.task.space import Preset, Space
-from search.tune.scheduler import REDUCTION_FACTOR
+from search.tune.schedulers.deciding import REDUCTION_FACTOR
 
 GOAL_MSE = 0.02097  # test error of the seed report's best autoencoder, `sae`
 LATENT_SIZE = 128

@@ -29,7 +29,7 @@ from search.task.settings import Settings
 from search.tune.limits import Limits
 from search.tune.logbook import Logbook
 
-EXAMPLES_VERSION = 1  # raised with what `Task.examples` makes, so that a resume makes it anew
+EXAMPLES_VERSION = 1  # raised when `Task.examples` changes, so that a resume makes them anew
 PRESET_SEEDS = 3  # enough for a deviation; a large --final-seeds is for winners only
 
 
@@ -77,8 +77,8 @@ def write_finals(
 
 
 def _winner_of(logbook: Logbook, group: object) -> TrialRecord | None:
-    """The trial whose weights best/ has for a group. It is the best trial, unless the search ended
-    while a better one that had been paused went on, or that trial failed."""
+    """The trial whose weights best/ has for a group. It is the best trial, unless a better one
+    was paused and called back, and then failed or did not end."""
     config = logbook.folder.best / str(group) / "config.json"
     if not config.exists():
         return logbook.best(group)

@@ -59,10 +59,10 @@ def most_confused(predictions: np.ndarray, labels: np.ndarray) -> list[tuple[tup
 def confusion_pictures(
     pairs: list[tuple[tuple[int, int], int]], predictions: np.ndarray, data: ImageData
 ) -> dict[str, np.ndarray]:
-    """For each pair a confused test image, and an image of each of the two classes from outside
-    the test split, for a small training split may lack a class: uint8 (pairs, side, side), or
-    (pairs, side, side, 3) in colour, each."""
+    """For each pair a confused test image, and an image of each of the two classes that is no test
+    image. Each array is uint8 (pairs, side, side), or (pairs, side, side, 3) in colour."""
     labels, images = data.labels[data.test].numpy(), data.images.numpy()
+    # A small training split may lack a class.
     known = torch.cat([data.train, data.validation])
     known_labels = data.labels[known].numpy()
 

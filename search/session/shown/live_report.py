@@ -1,7 +1,7 @@
 """`--report`: a process of its own keeps the report of a running search up to date.
 
-It is `python -m analysis.report --watch`, at the lowest priority, and it ends with the search: it
-holds the other end of a pipe, which closes even if the search is killed.
+It is `python -m analysis.report --watch`, at the lowest priority. It ends when its standard input
+closes. The search holds the other end, so it closes even if the search is killed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO
 
 FOLDER = "report"  # in the run folder
 EVERY_S = 60
-LAST_PAGE_S = 600.0  # it may take so long to write the page of the finished search
+LAST_PAGE_S = 600.0  # the longest that the page of the finished search may take
 TO_END_S = 2.0  # a search that is told to end has eight seconds
 
 
@@ -39,10 +39,10 @@ class LiveReport:
         print(f"the report, written anew every {EVERY_S} seconds: {self._page}", flush=True)
 
     def finish(self) -> None:
-        """Write the page of the search as it is now, the last one. Says so, or why there is none.
+        """Write the last page, of the search as it is now. Print where it is, or why there is none.
 
-        A new process does it: one of the lowest priority may wait for hours on a busy machine, and
-        cannot be given another."""
+        A new process writes it. The first one may wait for hours on a busy machine, because its
+        priority is the lowest and cannot be raised again."""
         self.end()
         print("writing the last report", flush=True)
         try:
@@ -54,11 +54,11 @@ class LiveReport:
         except OSError as error:
             failed, why = True, str(error)
         self.end()
-        no_page = f"the report is not of the end of the search: {why}"
+        no_page = f"the report does not show the end of the search: {why}"
         print(no_page if failed else f"the report: {self._page}", flush=True)
 
     def end(self) -> None:
-        """End it now, with the processes that it started."""
+        """End the process now, with the processes that it started."""
         if self._process is None:
             return
         with suppress(OSError):
@@ -78,7 +78,7 @@ class LiveReport:
             stdout=subprocess.DEVNULL,
             stderr=self._said,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
-            start_new_session=True,  # a signal for the search is not for it
+            start_new_session=True,  # a signal to the search does not reach it
         )
 
     def _last_line(self) -> str:
@@ -92,8 +92,8 @@ _COMMAND = (sys.executable, "-m", "analysis.report")
 
 @contextmanager
 def live_report(run: Path, wanted: bool) -> Iterator[LiveReport | None]:
-    """The report of the folder `run` while a search is running in it; None unless `wanted`. However
-    the block is left, no process stays."""
+    """The report of the folder `run` while a search is running in it; None unless `wanted`. The
+    process ends with the block, also after an error."""
     if not wanted:
         yield None
         return
@@ -105,7 +105,7 @@ def live_report(run: Path, wanted: bool) -> Iterator[LiveReport | None]:
 
 
 def _lower_priority(process: int) -> None:
-    """Let it wait for the trials, whose processes are nice themselves. It must get some time
-    all the same: a process that never runs does not see that its search was killed."""
+    """Let trials go first; Ray lowers the priority of their processes too. The report must still
+    get some time: a process that never runs does not see that its search was killed."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process, 19)

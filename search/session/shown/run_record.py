@@ -16,7 +16,8 @@ from search.store.files import write_json
 from search.store.folder import RunFolder
 from search.task.settings import Settings
 from search.tune.logbook import Logbook
-from search.tune.scheduler import DECIDERS, REDUCTION_FACTOR
+from search.tune.scheduler import DECIDERS
+from search.tune.schedulers.deciding import REDUCTION_FACTOR
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy")
 
@@ -28,7 +29,7 @@ class RunRecord:
         self._logbook, self._settings = logbook, settings
         self._begin = seconds()
         earlier = _earlier_record(logbook.folder)
-        self._earlier = float(earlier.get("seconds", 0.0))
+        self._earlier_s = float(earlier.get("seconds", 0.0))
         self._argv = earlier.get("argv", list(argv))  # of the session that began the search
 
     def write(self, state: str) -> None:
@@ -69,7 +70,7 @@ class RunRecord:
                 "counts": logbook.state.counts(),
                 "start": timestamp(header["time"]),
                 "end": None if state == SEARCH_RUNNING else timestamp(time.time()),
-                "seconds": round(self._earlier + seconds() - self._begin, 1),
+                "seconds": round(self._earlier_s + seconds() - self._begin, 1),
             },
         )
         logbook.folder.publish()

@@ -54,8 +54,8 @@ class TableWriter:
 
 
 def trial_row(trial: TrialRecord, task: Task, names: Iterable[str]) -> dict:
-    """A row of trials.csv, with a column for each of the parameters `names`. The best value of the
-    searched metric, and those of all other metrics, are of the epoch at which it was best."""
+    """A row of trials.csv, with a column for each of the parameters `names`. All columns `best_...`
+    are of the epoch at which the searched metric was best."""
     best = trial.best_record(task.metric, task.mode) or {}
     last = trial.records[-1] if trial.records else {}
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 
-from search.simulate.policies.halving import Ending, PromotingASHA, halved, one_stop
+from search.simulate.policies.halving import Ending, Promoting, halved, one_stop
 from search.simulate.policies.own import Learning, Own, Scheduler, Stopping
 from search.simulate.policies.protocol import Searching, Setting
 from search.simulate.policies.through_optuna import gaussian_process, hyperband
@@ -48,12 +48,17 @@ def _three_epochs(setting: Setting) -> Scheduler:
     return one_stop(setting, 3 * setting.grace_epochs)
 
 
+def _promoting_later(setting: Setting) -> Scheduler:
+    last = setting.curves.max_epochs
+    return Promoting(replace(setting, grace_epochs=min(3 * setting.grace_epochs, last)))
+
+
 def _shared_rungs(setting: Setting) -> Stopping:
     return Stopping(setting, rungs_of_all=True)
 
 
 def _library(module: str):
-    """A file of `rivals`, which imports its library only when it is asked."""
+    """A module of `rivals`. It is imported when the policy is built, and its library with it."""
     name = f"search.simulate.policies.rivals.{module}"
     return lambda setting: import_module(name).build(setting)
 
@@ -96,7 +101,7 @@ POLICIES = {
     ),
     "random-promote": Policy(
         "random search, ASHA that calls stopped trials back",
-        _own(PromotingASHA, RANDOM),
+        _own(Promoting, RANDOM),
         SCHEDULERS,
     ),
     "random-halving": Policy(
@@ -112,13 +117,22 @@ POLICIES = {
         budgeted=True,
     ),
     "promote": Policy(
-        "our searcher, ASHA that calls stopped trials back", _own(PromotingASHA), SCHEDULERS
+        "our searcher, ASHA that calls stopped trials back", _own(Promoting), SCHEDULERS
     ),
     "ending": Policy(
         "promote, but at the end of the budget the best go on and no trial begins",
         _own(Ending),
         SCHEDULERS,
         budgeted=True,
+    ),
+    "promote-3-epoch": Policy(
+        "promote with three times the grace epochs", _own(_promoting_later), SCHEDULERS
+    ),
+    "partial": Policy(
+        "promote, where a running trial counts by its last epoch and not as worst (differs only "
+        "with several workers)",
+        _own(Promoting, Learning(partial=True)),
+        SCHEDULERS,
     ),
     "by-gain": Policy(
         "ours, where every second trial is of the group that gained most of late",

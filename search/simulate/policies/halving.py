@@ -1,21 +1,22 @@
-"""Schedulers that call stopped trials back: candidates for the project's own, on recorded curves.
+"""Schedulers that call stopped trials back, on recorded curves.
 
-A trial that is stopped keeps its checkpoint in these. `PromotingASHA` is asynchronous successive
-halving as published (Li et al. 2018, arXiv:1810.05934). `Staged` trains all configurations for some
-epochs, then the best of each group for more, and so on, sized to the budget of the search:
-synchronous halving, or i-Epoch (Egele et al. 2024, arXiv:2404.04111).
+`Promoting` is the project's own. `Staged` trains all configurations for some epochs, then the best
+of each group for more, and so on. The budget of the search decides how many. It is synchronous
+halving, or i-Epoch (Egele et al. 2024, arXiv:2404.04111), and knows its budget in epochs. The
+`i-epoch` of real searches knows a number of trials or a time (search/tune/schedulers/pausing.py).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from search.record import schema
 from search.record.decision import Decision
 from search.record.state import TrialRecord
 from search.simulate.policies.protocol import Setting
-from search.tune.scheduler import REDUCTION_FACTOR, rung_epochs
+from search.simulate.policies.through_ray import ReplayTask
+from search.tune.schedulers.deciding import REDUCTION_FACTOR, rung_epochs
+from search.tune.schedulers.pausing import Promotion
 
 STOP = Decision(schema.STOP, "it waits until its rung shows that it should go on")
 Stage = tuple[int, int]  # (epochs, trials of each group)
@@ -25,7 +26,7 @@ class _Rungs:
     """The losses of the trials that reached a rung, for each rung and group."""
 
     def __init__(self, setting: Setting, epochs: list[int]):
-        self._curves = setting.curves
+        self._curves, self._epochs = setting.curves, epochs
         self._sign = 1 if self._curves.mode == "min" else -1
         self._groups = self._curves.space.groups
         self._losses: dict[tuple, dict[int, float]] = {
@@ -35,6 +36,9 @@ class _Rungs:
 
     def open(self, trial: TrialRecord) -> None:
         """Nothing to do: a trial counts from its first rung on."""
+
+    def waits(self, trial: TrialRecord) -> None:
+        """Nothing to do: no trial is paused, for a stopped one may be called back."""
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision:
         value, epoch = record[self._curves.metric], record["epoch"]
@@ -47,55 +51,54 @@ class _Rungs:
         self._losses[epoch, trial.group][trial.number] = self._sign * value
         return STOP
 
-    def _best(self, epoch: int, group: object, trials: int) -> Iterator[int]:
-        """The best so many of a rung that were not called back yet, best first."""
-        losses = self._losses[epoch, group]
-        best = sorted(losses, key=lambda number: (losses[number], number))[:trials]
-        return (number for number in best if number not in self._called[epoch])
-
-
-class PromotingASHA(_Rungs):
-    """A free worker goes on with a trial that is in the best third of a rung of its group, of the
-    highest rung that has such a trial; it begins a new trial only if there is none."""
-
-    def __init__(self, setting: Setting):
-        self._epochs = rung_epochs(setting.grace_epochs, setting.curves.max_epochs)
-        super().__init__(setting, self._epochs)
-
-    def call_back(self) -> int | None:
-        for epoch in reversed(self._epochs):
-            for group in self._groups:
-                share = len(self._losses[epoch, group]) // REDUCTION_FACTOR
-                for number in self._best(epoch, group, share):
+    def _call(self, epoch: int, most: int | None = None) -> int | None:
+        """Call back a stopped trial of a rung, of the first group that has one among its `most`
+        best."""
+        for group in self._groups:
+            losses = self._losses[epoch, group]
+            best = sorted(losses, key=lambda number: (losses[number], number))
+            for number in best[:most]:
+                if number not in self._called[epoch]:
                     self._called[epoch].add(number)
                     return number
         return None
 
+    def _call_highest(self) -> int | None:
+        """Call back the best stopped trial of the highest rung that has one."""
+        found = (self._call(epoch) for epoch in reversed(self._epochs))
+        return next((number for number in found if number is not None), None)
 
-class Ending(PromotingASHA):
-    """As `PromotingASHA`, but no trial begins once the budget left is what the best trial of each
-    group needs to get all epochs: then the best of the highest rungs go on, whatever their share.
-    """
+
+class Promoting(Promotion):
+    """The project's `--scheduler promotion`."""
+
+    _ends = False  # no trial begins any more
+
+    def __init__(self, setting: Setting):
+        super().__init__(ReplayTask.of(setting), setting.grace_epochs)
+
+    def call_back(self) -> int | None:
+        trial = self.next_waiting(not self._ends, running=True, ends=self._ends)
+        if trial is None:
+            return None
+        self.called_back(trial)
+        return trial.number
+
+
+class Ending(Promoting):
+    """As `Promoting` with a time budget: the budget of the search, where an epoch is a second."""
 
     def __init__(self, setting: Setting):
         super().__init__(setting)
-        per_group = setting.curves.max_epochs - setting.grace_epochs
-        self._left, self._reserve = setting.budget_epochs, per_group * len(self._groups)
+        self._left, self._ends = setting.budget_epochs, False
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision:
         self._left -= 1
         return super().decide(trial, record)
 
     def call_back(self) -> int | None:
-        number = super().call_back()
-        if number is not None or self._left > self._reserve:
-            return number
-        for epoch in reversed(self._epochs):
-            for group in self._groups:
-                for number in self._best(epoch, group, len(self._losses[epoch, group])):
-                    self._called[epoch].add(number)
-                    return number
-        return None
+        self._ends = self._ends or self._left < self.seconds_to_finish(workers=1)
+        return super().call_back()
 
 
 class Staged(_Rungs):
@@ -103,8 +106,7 @@ class Staged(_Rungs):
     the one before. When all are done, the next best go on, and then new trials begin."""
 
     def __init__(self, setting: Setting, stages: list[Stage]):
-        self._epochs = [epochs for epochs, _ in stages[:-1]]
-        super().__init__(setting, self._epochs)
+        super().__init__(setting, [epochs for epochs, _ in stages[:-1]])
         self._counts = [trials for _, trials in stages]
         self._begun = 0
 
@@ -115,21 +117,9 @@ class Staged(_Rungs):
         if self._begun < self._counts[0] * len(self._groups):
             return None
         for epoch, trials in zip(self._epochs, self._counts[1:], strict=True):
-            if (number := self._next(epoch, trials)) is not None:
+            if (number := self._call(epoch, most=trials)) is not None:
                 return number
-        for epoch in reversed(self._epochs):
-            if (number := self._next(epoch, len(self._curves.values))) is not None:
-                return number
-        return None
-
-    def _next(self, epoch: int, trials: int) -> int | None:
-        """The next trial that goes on from a rung, so that every group has `trials` of them."""
-        for group in self._groups:
-            number = next(self._best(epoch, group, trials), None)
-            if number is not None:
-                self._called[epoch].add(number)
-                return number
-        return None
+        return self._call_highest()
 
 
 def halved(setting: Setting) -> Staged:

@@ -1,7 +1,7 @@
 """This project's suggestions and decisions in memory, with parts taken away or exchanged.
 
-With nothing changed this is the search that `through_ray.ledger` is, trial for trial, and four
-times as fast: it writes no ledger and no study.
+With nothing changed it tries the same trials as `through_ray.ledger`, in a quarter of the time,
+because it writes no ledger and no study.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from search.record.decision import Decision
-from search.record.schema import COMPLETE, PRUNED, RUNNING
+from search.record.schema import COMPLETE, PAUSE, PRUNED, RUNNING
 from search.record.state import SearchState, TrialRecord
 from search.simulate.policies.protocol import Setting
 from search.simulate.policies.through_ray import ReplayTask
-from search.tune.scheduler import GroupedASHA
-from search.tune.suggestion import Suggester, next_trial
+from search.tune.schedulers.asha import GroupedASHA
+from search.tune.suggestion import Suggester, next_trial, sampled_parameters
 
 LATEST = 5  # trials of a group in which its gain is measured
 
@@ -27,6 +27,8 @@ class Scheduler(Protocol):
     def open(self, trial: TrialRecord) -> None: ...
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision: ...
+
+    def waits(self, trial: TrialRecord) -> None: ...
 
     def call_back(self) -> int | None:
         """The number of a stopped trial that goes on; None: a new trial begins."""
@@ -51,6 +53,7 @@ class Learning:
     sampler: str = "tpe"
     ranks_of_all: bool = False  # trials of all groups are ranked together
     liar: bool = True  # running trials count as worst
+    partial: bool = False  # running trials count as if they were stopped where they are
     stopped_as_complete: bool = False  # with the best value that they had
     by_gain: bool = False  # every second trial is of the group that gained most of late
 
@@ -86,14 +89,9 @@ class Own:
         return trial.number, trial.parameters
 
     def _of_group(self, group: object, chosen: dict) -> dict:
-        """The trial that begins, in a group of our choice."""
-        suggested = self._suggester.suggest(group, self.state.header["seed"], chosen["number"])
-        parameters = {
-            self._space.group: group,
-            **self._space.meaning.get(group, {}),
-            **self._space.of(group).constants,
-            **suggested,
-        }
+        """The trial `chosen`, moved to another group."""
+        seed, number = self.state.header["seed"], chosen["number"]
+        parameters = sampled_parameters(self._space, self._suggester, group, seed, number)
         return {**chosen, "group": group, "parameters": parameters}
 
     def _gaining(self) -> object:
@@ -115,10 +113,16 @@ class Own:
         decision = self._scheduler.decide(trial, record)
         trial.records.append(record)
         trial.state = decision.state
+        if decision.kind == PAUSE:
+            self._scheduler.waits(trial)
         self._show(trial)
         return trial.state == RUNNING
 
     def _show(self, trial: TrialRecord) -> None:
+        if self._learning.partial and trial.records:
+            self._suggester.update(replace(trial, state=RUNNING))  # its old rank is dropped
+            if trial.state == RUNNING:
+                trial = replace(trial, state=PRUNED)
         if trial.state == RUNNING and not self._learning.liar:
             return
         if trial.state == PRUNED and self._learning.stopped_as_complete:

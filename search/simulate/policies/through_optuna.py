@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import TrialState
 
 from search.simulate.policies.protocol import Setting
-from search.tune.scheduler import REDUCTION_FACTOR
+from search.tune.schedulers.deciding import REDUCTION_FACTOR
 
 
 class ThroughOptuna:

@@ -14,7 +14,8 @@ from ray.tune.search.optuna import OptunaSearch
 from search.simulate.policies.protocol import Setting
 from search.task.space import Preset, Space
 from search.tune.logbook import Logbook
-from search.tune.scheduler import REDUCTION_FACTOR, LedgerScheduler
+from search.tune.scheduler import LedgerScheduler
+from search.tune.schedulers.deciding import REDUCTION_FACTOR
 from search.tune.searcher import LedgerSearch
 
 

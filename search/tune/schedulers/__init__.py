@@ -1,1 +1,1 @@
-"""When a trial stops, and which stopped trial goes on: a module for each kind of scheduler."""
+"""When a trial stops, and which paused trial goes on."""

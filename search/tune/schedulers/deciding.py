@@ -1,4 +1,5 @@
-"""What all schedulers share: rungs, and the decisions that need no comparison."""
+"""The base of all schedulers: rungs, and the decisions that need no comparison. `Unstopped` is the
+scheduler that stops nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ class Decider:
 
     The rungs of a resumed search are filled from the recorded epochs (`_fill`)."""
 
-    calls_back = False  # whether a stopped trial may go on later
+    calls_back = False  # whether a paused trial may go on later
 
     def __init__(self, task: Task, grace_epochs: int):
         self._task = task
@@ -60,7 +61,7 @@ class Decider:
         return decision
 
     def waits(self, trial: TrialRecord) -> None:
-        """Note that a trial is paused: that is recorded now."""
+        """Note that a trial is paused. The ledger has it already."""
 
     def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
         """The paused trial that goes on now; None if there is none.
@@ -70,14 +71,14 @@ class Decider:
         return None
 
     def called_back(self, trial: TrialRecord) -> None:
-        """Note that a paused trial goes on: that is recorded now."""
+        """Note that a paused trial goes on. The ledger gets it next."""
 
     def take_surplus(self) -> list[TrialRecord]:
-        """Paused trials, each of them named once, whose checkpoints need no longer be kept."""
+        """Paused trials whose checkpoints need no longer be kept. Each is returned once."""
         return []
 
     def seconds_to_finish(self, workers: int) -> float:
-        """The time that has to be left when the last new trial begins."""
+        """The seconds that must be left of the time budget when the last new trial begins."""
         return 0.0
 
     def _fill(self, state: SearchState | None) -> None:

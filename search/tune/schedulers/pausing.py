@@ -12,7 +12,7 @@ beginning, to the same records.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -25,7 +25,7 @@ from search.tune.schedulers.deciding import REDUCTION_FACTOR, Decider
 
 KEPT = 8  # paused trials of a rung and group that keep their checkpoints
 FINISHED = 2  # trials of each group that i-epoch trains to the end
-MARGIN = 1.25  # on the estimated time that they take
+MARGIN = 1.25  # times the estimated time for that
 WHY = "others did better at the same epoch, and it was not called back"
 
 Rank = tuple[float, int]  # (value, the lower the better; number of the trial)
@@ -56,17 +56,26 @@ class Pausing(Decider):
             (epoch, group): _Rung() for epoch in reversed(self.rungs) for group in self._groups
         }  # in the order in which their trials are called back: the highest rung first
         self._paused: dict[int, TrialRecord] = {}
-        self._best: dict[object, list[Rank]] = {group: [] for group in self._groups}  # of those
-        self._stored: dict[object, set[int]] = defaultdict(set)  # with checkpoints, of those
+        self._best: dict[object, list[Rank]] = {group: [] for group in self._groups}  # paused
+        self._stored: dict[object, set[int]] = defaultdict(set)  # paused, with checkpoints
         self._surplus: list[TrialRecord] = []
         self._completed: set[object] = set()  # groups with a trial that had all epochs
+        self._finished: Counter[object] = Counter()  # sampled trials of a group that had them
+        self._opened: dict[int, TrialRecord] = {}  # some have ended since
         self._fill(state)
+
+    def open(self, trial: TrialRecord) -> None:
+        self._opened[trial.number] = trial
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision:
         decision = super().decide(trial, record)
         if decision.kind == schema.LAST:
-            self._completed.add(trial.group)
+            self._note_finished(trial)
         return decision
+
+    def _note_finished(self, trial: TrialRecord) -> None:
+        self._completed.add(trial.group)
+        self._finished[trial.group] += not trial.is_preset
 
     def waits(self, trial: TrialRecord) -> None:
         insort(self._rung(trial).waiting, self._rank_of(trial))
@@ -86,7 +95,8 @@ class Pausing(Decider):
         return taken
 
     def _note_surplus(self, group: object) -> None:
-        """The best of every rung may be called back, and the best of all may be the winner."""
+        """Note which trials no longer need their checkpoints. The best of every rung may be called
+        back, and the best of all may be the winner."""
         orders = [rung.waiting for (_, each), rung in self._by_place.items() if each == group]
         kept = {number for order in [*orders, self._best[group]] for _, number in order[:KEPT]}
         surplus = self._stored[group] - kept
@@ -100,9 +110,24 @@ class Pausing(Decider):
                 if record["epoch"] in self.rungs and self._outcome(record) is None:
                     self._enter(trial, record)
             if trial.state == schema.COMPLETE:
-                self._completed.add(trial.group)
+                self._note_finished(trial)
             if trial.is_paused:
                 self.waits(trial)
+
+    def _seconds_for(self, chosen: list[TrialRecord], workers: int) -> float:
+        """The time until paused trials and all that run have had their last epoch."""
+        last = self._task.max_epochs
+        rests = [
+            (last - trial.epochs) * fmean(record["seconds"] for record in trial.records)
+            for trial in [*chosen, *self._running()]
+            if trial.records
+        ]
+        return MARGIN * max(sum(rests) / workers, max(rests, default=0.0))
+
+    def _running(self) -> list[TrialRecord]:
+        known = self._opened.items()
+        self._opened = {n: trial for n, trial in known if trial.state == schema.RUNNING}
+        return list(self._opened.values())
 
     def _compare(self, trial: TrialRecord, record: dict) -> Decision:
         place, rank = self._enter(trial, record)
@@ -137,14 +162,33 @@ class Promotion(Pausing):
     A free worker goes on with the best paused trial that is among the best third of its rung. The
     highest rung that has such a trial comes first. Without one, the worker begins a new trial. At
     the end of a search, a group in which no trial has had all epochs calls back the best of its
-    highest rung."""
+    highest rung.
+
+    With a time budget, new trials begin only while enough time is left to train the best paused
+    trial of each group to the end. After that the groups call back their best trials in turn."""
 
     def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
-        for place in self._callable():
+        for place in self._promotable():
             return self._paused[self._by_place[place].waiting[0][1]]
+        if ends:
+            leaders, running_now = self._leaders(), Counter(t.group for t in self._running())
+            taken = self._finished + running_now
+            return leaders[min(leaders, key=taken.__getitem__)] if leaders else None
         return None if more or running else self._first_of_a_group_without_result()
 
-    def _callable(self) -> Iterator[tuple]:
+    def seconds_to_finish(self, workers: int) -> float:
+        return self._seconds_for(list(self._leaders().values()), workers)
+
+    def _leaders(self) -> dict[object, TrialRecord]:
+        """The best paused trial of the highest rung of each group."""
+        found: dict[object, TrialRecord] = {}
+        for (_, group), rung in self._by_place.items():
+            if rung.waiting and group not in found:
+                found[group] = self._paused[rung.waiting[0][1]]
+        return found
+
+    def _promotable(self) -> Iterator[tuple]:
+        """The rungs whose best paused trial is in the best third, the highest first."""
         for place, rung in self._by_place.items():
             if rung.waiting and rung.is_best(rung.waiting[0], REDUCTION_FACTOR):
                 yield place
@@ -153,7 +197,7 @@ class Promotion(Pausing):
         rung, places = self._by_place[place], list(self._by_place)
         if not rung.is_best(rank, REDUCTION_FACTOR):
             return False
-        first = next(self._callable(), None)
+        first = next(self._promotable(), None)
         if first is None:
             return True
         other = self._by_place[first].waiting[0]
@@ -170,11 +214,10 @@ class OneEpoch(Pausing):
     """i-Epoch (Egele et al. 2024, arXiv:2404.04111): all trials are paused after the grace epochs.
     Once no new trial begins, the FINISHED best of each group go on to the end.
 
-    With a time budget, new trials begin only as long as the time for that is left. Where time is
-    left after that, the next best of each group go on."""
+    With a time budget, new trials begin only while enough time is left to train those to the end.
+    If time remains when they have ended, the next best of each group go on."""
 
     def __init__(self, task: Task, grace_epochs: int, state: SearchState | None = None):
-        self._opened: dict[int, TrialRecord] = {}
         self._chosen: dict[int, TrialRecord] = {}
         super().__init__(task, grace_epochs, state)
 
@@ -183,7 +226,7 @@ class OneEpoch(Pausing):
         return [grace_epochs] if grace_epochs < max_epochs else []
 
     def open(self, trial: TrialRecord) -> None:
-        self._opened[trial.number] = trial
+        super().open(trial)
         if not trial.is_preset and self._has_passed(trial) and not trial.is_paused:
             self._chosen[trial.number] = trial
 
@@ -203,18 +246,7 @@ class OneEpoch(Pausing):
     def seconds_to_finish(self, workers: int) -> float:
         taken = self._taken()
         chosen = [t for g in self._groups for t in self._waiting(g)[: max(0, FINISHED - taken[g])]]
-        last = self._task.max_epochs
-        rests = [
-            (last - trial.epochs) * fmean(record["seconds"] for record in trial.records)
-            for trial in [*chosen, *self._running()]
-            if trial.records
-        ]
-        return MARGIN * max(sum(rests) / workers, max(rests, default=0.0))
-
-    def _running(self) -> list[TrialRecord]:
-        known = self._opened.items()
-        self._opened = {n: trial for n, trial in known if trial.state == schema.RUNNING}
-        return list(self._opened.values())
+        return self._seconds_for(chosen, workers)
 
     def _has_passed(self, trial: TrialRecord) -> bool:
         return bool(self.rungs) and trial.epochs >= self.rungs[0]
@@ -226,6 +258,6 @@ class OneEpoch(Pausing):
         return {group: going.count(group) for group in self._groups}
 
     def _waiting(self, group: object) -> list[TrialRecord]:
-        """The best of a group that wait, as many as matter."""
+        """The FINISHED best paused trials of a group."""
         rung = self._by_place.get((*self.rungs, group), _Rung())
         return [self._paused[number] for _, number in rung.waiting[:FINISHED]]

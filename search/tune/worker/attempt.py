@@ -15,13 +15,13 @@ from typing import Any
 from search.store.checkpoints import CheckpointStore
 from search.task.protocol import Run, Task
 
-SHARE_OF_TIME = 0.02  # of a trial's time, that its checkpoints may take between the rungs
+SHARE_OF_TIME = 0.02  # the part of a trial's time that checkpoints between the rungs may take
 
 
 @dataclass(frozen=True)
 class CheckpointPolicy:
     """When a trial's checkpoint is saved: at `epochs`, where a scheduler may end it, and `every_s`
-    seconds (None: as often as takes at most SHARE_OF_TIME of the time)."""
+    seconds (None: as often as SHARE_OF_TIME allows)."""
 
     epochs: frozenset[int]
     every_s: float | None = None
@@ -46,8 +46,8 @@ class Saver:
     def keep(
         self, epoch: int, state: dict, run: Run, weights: dict | None, must: bool = False
     ) -> bool:
-        """Save `state`, the state of `run` and the best weights if that is due or a `must`; return
-        whether it was. `weights`: those of this epoch, if it is the best so far."""
+        """If a checkpoint is due or `must` is true, save `state`, the state of `run` and the best
+        weights. Returns whether it saved. `weights`: those of this epoch if it is the best."""
         self._weights = self._weights if weights is None else weights
         start = time.monotonic()
         if not (must or self._policy.is_due(epoch, start - self._saved_at, self._cost_s)):

@@ -32,9 +32,9 @@ from search.store.checkpoints import CheckpointStore
 from search.task.protocol import Run, Task, data_from_arrays
 from search.tune.worker.attempt import Attempt, CheckpointPolicy
 
-# Of trials on a GPU; with more, an H200 trained no more images a second
+# Numbers of trials on a GPU. With more trials, an H200 trained no more images a second.
 NUMBERS = (1, 2, 4, 8, 16)
-MEASURED_IMAGES = 6400  # an epoch of them takes a tenth of a second
+MEASURED_IMAGES = 6400  # an epoch of so many takes a tenth of a second
 MEASURE_S = 10.0  # after that no larger number of trials is measured
 READY_S = 60.0
 
@@ -83,7 +83,7 @@ class Cards:
         self._cards: dict[Place, ray.actor.ActorHandle] = {}
 
     def at(self, place: Place) -> ray.actor.ActorHandle:
-        """The card of a GPU; a new one if the process of the last has ended."""
+        """The card of a GPU. If its process has ended, a new one begins."""
         if place not in self._cards or not _lives(self._cards[place]):
             on_node = NodeAffinitySchedulingStrategy(place.node, soft=False)
             options = {"num_cpus": 0, "max_concurrency": 4 * NUMBERS[-1]}
@@ -127,12 +127,12 @@ class Card:
         if self.device == "cuda":
             # torch loads its linear algebra when it is first used, and not safely in threads.
             torch.linalg.eigvalsh(torch.eye(2, device="cuda", dtype=torch.float64))
-        self._attempts: dict[str, tuple[str, Attempt]] = {}  # of each trial the last, with its key
+        self._attempts: dict[str, tuple[str, Attempt]] = {}  # id of a trial -> key and attempt
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def step(self, config: dict, key: str) -> dict:
-        """The record of the next epoch of a trial. A new `key` begins a new attempt, also where the
-        trial has an attempt already, whose actor is gone."""
+        """The record of the next epoch of a trial. A new `key` begins a new attempt, and drops
+        an attempt that the trial has already: the actor of that one is gone."""
         name = config["id"]
         with self._locks[name], self._guarded(name):
             if self._attempts.get(name, ("", None))[0] != key:
@@ -155,8 +155,8 @@ class Card:
             return work(self._task, self._arrays, *arguments, device=self.device)
 
     def measure(self, presets: list[dict], seed: int) -> Need | str:
-        """What trials of the largest preset need, measured by an epoch of one, two, four, ... of
-        them; a sentence where that cannot be measured."""
+        """What trials of the largest preset need: one, two, four, ... of them train an epoch
+        together. If that cannot be measured, a sentence says why."""
         if self.device == "cpu":
             return "torch sees no GPU there"
         if not presets:
@@ -212,7 +212,7 @@ def _part(data: Any) -> Any:
 
 
 def number_of_weights(run: Run) -> int:
-    """How many numbers the weights of a run are; 0 if it has none before its first epoch."""
+    """How many weights a run has; 0 if it has none before its first epoch."""
     try:
         return sum(value.numel() for value in run.weights().values() if hasattr(value, "numel"))
     except AttributeError:  # a perceptron that has not been fitted yet
@@ -220,18 +220,19 @@ def number_of_weights(run: Run) -> int:
 
 
 def _end_if_broken(device: str) -> None:
-    """After some errors CUDA answers every call of the process with the same error."""
+    """End the process if CUDA is lost: after some errors it answers every call with that error."""
     if device != "cuda":
         return
     try:
-        with default_generators:  # while a graph is recorded the question itself would be an error
+        with default_generators:  # to ask while a graph is recorded would be an error
             torch.cuda.synchronize()
     except RuntimeError:
         os._exit(1)
 
 
 def _free_graphs() -> None:
-    """The memory of graphs that are gone goes to no other graph before it is given back."""
+    """Give unused memory back if torch holds more than half of the GPU: a new graph cannot take the
+    memory of a graph that is gone."""
     if torch.cuda.memory_reserved() > torch.cuda.mem_get_info()[1] / 2:
         with default_generators:
             torch.cuda.empty_cache()

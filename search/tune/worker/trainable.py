@@ -84,7 +84,7 @@ class EpochTrainable(tune.Trainable):
         return record
 
     def _leave(self) -> None:
-        """Free what the trial before the next holds."""
+        """Free what the last trial holds."""
         if self._begun is not None:
             self._card.leave.remote(*self._begun)
         self._attempt = self._begun = self._card = None

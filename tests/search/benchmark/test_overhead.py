@@ -72,6 +72,7 @@ def test_both_tuners_run_their_trials_and_the_environment_is_left_alone(monkeypa
     assert sum(len(part["total_s"]) for part in (found["ours"], found["stock"])) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_our_trivial_trials_end_as_trials_of_a_search_do(tmp_path):
     outcome, logbook = overhead.ours(5, tmp_path / "run", epochs=2)

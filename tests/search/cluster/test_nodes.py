@@ -35,6 +35,7 @@ def nodes(tmp_path_factory):
         yield nodes
 
 
+@pytest.mark.slow
 def test_a_node_dies_another_joins_and_the_table_is_that_of_one_node(nodes, twin):
     """The search waits while there is no node, and goes on at the checkpoint with the next."""
     first = nodes.add(sees=(nodes.seen,))

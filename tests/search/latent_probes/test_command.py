@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 
-import optuna
 import pytest
 import torch
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from models.data import load
 from probes.classifiers.fitting import predict, restore_probe
 from probes.codes.encoding import attach_codes, load_autoencoder
 from search.latent_probes.codes import CODES
 from search.latent_probes.task import ProbeTask
+from tests.search.driver import study_of
 from tests.search.session.test_command import command, data_dir, refused, rows  # noqa: F401  (a fixture)
 
 MODULE = "search.latent_probes"
@@ -88,8 +86,7 @@ def test_digits_have_no_characters_never_seen(tiny):
 
 
 def test_the_study_opens_with_the_parameters_of_each_trial_s_own_probe(tiny):
-    storage = JournalStorage(JournalFileBackend(str(tiny[0] / "study.log")))
-    trials = optuna.load_study(study_name="search", storage=storage).trials
+    trials = study_of(tiny[0]).trials
     assert len(trials) == 5
     assert "neighbours" in trials[1].params and "neighbours" not in trials[0].params
 

@@ -13,15 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import optuna
 import pytest
 import torch
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from models.networks.autoencoder import Autoencoder, AutoencoderConfig
 from search.record import schema
 from search.session.command import main
+from tests.search.driver import study_of
 
 ROOT = Path(__file__).parents[3]
 TINY = (
@@ -31,7 +29,7 @@ TINY = (
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
-    """Where the packed set is kept, so that it is read from its slow CSV once."""
+    """The folder of the packed data set, so that its slow CSV is read once."""
     return tmp_path_factory.mktemp("data")
 
 
@@ -48,7 +46,7 @@ def command(*arguments, module="search.autoencoders", **environment):
 
 
 def refused(*arguments, capsys, module="search.autoencoders"):
-    """The same in this process, for what ends before Ray starts; seconds of imports less."""
+    """The same in this process, for commands that end before Ray starts: it saves the imports."""
     searched = importlib.import_module(f"{module}.command").COMMAND
     try:
         status = main(searched, [str(each) for each in arguments])
@@ -141,8 +139,7 @@ def test_final_figures_are_of_new_seeds_and_stand_beside_their_floors(tiny):
 
 
 def test_the_study_opens_in_optuna(tiny):
-    storage = JournalStorage(JournalFileBackend(str(tiny[0] / "study.log")))
-    study = optuna.load_study(study_name=None, storage=storage)
+    study = study_of(tiny[0])
     assert len(study.trials) == 8
     best = min(
         float(row["best_validation_mse"])

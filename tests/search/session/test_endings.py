@@ -1,4 +1,4 @@
-"""A real search that is told to end at any moment, and one whose reader goes away."""
+"""Real searches: some get a signal at any moment, some lose the reader of their output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole search in surroundings that people really have, and runs that were moved."""
+"""A whole search under difficult settings of the environment, and runs that were moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded curves: the file, and the nearest of them."""
+"""Recorded curves: their file, and the nearest curve."""
 
 from __future__ import annotations
 

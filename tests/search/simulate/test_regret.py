@@ -39,7 +39,7 @@ def test_the_interval_holds_the_median_and_narrows_with_seeds():
 
 
 def test_on_recorded_curves_ours_is_not_worse_than_random():
-    """By more than the interval: the difference of paired seeds may be 0, or in our favour."""
+    """The interval of the difference, seed by seed, holds 0 or favours ours."""
     curves = load_curves(PROJECT_CURVES)
     at = (120,)
     logs = {

@@ -115,7 +115,7 @@ def test_our_study_has_the_true_state_of_every_trial(tmp_path):
 
 
 def test_stock_takes_pruned_trials_for_complete_ones(tmp_path):
-    """As Ray's OptunaSearch does: with the value they were stopped at."""
+    """Ray's OptunaSearch does so, with the value at which they were stopped."""
     policy, replays = searched(made(), "stock", tmp_path / "run", budget=120)
     pruned = 0
     for trial, replay in zip(policy.searcher._ot_study.trials, replays.trials, strict=True):

@@ -2,7 +2,8 @@
 
 A simulated clock. An epoch takes between 1 and 10 s, the same for all epochs of a trial, and
 nothing else takes time. Each figure is the mean over SEEDS searches of TRIALS trials of at most 9
-epochs. The regret is what the best trial lacks to the best possible one, the mean of both groups.
+epochs. The regret is the value of the best trial minus the best possible value, the mean of both
+groups.
 """
 
 from __future__ import annotations

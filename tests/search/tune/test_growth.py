@@ -1,4 +1,4 @@
-"""What must not grow with the number of trials: work is counted here, never time."""
+"""What must not grow with the number of trials. The tests count work and not time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from ray.tune.experiment import Trial
 
 from search.record.schema import COMPLETE, DIVERGED, ERROR, PRUNED, RUNNING
@@ -18,6 +16,7 @@ from search.tune import suggestion
 from search.tune.logbook import Logbook
 from search.tune.scheduler import LedgerScheduler
 from search.tune.suggestion import SHOWN_BEST, SHOWN_RECENT, Suggester
+from tests.search.driver import study_trials
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook
 from tests.search.tune.test_suggestion import SPACE, suggested
@@ -73,7 +72,7 @@ def test_a_suggestion_does_not_depend_on_the_order_in_which_trials_were_shown(tr
 
 
 def plain_suggestion(history, group, number) -> dict:
-    """The same from nothing but Optuna: a new study of all trials, and its own TPESampler."""
+    """The same by Optuna alone: a new study of all trials, and Optuna's own TPESampler."""
     ranked = {}
     for each in SPACE.groups:
         able = [t for t in history if t.group == each and t.state in (COMPLETE, PRUNED)]
@@ -208,20 +207,15 @@ def test_an_event_waits_for_the_disk_once(tmp_path, monkeypatch, task):
     assert len(waits) == 40  # a trial, its epoch
 
 
-def study_of(logbook: Logbook) -> list:
-    storage = JournalStorage(JournalFileBackend(str(logbook.folder.study)))
-    trials = optuna.load_study(study_name=None, storage=storage).trials
-    return [(t.number, t.state, t.values, t.params, t.intermediate_values) for t in trials]
-
-
 @pytest.mark.parametrize("damage", [b"\0" * 200, b"no json\n", b""])
 def test_a_study_damaged_by_a_power_loss_is_made_again_from_the_ledger(tmp_path, damage, task):
     logbook = open_logbook(tmp_path / "run", task)
     play(logbook, 12)
-    expected, path = study_of(logbook), logbook.folder.study
+    expected, path = study_trials(logbook.folder.path), logbook.folder.study
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2] + damage + raw[len(raw) // 2 + 300 :])
-    assert study_of(open_logbook(tmp_path / "run", task)) == expected
+    open_logbook(tmp_path / "run", task)
+    assert study_trials(tmp_path / "run") == expected
 
 
 def test_the_next_trial_to_run_is_looked_for_among_those_alive(tmp_path, task):

@@ -1,4 +1,4 @@
-"""The time budget: by a clock that nobody sets, and that counts while the machine sleeps."""
+"""The time budget: its clock cannot be set, and it counts while the machine sleeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search.tune.limits import TimeBudget
 
 
 def test_the_time_in_which_the_machine_sleeps_counts(monkeypatch):
-    """Asleep, the clock of the boot goes on and the monotonic one stands still."""
+    """Then the clock of the boot goes on and the monotonic clock stands still."""
     slept, read = [0.0], time.clock_gettime
     monkeypatch.setattr(
         machine.time,

@@ -1,6 +1,6 @@
 """What counts as a trial's failure, and what as the loss of its node.
 
-What real nodes do is in tests/search/cluster/test_nodes.py."""
+The tests with real nodes are in tests/search/cluster/test_nodes.py."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OTHERS = died("its creation task raised: RuntimeError: The actor died because it
 
 
 def test_a_crash_a_lost_node_and_an_unreachable_worker_differ():
-    """test_nodes.py sees that Ray still says so."""
+    """test_nodes.py tests that Ray still uses these texts."""
     gone = NodeDiedError("gone"), WorkerUnreachable("gone")
     errors = (OWN, LOST, AWAY, RAISED, OTHERS, *gone, None)
     lost = [False, True, False, False, False, True, True, False]
@@ -110,7 +110,7 @@ def test_crashes_count_whatever_was_lost_before(keeper):
 
 
 def test_the_number_of_trials_at_a_time_follows_the_cluster(tmp_path, monkeypatch):
-    """One node, three, none at all, two: what runs already is let be."""
+    """One node, then three, none and two: the trials that run already go on."""
     monkeypatch.setattr("search.tune.failures.FOLLOW_S", 0.0)
     logbook = open_logbook(tmp_path / "run", ToyTask())
     sizes = iter((1, 3, 0, 2))

@@ -1,5 +1,4 @@
-"""A reproducible search: one and the same trials, however many workers there are and whichever is
-faster."""
+"""A reproducible search: the same trials with any number of workers of any speed."""
 
 from __future__ import annotations
 

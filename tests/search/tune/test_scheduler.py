@@ -19,7 +19,9 @@ from search.record.schema import (
     TIME_LIMIT,
 )
 from search.record.state import TrialRecord
-from search.tune.scheduler import GroupedASHA, LedgerScheduler, rung_epochs
+from search.tune.scheduler import LedgerScheduler
+from search.tune.schedulers.asha import GroupedASHA
+from search.tune.schedulers.deciding import rung_epochs
 from tests.search.record.test_state import BEFORE_DECISIONS
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook, rungs_of

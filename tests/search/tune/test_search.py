@@ -1,25 +1,18 @@
-"""The search itself, on trials that cost nothing: states, failures, resume, growth, speed."""
+"""The search itself, on trials that take no time: states, failures, resume, growth."""
 
 from __future__ import annotations
 
 import time
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from search.record.schema import PAUSE, SAMPLED
+from tests.search.driver import study_of
 from tests.search.toy import ToyTask
 from tests.search.toy_search import open_logbook, run_toy, rungs
 
 pytestmark = pytest.mark.usefixtures("cluster")
-
-
-def study_of(logbook):
-    storage = JournalStorage(JournalFileBackend(str(logbook.folder.study)))
-    return optuna.load_study(study_name=None, storage=storage)
 
 
 def test_presets_come_first_and_run_to_the_end_though_they_are_the_worst(tmp_path):
@@ -47,7 +40,7 @@ def test_a_trial_that_diverges_never_enters_a_rung_and_fails_in_the_study(tmp_pa
     logbook = run_toy(tmp_path / "run", ToyTask(trouble=("nan",)), num_samples=8)
     diverged = logbook.state.trials[0]
     assert diverged.state == "diverged" and diverged.epochs == 2
-    assert study_of(logbook).trials[0].state == TrialState.FAIL
+    assert study_of(logbook.folder.path).trials[0].state == TrialState.FAIL
     held = [key for group in rungs(logbook).values() for _, rung in group for key in rung]
     assert diverged.id not in held and held
 
@@ -60,7 +53,7 @@ def test_a_trial_that_raises_or_dies_is_retried_then_an_error_with_its_reason(tm
         assert failed.reason == reason and failed.detail
         text = (logbook.folder.errors / f"{failed.id}.txt").read_text()
         assert text.count(" after epoch 1\n") == 3
-        assert study_of(logbook).trials[failed.number].state == TrialState.FAIL
+        assert study_of(logbook.folder.path).trials[failed.number].state == TrialState.FAIL
     assert logbook.state.counts()["running"] == 0 and len(logbook.state.trials) == 6
 
 
@@ -90,7 +83,7 @@ def test_the_study_holds_every_epoch_and_the_true_state_of_every_trial(tmp_path)
         "pruned": TrialState.PRUNED,
         "diverged": TrialState.FAIL,
     }
-    frozen = study_of(logbook).trials
+    frozen = study_of(logbook.folder.path).trials
     assert len(frozen) == 15
     for trial, mirrored in zip(logbook.state.trials, frozen, strict=True):
         assert mirrored.state == names[trial.state]
@@ -191,7 +184,7 @@ def test_paused_trials_go_on_from_their_checkpoints_on_any_worker(tmp_path):
     assert {t.state for t in trials} == {"complete", "pruned"}
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "promotion"])
+@pytest.mark.parametrize("scheduler", ["asha", pytest.param("promotion", marks=pytest.mark.slow)])
 def test_a_reproducible_search_is_the_same_with_one_two_and_four_workers(tmp_path, scheduler):
     """Trials differ in speed, one raises for good, one diverges, one loses its worker."""
     tables = []

@@ -1,4 +1,4 @@
-"""What is tried next: deterministic, honest about pruned trials, fair to every code size."""
+"""What is tried next: it depends on the history alone, and learns for every code size."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_it_learns_and_for_every_size():
 
 
 def test_a_pruned_trial_ranks_below_a_finished_one_whatever_its_value():
-    """An early value is not a result: taken for a result, it would pull the search to x = 0.9."""
+    """An early value is not a result. As a result, it would pull the search to x = 0.9."""
     finished = [
         trial(n, 1024, ask([], number=n) | {"x": 0.1 + 0.01 * n}, [0.5, 0.2]) for n in range(8)
     ]

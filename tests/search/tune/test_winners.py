@@ -1,4 +1,4 @@
-"""Weights under best/: kept once a trial ended, mended after a crash in the middle."""
+"""Weights under best/: they are kept once a trial has ended, also after a crash in the middle."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Libraries that ask for a configuration up to a number of epochs, as Hyperband does.
 
 A library that asks for the same configuration with more epochs gets its trial called back: the
-epochs that it had cost nothing again. Its own runner trains it again from the start unless the user
-keeps checkpoints, so this is to the library's advantage.
+epochs that it had cost nothing again. The library's own runner trains it again from the start
+unless the user keeps checkpoints, so the replay favours the library.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Library(Protocol):
 @dataclass
 class _Trial:
     losses: list[float] = field(default_factory=list)
-    epochs: int = 0  # until which it trains
+    epochs: int = 0  # it trains up to this epoch
     token: Any = None
 
 
 class UpTo:
-    """A search by such a library. A diverged training counts as the highest loss recorded."""
+    """A search by a `Library`. A diverged training counts as the highest loss recorded."""
 
     def __init__(self, curves: Curves, library: Library, parameters: Callable[[dict], dict]):
         self._library, self._parameters = library, parameters

@@ -12,7 +12,7 @@ from syne_tune.optimizer.scheduler import SchedulerDecision
 
 from search.simulate.policies.protocol import Setting
 from search.simulate.policies.rivals.numbers import Choice, Numbers, Range
-from search.tune.scheduler import REDUCTION_FACTOR
+from search.tune.schedulers.deciding import REDUCTION_FACTOR
 
 EPOCH = "epoch"
 

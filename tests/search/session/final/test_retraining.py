@@ -55,7 +55,7 @@ def test_presets_are_retrained_where_the_task_says_so_with_few_seeds(searched):
 
 def test_concluding_again_trains_nothing_and_writes_the_same(searched):
     path, task, final = searched
-    broken = replace(task, max_epochs=0)  # a run that is started again would have no epoch
+    broken = replace(task, max_epochs=0)  # a run that began again would have no epoch
     assert conclude(open_logbook(path, broken), seeds=4) == final
 
 

@@ -18,7 +18,7 @@ from tests.analysis.run_folders import write_autoencoders
 
 
 def is_alive(process: int) -> bool:
-    """Whether it runs: a process that has ended and that nobody has asked about does not."""
+    """Whether a process runs. A zombie does not."""
     try:
         return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -55,7 +55,8 @@ def test_a_search_that_is_told_to_end_does_not_wait_for_the_report(tmp_path, mon
 
 def test_a_search_that_is_killed_leaves_no_process(tmp_path):
     code = (
-        "import os, signal, sys; from pathlib import Path; from search.session import live_report\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from search.session.shown import live_report\n"
         "live_report._COMMAND = (sys.executable, '-c', 'import sys; sys.stdin.read()')\n"
         "live_report._lower_priority = lambda process: None  # else it may wait for a core\n"
         f"report = live_report.LiveReport(Path({str(tmp_path)!r}))\n"

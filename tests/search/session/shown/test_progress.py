@@ -1,4 +1,4 @@
-"""The status block of a running search in terminals of all sizes."""
+"""The status block of a running search, in terminals of all sizes."""
 
 from __future__ import annotations
 

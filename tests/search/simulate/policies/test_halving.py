@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from search.simulate.policies.choices import RANDOM
-from search.simulate.policies.halving import Ending, PromotingASHA, halved, one_stop
+from search.simulate.policies.halving import Ending, Promoting, halved, one_stop
 from search.simulate.policies.own import Learning, Own
 from search.simulate.policies.protocol import Setting
 from search.simulate.replay import Replays, simulate
@@ -49,14 +49,14 @@ def test_one_epoch_for_all_and_the_rest_for_the_best_two(tmp_path):
 
 @pytest.mark.parametrize("learning", [RANDOM, Learning()])
 def test_a_trial_is_called_back_once_it_is_in_the_best_third(tmp_path, learning):
-    course, replays = searched(tmp_path, PromotingASHA, 150, learning)
+    course, replays = searched(tmp_path, Promoting, 150, learning)
     late = 0
     for before, after in zip(course, course[1:], strict=False):
         for number in np.flatnonzero(np.array(after[: len(before)]) > before):
             late += number < len(before) - 1
     assert late > 0  # trials go on after newer ones began
     for epochs, after in zip(course, course[1:], strict=False):
-        if len(after) > len(epochs) > 1:  # a new trial begins only if no stopped one should go on
+        if len(after) > len(epochs) > 1:  # a new trial began, so no stopped trial should go on
             _assert_the_best_third_went_on(replays, epochs[:-1])
 
 

@@ -1,4 +1,4 @@
-"""What is taken away from the project's search is taken away."""
+"""Each part of the project's search can be taken away."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.search.toy_search import open_logbook
 
 
 class Player:
-    """`workers` trials at a time, each of which trains an epoch in turn and leaves a checkpoint."""
+    """Trains `workers` trials at a time, an epoch of each in turn, with checkpoints."""
 
     def __init__(self, path: Path, task: ToyTask, trials: int, workers: int = 1, **settings):
         self.logbook = open_logbook(path, task, **settings)
@@ -27,7 +27,7 @@ class Player:
         self.searcher = LedgerSearch(self.logbook, trials, self.scheduler.decider, None, workers)
         self.scheduler.order = self.searcher.order
         self.running: list[tuple[TrialRecord, Attempt]] = []
-        self.trained = 0  # epochs, those that are trained again too
+        self.trained = 0  # epochs, also those that are trained again
 
     def play(self, steps: int = 10**6) -> Player:
         for _ in range(steps):
@@ -74,7 +74,7 @@ def _stand_in(trial: TrialRecord) -> SimpleNamespace:
 
 
 def outcomes(logbook: Logbook) -> list:
-    """Everything about the trials that is no time. As text: nan does not equal itself."""
+    """Everything about the trials but times. As text, because nan does not equal itself."""
     return [
         (t.id, t.state, t.reason, t.parameters, t.decisions, repr(t.records))
         for t in logbook.state.trials

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from search.record.schema import COMPLETE, LAST, PAUSE, PROMOTE, PRUNED, REASON_PAUSED
 from search.tune.scheduler import call_back_is_due
 from search.tune.schedulers import pausing
+from tests.search.driver import study_of
 from tests.search.toy import ToyTask
 from tests.search.tune.schedulers.player import Player, outcomes
 
@@ -24,7 +22,7 @@ def player(path, scheduler: str, trials: int = 30, workers: int = 1, task=TASK) 
 
 
 def in_the_best_third(player: Player, trial) -> bool:
-    """By looking at all trials: whether a trial belongs to the best third of the rung it is at."""
+    """Whether a trial belongs to the best third of the rung it is at, by a look at all trials."""
     epoch, trials = trial.epochs, player.logbook.state.trials
     here = [t for t in trials if t.group == trial.group and t.epochs >= epoch]
     here.sort(key=lambda t: (t.records[epoch - 1]["value"], t.number))
@@ -133,13 +131,28 @@ def test_i_epoch_begins_no_trial_when_the_rest_of_the_time_is_for_the_best(tmp_p
     assert len(search.logbook.state.trials) == begun  # the next best go on before others begin
 
 
+def test_promotion_spends_the_end_of_the_time_on_the_best_of_each_group(tmp_path):
+    search = player(tmp_path, "promotion", trials=100)
+    search.searcher._budget = budget = Left(1000.0)
+    search.play(25)
+    begun = len(search.logbook.state.trials)
+    needed = search.scheduler.decider.seconds_to_finish(1)
+    assert needed >= 1.25 * 2 * 6  # at least six epochs of a trial of each group
+    budget.seconds = needed - 1
+    search.play(int(needed))  # an epoch each, or one that is read from a checkpoint
+    assert len(search.logbook.state.trials) == begun
+    for group in (1, 2):
+        trials = [t for t in search.logbook.state.trials if t.group == group]
+        assert COMPLETE in {trial.state for trial in trials}
+
+
 def test_none_stops_nothing(tmp_path):
     search = player(tmp_path, "none", trials=8).play()
     assert {(t.state, t.epochs) for t in search.logbook.state.trials} == {(COMPLETE, 9)}
 
 
 def test_every_group_of_a_short_search_has_a_trial_that_was_trained_to_the_end(tmp_path):
-    """Of two trials a third is none."""
+    """A third of two trials is no trial, so no rung promotes one."""
     search = player(tmp_path, "promotion", trials=4).play()
     ended = [t for t in search.logbook.state.trials if t.state == COMPLETE]
     assert [search.logbook.best(group).state for group in (1, 2)] == [COMPLETE] * 2
@@ -147,9 +160,7 @@ def test_every_group_of_a_short_search_has_a_trial_that_was_trained_to_the_end(t
 
 
 def study_states(logbook) -> dict[int, TrialState]:
-    storage = JournalStorage(JournalFileBackend(str(logbook.folder.study)))
-    study = optuna.load_study(study_name=None, storage=storage)
-    return {trial.number: trial.state for trial in study.trials}
+    return {trial.number: trial.state for trial in study_of(logbook.folder.path).trials}
 
 
 def test_the_study_closes_paused_trials_at_the_end_and_opens_them_where_a_search_grows(tmp_path):

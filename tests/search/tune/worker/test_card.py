@@ -1,4 +1,4 @@
-"""The process of a GPU, in which trials train side by side. Without a GPU they do so on the CPU."""
+"""The process of a GPU, in which trials train side by side; here they train on the CPU."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_trial_that_raises_takes_no_other_with_it_and_goes_on_from_its_checkpo
 
 @pytest.mark.usefixtures("cluster")
 def test_the_end_of_an_attempt_leaves_the_next_attempt_of_the_trial_alone(tmp_path):
-    """A trial that is called back may begin before the worker that it had has left."""
+    """A trial that is called back may begin before its last worker has left."""
     card = card_of(ToyTask(), NO_DATA, tmp_path)
     assert [card.step(toy(0), key)["epoch"] for key in ("a", "b")] == [1, 1]
     card.leave("trial_00000", "a")
@@ -124,6 +124,7 @@ search_ours(task, Settings(num_samples=8, gpus_per_trial=0.25, max_failures=0), 
 """
 
 
+@pytest.mark.slow
 def test_the_process_of_a_gpu_is_killed_and_its_trials_go_on_in_another(tmp_path):
     """Ray counts a GPU that is not there, so four trials share one process."""
     run, marks = tmp_path / "run", tmp_path / "marks"

@@ -13,7 +13,7 @@ from tests.search.simulate.made import EPOCHS, GROUP, SIZES, made
 
 
 class Planned:
-    """Asks for what it was told to ask, and keeps what it hears."""
+    """A library that asks by a plan, and keeps the losses that it hears."""
 
     def __init__(self, numbers: Numbers, plan: list[tuple[str, int]]):
         draw = np.random.default_rng(0)
