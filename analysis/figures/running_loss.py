@@ -38,7 +38,7 @@ def sae_by_step(found: RunningLoss) -> Figure | None:
                 markerfacecolor="white",
             )
     for (name, value), look in zip(levels.items(), (DASHED, DOTTED), strict=True):
-        label = f"the report's {name} at its end, {mse(value)}"
+        label = f"the seed report's {name} at its end, {mse(value)}"
         axes.axhline(value, label=label, zorder=1, **{**look, "linewidth": 0.9})
     epochs = [epoch for curve in found.curves.values() for epoch in curve.index]
     low, high = min(epochs) * scale, max(max(epochs), 2 * min(epochs)) * scale

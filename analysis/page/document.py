@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from analysis.figures.drawing.encoding import Encoder
+from analysis.figures.drawing.style import own_style
 from analysis.page.blocks import Block, Picture
 from analysis.read.runs import Skipped
 from analysis.tables.writing.formats import escape
@@ -30,6 +31,11 @@ def written(
 ) -> tuple[str, dict[str, bytes]]:
     """The Markdown of parts (title, content), numbered as they come, and the content of each file
     by its path. A file whose name is taken gets a number."""
+    with own_style():
+        return _written(parts, with_svg)
+
+
+def _written(parts: Iterable[tuple[str, Content]], with_svg: bool) -> tuple[str, dict[str, bytes]]:
     paragraphs, tables, figures = [f"# {TITLE}"], dict[str, bytes](), Encoder(with_svg)
     seen: Counter[tuple[type, str]] = Counter()
     for number, (title, content) in enumerate(parts, 1):

@@ -42,6 +42,7 @@ def render(markdown: str, files: Mapping[str, bytes], trials: str = "", every: f
     body = parser.renderer.render(tokens, parser.options, {})
     body = body.replace("<table>", '<div class="scroll"><table>')
     body = body.replace("</table>", "</table></div>")
+    body = body.replace(" ± ", " ±\N{NO-BREAK SPACE}")  # in a narrow column a line begins with ±
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
     )
@@ -96,7 +97,8 @@ def _put_inside(tokens: Sequence[Token], place: int, files: Mapping[str, bytes])
         data = f"data:{_KINDS[ending]};base64,{base64.b64encode(content).decode()}"
         if ending == "png":
             width = round(_SHOWN * int.from_bytes(content[16:20]))  # as a PNG's header says
-            child.attrs |= {"src": data, "style": f"--wide: {width}"}
+            style = f"--wide: {width}; max-width: 100%"  # a mail program may drop the style sheet
+            child.attrs |= {"src": data, "width": width, "style": style}
             still = " still" if target.rpartition("/")[2].startswith(STILL) else ""
             paragraph.attrSet("class", f"picture{' wide' * (width > _WIDE)}{still}")
             tokens[place + 2].attrSet("class", f"caption{still}")

@@ -61,7 +61,7 @@ def parts(study: Study) -> list[tuple[str, Content]]:
     found: list[tuple[str, Content]] = [
         ("The answer", _in("answer", answer_blocks(study.runs))),
         (EXPLORE, _in("explore", explore_blocks(study.runs))),
-        ("The report reproduced", _reproduced(study)),
+        ("The seed report reproduced", _reproduced(study)),
         ("The search", _searches(study)),
         ("What the autoencoder learned", _each(study, AUTOENCODERS, learned_blocks)),
         ("Probes and the autopsy", _probes(study)),

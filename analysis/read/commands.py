@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePath
 
 from analysis.read.runs import Run
-from analysis.read.values import number, text
+from analysis.read.values import entries, number, text
 
 _CHANGED_BY_RESUME = ("num_samples", "final_seeds")
+_OF_A_RUN = frozenset(("--name", "--resume", "--report", "--set", "--space"))
+"""Flags of one run that another run of the same search has not, or that are written anew."""
 _OF_A_SEARCH = frozenset(
     """
     --num-samples --name --storage-path --resume --time-budget-s --control-every --max-concurrent
@@ -25,11 +27,20 @@ def resume_command(run: Run) -> str:
     return _command(run, ["--name", run.name, *_storage(run), "--resume"])
 
 
-def start_command(run: Run, max_epochs: float) -> str:
-    """The command of a search that begins with the run's winners and trains for `max_epochs`. It is
-    kept beside the run, so that it finds the run by its name."""
-    words = shlex.join([*_storage(run), "--start-from", run.name])
-    return f"{base_command(run, max_epochs)} {words}"
+def longer_command(run: Run, max_epochs: float) -> str:
+    """The command of the run's own search again, which begins with its winners and trains for
+    `max_epochs`. A time budget would end it too early, so it has none. It is kept beside the run,
+    so that it finds the run by its name."""
+    dropped = {*_OF_A_RUN, "--storage-path", "--start-from", "--time-budget-s"}
+    words = _with_flag(_without(_repeated(run), dropped), "--max-epochs", f"{max_epochs:.0f}")
+    begin = [*_storage(run), "--start-from", run.name]
+    return _command(run, [*words, *_set(run, {}), *begin])
+
+
+def wider_command(run: Run, ranges: Mapping[str, str]) -> str:
+    """The command of the run's own search again, with other ranges by name, as `--set` takes
+    them."""
+    return _command(run, [*_without(_repeated(run), _OF_A_RUN), *_set(run, ranges)])
 
 
 def command_line(run: Run) -> str:
@@ -40,8 +51,10 @@ def command_line(run: Run) -> str:
 def repeat_command(run: Run) -> str:
     """The command that made a run, with flags for what it left to the machine it ran on, and with
     what a later session changed. Empty if it is not recorded."""
-    if not isinstance(run.info.get("argv"), list):
-        return ""
+    return _command(run, _repeated(run)) if isinstance(run.info.get("argv"), list) else ""
+
+
+def _repeated(run: Run) -> list[str]:
     words = _typed(run)
     settled = {"--dataset": run.data["name"], "--budget": text(run.info.get("budget"))}
     if source := text(run.settings.get("autoencoders")):
@@ -53,26 +66,44 @@ def repeat_command(run: Run) -> str:
         for name in _CHANGED_BY_RESUME:
             if math.isfinite(value := number(run.settings.get(name))):
                 words = _with_flag(words, f"--{name.replace('_', '-')}", f"{value:.0f}")
-    return _command(run, words)
+    return words
 
 
-def base_command(run: Run, max_epochs: float = math.nan) -> str:
-    """The beginning of a command that trains as the run did: its data, budget and seed, without
-    what belongs to that search alone. `max_epochs` replaces the epochs of the budget."""
-    kept: list[str] = []
-    keep = True
-    for word in shlex.split(repeat_command(run))[3:]:
-        if word.startswith("--"):
-            keep = word.partition("=")[0] not in _OF_A_SEARCH
-        if keep:
-            kept.append(word)
+def base_command(run: Run) -> str:
+    """The beginning of a command that trains one trial as the run did: its data, budget and seed,
+    without what belongs to that search alone."""
+    kept = _without(_repeated(run), _OF_A_SEARCH)
     for name in ("max_epochs", "train_size"):
         flag, value = f"--{name.replace('_', '-')}", number(run.settings.get(name))
         if math.isfinite(value) and not _given(kept, flag):
             kept += [flag, f"{value:.0f}"]
-    if math.isfinite(max_epochs):
-        kept = _with_flag(kept, "--max-epochs", f"{max_epochs:.0f}")
     return _command(run, kept)
+
+
+def _without(words: Sequence[str], flags: Collection[str]) -> list[str]:
+    """A command line without some flags and their values.
+
+    >>> _without(["--set", "a=1", "b=2", "--seed=3", "--resume"], {"--set", "--resume"})
+    ['--seed=3']
+    """
+    kept: list[str] = []
+    keep = True
+    for word in words:
+        if word.startswith("--"):
+            keep = word.partition("=")[0] not in flags
+        kept += [word] * keep
+    return kept
+
+
+def own_ranges(run: Run) -> dict[str, str]:
+    """The ranges of the run's `--set` and `--space` by name, as `--set` takes them."""
+    return dict(word.partition("=")[::2] for word in entries(run.settings, "set", str))
+
+
+def _set(run: Run, ranges: Mapping[str, str]) -> list[str]:
+    """The flag `--set` with the run's own ranges, and others in the place of some."""
+    wanted = [f"{name}={words}" for name, words in {**own_ranges(run), **ranges}.items()]
+    return ["--set", *wanted] if wanted else []
 
 
 def _storage(run: Run) -> list[str]:

@@ -8,19 +8,22 @@ import pickle
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
-from typing import IO
+from typing import IO, Any
+from unittest import mock
 
-import matplotlib.style
+import matplotlib
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.figures.drawing.style import STYLE
+from analysis.figures.drawing.style import own_style
 from models.ending import SIGNALS
 from models.machine import usable_cores
 
@@ -104,7 +107,7 @@ def png(figure: Figure) -> bytes:
     """The figure as a PNG, of 256 colours unless it shows photographs, which is a third of the
     bytes."""
     canvas, packed = FigureCanvasAgg(figure), io.BytesIO()
-    with matplotlib.style.context(STYLE, after_reset=True):
+    with own_style(), _ticks_made_once():
         _lay_out(figure)
         canvas.draw()
     # The background is opaque, so alpha says nothing.
@@ -141,11 +144,29 @@ def _has_photographs(figure: Figure) -> bool:
 def svg(figure: Figure) -> bytes:
     """The figure as an SVG, text as text."""
     buffer = io.BytesIO()
-    style = {**STYLE, "svg.hashsalt": "autoencoder-search", "svg.fonttype": "none"}
-    with matplotlib.style.context(style, after_reset=True):
+    own = {"svg.hashsalt": "autoencoder-search", "svg.fonttype": "none"}
+    with own_style(), matplotlib.rc_context(own):
         _lay_out(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+@contextmanager
+def _ticks_made_once() -> Iterator[None]:
+    """Layout and drawing ask each axis for its ticks a dozen times, and each time Matplotlib makes
+    them anew. In here it makes them once for each range and length of an axis, which are all that
+    they depend on once a figure is built."""
+    made: dict[Axis, tuple[tuple[float, ...], Any]] = {}
+    make = Axis._update_ticks  # type: ignore[attr-defined]
+
+    def known(axis: Axis) -> Any:
+        key = (*axis.get_view_interval(), *axis.axes.bbox.size)
+        if axis not in made or made[axis][0] != key:
+            made[axis] = key, make(axis)
+        return made[axis][1]
+
+    with mock.patch.object(Axis, "_update_ticks", known):
+        yield
 
 
 def _files(figures: Mapping[str, Figure], with_svg: bool) -> dict[str, dict[str, bytes]]:

@@ -8,7 +8,9 @@ figure, or None if there is no data.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
@@ -56,12 +58,30 @@ STYLE = {
 _FEW_DECADES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
+_is_on: ContextVar[bool] = ContextVar("is_on", default=False)
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """This module's style, whatever the reader's matplotlibrc says. To set it takes a while, so it
+    is set once around all figures of a report."""
+    if _is_on.get():
+        yield
+        return
+    token = _is_on.set(True)
+    try:
+        with matplotlib.style.context(STYLE, after_reset=True):
+            yield
+    finally:
+        _is_on.reset(token)
+
+
 def styled(draw: Callable[..., Figure | None]) -> Callable[..., Figure | None]:
-    """Draw under this module's style, whatever the reader's matplotlibrc says."""
+    """Draw in this module's style."""
 
     @wraps(draw)
     def drawn(*args: Any, **kwargs: Any) -> Figure | None:
-        with matplotlib.style.context(STYLE, after_reset=True):
+        with own_style():
             return draw(*args, **kwargs)
 
     return drawn

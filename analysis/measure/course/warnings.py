@@ -160,7 +160,7 @@ def edges(run: Run, chosen: Mapping[Group, Result]) -> list[Edge]:
     """Settings of sampled winners that sit on the edge of the searched range.
 
     Two kinds are left out: ends that cannot be moved (zero, where zero switches something off, and
-    the whole of a share), and the level of a noise that is off. Presets were not searched.
+    the whole of a share), and settings of what is off. Presets were not searched.
     """
     return [
         Edge(group, name, number(winner.parameters[name]), each, end)
@@ -231,8 +231,19 @@ def _distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     return found
 
 
+def _is_idle(name: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether another setting makes this one have no effect."""
+    switch, on = {
+        "noise_level": ("noise", lambda kind: kind != "none"),
+        "kept_units": ("code_activation", lambda kind: kind == "topk"),
+        "auxk": ("code_activation", lambda kind: kind == "topk"),
+        "temperature": ("contrastive_weight", lambda weight: number(weight) > 0),
+    }.get(name, ("", bool))
+    return switch in parameters and not on(parameters[switch])
+
+
 def _as_far_as_it_goes(name: str, searched: Range, end: str, winner: Result) -> bool:
-    if name == "noise_level" and winner.parameters.get("noise") == "none":
+    if _is_idle(name, winner.parameters):
         return True
     if end == "high":
         return name == "max_features" and searched.high == 1  # a share of all

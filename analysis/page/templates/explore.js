@@ -57,17 +57,18 @@
     const known = values.filter((value) => !inLane(value));
     let low = known.reduce((a, b) => Math.min(a, b), Infinity), high = known.reduce((a, b) => Math.max(a, b), -Infinity);
     if (!known.length) [low, high] = [log ? 1 : 0, log ? 10 : 1];
+    const bounds = [low, high];
     if (low === high) [low, high] = log ? [low / 1.5, high * 1.5] : [low - 0.5, high + 0.5];
     const to = log ? Math.log : (x) => x, back = log ? Math.exp : (x) => x;
     const place = (value) => (inLane(value) ? LANE : (to(value) - to(low)) / (to(high) - to(low)));
     const invert = (share) => back(to(low) + share * (to(high) - to(low)));
     const whole = known.every(Number.isInteger) && high - low >= 2;
     const inner = [1 / 3, 2 / 3].map((share) => (whole ? Math.round(invert(share)) : Number(invert(share).toPrecision(2))));
-    const ends = [low, ...inner, high].filter((value, turn, all) => all.indexOf(value) === turn);
+    const ends = (bounds[0] === bounds[1] ? bounds : [low, ...inner, high]).filter((value, turn, all) => all.indexOf(value) === turn);
     const ticks = ends.map((value) => [place(value), brief(value)]).filter(([where]) => where >= 0 && where <= 1);
     const lane = values.some(inLane);
     if (lane) ticks.unshift([LANE, values.some((value) => value === 0 && log) ? "0" : "none"]);
-    return { place, invert, inLane, lane, ticks, low, high };
+    return { place, invert, inLane, lane, ticks, bounds };
   }
 
   // ---- state ----------------------------------------------------------------------------------
@@ -76,11 +77,11 @@
   let filters, words, top, all;
   const column = (key) => columns[at[key]];
   const value = (trial, key) => rows[trial][at[key]];
+  const varies = (place) => new Set(rows.map((row) => row[place])).size > 1;
   const better = (a, b) => (run.maximised ? b - a : a - b);
 
   function open(index) {
     run = runs[index];
-    keptKind = null;
     columns = run.columns;
     at = Object.fromEntries(columns.map((each, place) => [each.key, place]));
     rows = run.rows;
@@ -92,10 +93,10 @@
     [filters, words, top, all, hot] = [new Map(), "", null, false, null];
     picked = order[0] ?? null;
     sort = { key: "best", down: run.maximised };
-    const varied = columns.filter((each, place) => each.parameter && new Set(rows.map((row) => row[place])).size > 1);
+    const varied = columns.filter((each, place) => each.parameter && varies(place));
     chosen = new Set(["number", "state", "preset", "best", run.group, ...varied.slice(0, 6).map((each) => each.key), "epochs", "seconds"]);
-    across = [...varied.filter((each) => each.key !== "probe"), column("best")];
-    if (across.length === 1) across.unshift(column("number"));
+    across = [column("best"), ...varied.filter((each) => each.key !== "probe")]; // the result first: the last axis may be out of sight
+    if (across.length === 1) across.push(column("number"));
     build();
   }
   const shade = (trial) => (ranks.has(trial) ? Math.floor((ranks.get(trial) * SHADES) / order.length) : SHADES);
@@ -127,7 +128,7 @@
   const hint = make("div", { class: "hint", hidden: true });
   note.after(root);
   const live = make("p", { class: "status", role: "status", "aria-live": "polite" });
-  let table, card, rangeBox, topBar, kept, keptKind, pending = 0;
+  let head, body, headed, kept, keptKeys, more, card, carded, rangeBox, topBar, pending = 0;
 
   function build() {
     const old = document.activeElement && document.activeElement.id;
@@ -148,8 +149,11 @@
         size === null ? "all trials" : (typeof size === "number" ? "code " : "") + size));
     }
     rangeBox = make("div", { class: "ranges" });
-    columns.forEach((each, place) => { if (each.key !== "number") rangeBox.append(rangeField(each, place)); });
-    table = make("div", { class: "trials", tabindex: 0, role: "region", "aria-label": "Trials" });
+    columns.forEach((each, place) => { if (each.key !== "number" && varies(place)) rangeBox.append(rangeField(each, place)); });
+    [head, body, headed, keptKeys] = [make("thead"), make("tbody"), null, null];
+    more = make("button", { type: "button", onclick: () => { all = true; fillTable(); } });
+    const table = make("div", { class: "trials", tabindex: 0, role: "region", "aria-label": "Trials" }, make("table", {}, head, body), more);
+    carded = undefined;
     card = make("section", { class: "trial", "aria-label": "The chosen trial" });
     charts = [parallel(), curves(), scatter()];
     root.append(
@@ -185,6 +189,7 @@
   }
   function rangeField(each, place) {
     const scale = scales[place], field = make("fieldset", { "data-key": each.key }, make("legend", {}, each.words));
+    field.filter = null;
     if (scale.choices) {
       scale.choices.forEach((choice) => field.append(make("label", {}, make("input", { type: "checkbox", checked: true,
         onchange: () => {
@@ -201,7 +206,7 @@
       setFilter(each.key, low === "" && high === "" && keep ? null
         : { low: low === "" ? -Infinity : Number(low), high: high === "" ? Infinity : Number(high), lane: lane ? lane.checked : false });
     };
-    for (const [end, bound] of [["from", scale.low], ["to", scale.high]]) {
+    for (const [end, bound] of [["from", scale.bounds[0]], ["to", scale.bounds[1]]]) {
       field.append(make("label", {}, end, make("input", { type: "number", step: "any", placeholder: shown(bound), onchange: read })));
     }
     if (scale.lane) field.append(make("label", {}, make("input", { type: "checkbox", checked: true, onchange: read }), scale.ticks[0][1]));
@@ -209,7 +214,9 @@
   }
   function showRanges() {
     for (const field of rangeBox.children) {
-      const key = field.dataset.key, filter = filters.get(key), scale = scales[at[key]];
+      const key = field.dataset.key, filter = filters.get(key) ?? null, scale = scales[at[key]];
+      if (filter === field.filter) continue;
+      field.filter = filter;
       const boxes = [...field.querySelectorAll("input[type=checkbox]")];
       if (scale.choices) boxes.forEach((box, turn) => { box.checked = !filter || filter.choices.has(scale.choices[turn]); });
       else {
@@ -261,35 +268,41 @@
     if (trial === null) return;
     picked = trial;
     charts.forEach((chart) => { chart.update(); chart.raise(picked); });
-    for (const row of table.querySelectorAll("tr[data-trial]")) row.classList.toggle("picked", Number(row.dataset.trial) === picked);
+    for (const row of body.rows) row.classList.toggle("picked", Number(row.dataset.trial) === picked);
     fillCard();
   }
-  function look(mark, trial, hide) {
-    const out = !selected[trial];
-    mark.classList.toggle(hide ? "gone" : "out", out);
-    mark.classList.toggle("picked", trial === picked && !out);
+  // Shows which of a chart's marks are selected and picked. To touch all of them takes longer than to draw the few that change.
+  function look(marks, out) {
+    marks.forEach((mark, trial) => {
+      const now = !selected[trial] ? out : trial === picked ? "picked" : null;
+      if (now === (mark.look ?? null)) return;
+      if (mark.look) mark.classList.remove(mark.look);
+      if (now) mark.classList.add(now);
+      mark.look = now;
+    });
   }
+  const last = (layer, mark) => { if (mark && mark !== layer.lastChild) layer.append(mark); };
 
   // ---- the table and the card -----------------------------------------------------------------
 
-  // Rows are kept: to make and lay them out anew is most of what a brush costs.
   function rowOf(trial, shownColumns) {
-    const kind = shownColumns.map((each) => each.key).join();
-    if (kind !== keptKind) [keptKind, kept] = [kind, new Map()];
-    if (!kept.has(trial)) {
-      kept.set(trial, make("tr", {
-        "data-trial": trial, onmouseenter: () => point(trial), onmouseleave: () => point(null), onclick: () => choose(trial),
-      }, ...shownColumns.map((each) => {
-        const words = shown(value(trial, each.key));
-        if (each.key !== "number") return make("td", { class: each.kind === "choice" ? null : "number" }, words);
-        return make("td", { class: "number" }, make("button", { type: "button", "aria-label": `Trial ${words}`,
-          onfocus: () => point(trial), onblur: () => point(null), onclick: () => choose(trial) }, words));
-      })));
-    }
-    const row = kept.get(trial);
-    row.classList.toggle("picked", trial === picked);
-    row.classList.toggle("hot", trial === hot);
-    return row;
+    return make("tr", {
+      "data-trial": trial, onmouseenter: () => point(trial), onmouseleave: () => point(null), onclick: () => choose(trial),
+    }, ...shownColumns.map((each) => {
+      const words = shown(value(trial, each.key));
+      if (each.key !== "number") return make("td", { class: each.kind === "choice" ? null : "number" }, words);
+      return make("td", { class: "number" }, make("button", { type: "button", "aria-label": `Trial ${words}`,
+        onfocus: () => point(trial), onblur: () => point(null), onclick: () => choose(trial) }, words));
+    }));
+  }
+  function titleOf(each) {
+    const here = sort.key === each.key;
+    return make("th", { scope: "col", "aria-sort": here ? (sort.down ? "descending" : "ascending") : "none", class: each.kind === "choice" ? null : "number" },
+      make("button", { type: "button", "data-sort": each.key, onclick: () => {
+        sort = { key: each.key, down: here && !sort.down };
+        fillTable();
+        head.querySelector(`[data-sort="${each.key}"]`).focus();
+      } }, each.words + (here ? (sort.down ? " ↓" : " ↑") : "")));
   }
   function fillTable() {
     const shownColumns = columns.filter((each) => chosen.has(each.key));
@@ -299,23 +312,24 @@
       if (x === null || y === null) return (x === null) - (y === null) || a - b; // holes stay last
       return (sort.down ? -byValue(x, y) : byValue(x, y)) * (x !== y) || a - b;
     });
-    const head = make("tr", {}, ...shownColumns.map((each) => {
-      const here = sort.key === each.key;
-      return make("th", { scope: "col", "aria-sort": here ? (sort.down ? "descending" : "ascending") : "none", class: each.kind === "choice" ? null : "number" },
-        make("button", { type: "button", "data-sort": each.key, onclick: () => {
-          sort = { key: each.key, down: here && !sort.down };
-          fillTable();
-          table.querySelector(`[data-sort="${each.key}"]`).focus();
-        } }, each.words + (here ? (sort.down ? " ↓" : " ↑") : "")));
-    }));
-    const body = make("tbody", {}, ...listed.slice(0, all ? undefined : ROWS).map((trial) => rowOf(trial, shownColumns)));
-    const focused = table.contains(document.activeElement) && document.activeElement.closest("[data-trial]");
-    const filled = make("table", {}, make("thead", {}, head), body);
-    table.replaceChildren(filled);
-    if (!all && listed.length > ROWS) {
-      table.append(make("button", { type: "button", onclick: () => { all = true; fillTable(); } }, `Show all ${listed.length} rows`));
+    const keys = shownColumns.map((each) => each.key).join(), kind = `${keys} ${sort.key} ${sort.down}`;
+    if (kind !== headed) head.replaceChildren(make("tr", {}, ...shownColumns.map(titleOf)));
+    if (keys !== keptKeys) { kept = new Map(); body.replaceChildren(); }
+    [headed, keptKeys] = [kind, keys];
+    // Rows are kept, and those that stay are not moved: to lay them out anew is most of what a brush costs.
+    const wanted = listed.slice(0, all ? undefined : ROWS);
+    wanted.forEach((trial) => { if (!kept.has(trial)) kept.set(trial, rowOf(trial, shownColumns)); });
+    const found = wanted.map((trial) => kept.get(trial)), stay = new Set(found);
+    for (const row of [...body.rows]) if (!stay.has(row)) row.remove();
+    let next = body.firstChild;
+    for (const row of found) {
+      if (row === next) next = row.nextSibling;
+      else body.insertBefore(row, next);
+      row.classList.toggle("picked", Number(row.dataset.trial) === picked);
+      row.classList.toggle("hot", Number(row.dataset.trial) === hot);
     }
-    if (focused) table.querySelector(`tr[data-trial="${focused.dataset.trial}"] button`)?.focus();
+    more.hidden = found.length === listed.length;
+    more.textContent = `Show all ${listed.length} rows`;
   }
   const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
   function configuration(trial) {
@@ -329,6 +343,8 @@
       ...(fixed.length ? ["--set", ...fixed] : []), "--num-samples", 1].join(" ");
   }
   function fillCard() {
+    if (picked === carded) return;
+    carded = picked;
     card.replaceChildren();
     if (picked === null) return;
     const said = make("span", { role: "status" });
@@ -473,7 +489,7 @@
       return brush;
     }
     function update_() {
-      lines.forEach((line, trial) => look(line, trial));
+      look(lines, "out");
       across.forEach((each, turn) => {
         const found = extent(each), brush = brushes[turn];
         brush.setAttribute("visibility", found ? "visible" : "hidden");
@@ -483,8 +499,7 @@
       });
       picture.setAttribute("aria-label", `Parallel coordinates of ${rows.length} trials, ${live.textContent}. The table and the ranges hold the same.`);
     }
-    const raise = (trial) => { if (trial !== null) layer.append(lines[trial]); };
-    return { box, layOut, update: update_, raise };
+    return { box, layOut, update: update_, raise: (trial) => last(layer, lines[trial]) };
   }
 
   // A frame with axes; x and y are scales, drawn with a few ticks.
@@ -554,10 +569,10 @@
       box.replaceChildren(picture);
     }
     function update_() {
-      lines.forEach((line, trial) => look(line, trial, true));
+      look(lines, "gone");
       picture.setAttribute("aria-label", `${run.goal} against the epoch, both${run.maximised ? "" : " logarithmic"}: ${live.textContent}.`.replace("both:", "epochs logarithmic:"));
     }
-    return { box, layOut, update: update_, raise: (trial) => { if (trial !== null) layer.append(lines[trial]); } };
+    return { box, layOut, update: update_, raise: (trial) => last(layer, lines[trial]) };
   }
 
   function scatter() {
@@ -591,7 +606,7 @@
       box.replaceChildren(picture);
     }
     function update_() {
-      dots.forEach((dot, trial) => look(dot, trial));
+      look(dots, "out");
       const [wide, high] = [extent(each), extent(column("best"))];
       brush.setAttribute("visibility", wide || high ? "visible" : "hidden");
       if (wide || high) {
@@ -603,7 +618,7 @@
       }
       picture.setAttribute("aria-label", `${run.goal} against ${each.words}: ${live.textContent}.`);
     }
-    return { box, menu, layOut, update: update_, raise: (trial) => { if (trial !== null) layer.append(dots[trial]); } };
+    return { box, menu, layOut, update: update_, raise: (trial) => last(layer, dots[trial]) };
   }
 
   let wide = innerWidth, waiting = 0;

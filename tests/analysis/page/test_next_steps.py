@@ -7,11 +7,19 @@ import shlex
 from dataclasses import replace
 
 import pytest
+from optuna.distributions import CategoricalDistribution
 
 from analysis.measure import next_steps
+from analysis.measure.course.warnings import Edge
 from analysis.measure.next_steps import EDGE, MOST, SHORT, TIE, UNFINISHED
 from analysis.read.runs import Run, read_run, winners
+from search.autoencoders.task import AutoencoderTask
+from search.classifiers.task import ClassifierTask
+from search.latent_probes.task import ProbeTask
 from search.record.schema import SEARCH_INTERRUPTED
+from search.task.changes import full_name
+from search.task.own import OwnSpace, refuse_impossible
+from search.task.ranges import read_wanted
 from tests.analysis.run_folders import write_autoencoders
 
 
@@ -66,6 +74,62 @@ def test_an_edge_is_searched_beyond(run):
     (step,) = of_kind(with_winner(run, learning_rate=2e-3, depth=low, width=24), EDGE)
     wanted = dict(word.split("=") for word in shlex.split(step.command) if "=" in word)
     assert wanted["depth"].startswith("1..")  # a depth of zero is none
+    assert not of_kind(with_winner(run, learning_rate=2e-3, depth=5, width=24), EDGE)
+
+
+def test_the_commands_keep_what_the_run_searched(run):
+    own = "learning_rate=1e-4..0.01/log", "dropout=0..0.3/0.1", "depth=3"
+    argv = [
+        "--latent-sizes",
+        "128",
+        "--space",
+        "own.toml",
+        "--num-samples=7",
+        "--time-budget-s",
+        "9",
+    ]
+    info = {**run.info, "argv": argv, "settings": {**run.settings, "set": [*own]}}
+    trials = run.trials.assign(best_epoch=run.max_epochs)
+    inside = {"learning_rate": 0.002, "depth": 5, "width": 24}
+    on_edge = with_winner(replace(run, info=info, trials=trials), **inside, dropout=0.3)
+    (longer,), (wider,) = of_kind(on_edge, SHORT), of_kind(on_edge, EDGE)
+    for step in (longer, wider):
+        words = shlex.split(step.command)
+        assert words[words.index("--latent-sizes") + 1] == "128"
+        assert "--num-samples=7" in words and "depth=3" in words and "--space" not in words
+    assert {*own} < {*shlex.split(longer.command)} and "--time-budget-s" not in longer.command
+    assert "dropout=0..0.6/0.1" in wider.command and own[1] not in wider.command
+    assert "--time-budget-s 9" in wider.command
+
+
+TASKS = (
+    AutoencoderTask((128,), 9, "quick", "probe_accuracy"),
+    ClassifierTask(5, 9, "quick"),
+    ProbeTask(("knn", "lda", "logistic", "mlp", "extra-trees", "catboost"), (128,), 9, "quick"),
+)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
+def test_every_wider_range_can_be_searched(task, run):
+    for family in task.space().families or (task.space(),):
+        for name, searched in family.distributions.items():
+            if isinstance(searched, CategoricalDistribution):
+                continue
+            for end in ("low", "high"):
+                full = full_name(family, name)
+                words = next_steps._wider(run, full, [Edge(128, name, 0.0, searched, end)])
+                if not words:
+                    continue
+                own = replace(task, own=OwnSpace(read_wanted([f"{full}={words}"])))
+                refuse_impossible(own)
+                (now,) = [
+                    each
+                    for each in own.space().families or (own.space(),)
+                    if each.name == family.name
+                ]
+                now = now.distributions[name]
+                assert (now.low < searched.low) == (end == "low")
+                assert (now.high > searched.high) == (end == "high")
 
 
 def test_a_tie_is_measured_with_more_seeds(run):

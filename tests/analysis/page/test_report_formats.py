@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PARTS = (
     "The answer",
     "Explore",
-    "The report reproduced",
+    "The seed report reproduced",
     "The search",
     "What the autoencoder learned",
     "Probes and the autopsy",
