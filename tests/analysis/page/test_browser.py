@@ -345,6 +345,6 @@ def brush(page, axis: str) -> list[float]:
     page.evaluate(TIME_MOVES)
     for move in range(1, 21):
         page.mouse.move(x, y + move * (box["height"] - 40) / 20)
+        settle(page)  # as a browser gives a page at most one move for each frame
     page.mouse.up()
-    settle(page)
     return page.evaluate("window.answers")
