@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import IO, Any
-from unittest import mock
 
 import matplotlib
 import numpy as np
@@ -165,8 +164,11 @@ def _ticks_made_once() -> Iterator[None]:
             made[axis] = key, make(axis)
         return made[axis][1]
 
-    with mock.patch.object(Axis, "_update_ticks", known):
+    Axis._update_ticks = known  # type: ignore[attr-defined]
+    try:
         yield
+    finally:
+        Axis._update_ticks = make  # type: ignore[attr-defined]
 
 
 def _files(figures: Mapping[str, Figure], with_svg: bool) -> dict[str, dict[str, bytes]]:

@@ -446,8 +446,8 @@
     function layOut() {
       const width = Math.max(box.clientWidth || 800, across.length * 68 + 20);
       [height, top_, bottom] = [340, 46, 296];
-      const gap = across.length > 1 ? (width - 90) / (across.length - 1) : 0;
-      places = across.map((_, turn) => 34 + turn * gap);
+      const gap = across.length > 1 ? (width - 100) / (across.length - 1) : 0;
+      places = across.map((_, turn) => 44 + turn * gap);
       picture = draw("svg", { width, height, role: "img", "aria-label": "" });
       layer = draw("g", {});
       picture.append(layer);
