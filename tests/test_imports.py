@@ -24,7 +24,7 @@ ALLOWED = {
 # The floors of each package, lowest first; rooms between the same brackets may not import each
 # other. A module of the package itself that is no room here stands above all rooms.
 FLOORS = {
-    "models": ["files", "data", "networks", "training"],
+    "models": [("files", "machine"), "data", "networks", "training"],
     "probes": ["codes", ("classifiers", "generation"), ("autopsy", "readout")],
     "search": [
         *("record", "task", "store", "tune", "cluster", "dashboards", "session"),
