@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.measure.claims.autoencoders import decrease, least_share
+from analysis.read.results import EXACT
 from analysis.read.runs import Group, Run
 from analysis.read.values import column, mapping, number
 from search.record.schema import COMPLETE
@@ -123,5 +124,7 @@ def _pca(run: Run) -> list[Line]:
         number(mapping(entry).get("components")): number(mapping(entry).get("validation_mse"))
         for entry in entries
     }
-    known = pd.Series({count: error for count, error in found.items() if count > 0 and error > 0})
+    known = pd.Series(
+        {count: error for count, error in found.items() if count > 0 and error > EXACT}
+    )
     return [_line(PCA, known.index.to_series(), known)] if len(known) else []
