@@ -184,7 +184,8 @@ def test_paused_trials_go_on_from_their_checkpoints_on_any_worker(tmp_path):
     assert {t.state for t in trials} == {"complete", "pruned"}
 
 
-@pytest.mark.parametrize("scheduler", ["asha", pytest.param("promotion", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["asha", "promotion"])
 def test_a_reproducible_search_is_the_same_with_one_two_and_four_workers(tmp_path, scheduler):
     """Trials differ in speed, one raises for good, one diverges, one loses its worker."""
     tables = []
