@@ -8,16 +8,14 @@ import pickle
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
-from typing import IO, Any
+from typing import IO
 
 import matplotlib
 import numpy as np
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -106,7 +104,7 @@ def png(figure: Figure) -> bytes:
     """The figure as a PNG, of 256 colours unless it shows photographs, which is a third of the
     bytes."""
     canvas, packed = FigureCanvasAgg(figure), io.BytesIO()
-    with own_style(), _ticks_made_once():
+    with own_style():
         _lay_out(figure)
         canvas.draw()
     # The background is opaque, so alpha says nothing.
@@ -148,27 +146,6 @@ def svg(figure: Figure) -> bytes:
         _lay_out(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
-
-
-@contextmanager
-def _ticks_made_once() -> Iterator[None]:
-    """Layout and drawing ask each axis for its ticks a dozen times, and each time Matplotlib makes
-    them anew. In here it makes them once for each range and length of an axis, which are all that
-    they depend on once a figure is built."""
-    made: dict[Axis, tuple[tuple[float, ...], Any]] = {}
-    make = Axis._update_ticks  # type: ignore[attr-defined]
-
-    def known(axis: Axis) -> Any:
-        key = (*axis.get_view_interval(), *axis.axes.bbox.size)
-        if axis not in made or made[axis][0] != key:
-            made[axis] = key, make(axis)
-        return made[axis][1]
-
-    Axis._update_ticks = known  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        Axis._update_ticks = make  # type: ignore[attr-defined]
 
 
 def _files(figures: Mapping[str, Figure], with_svg: bool) -> dict[str, dict[str, bytes]]:

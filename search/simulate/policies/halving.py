@@ -90,7 +90,7 @@ class Ending(Promoting):
 
     def __init__(self, setting: Setting):
         super().__init__(setting)
-        self._left, self._ends = setting.budget_epochs, False
+        self._left = setting.budget_epochs
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision:
         self._left -= 1
