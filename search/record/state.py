@@ -78,6 +78,7 @@ class SearchState:
         self.header = header
         self.trials: list[TrialRecord] = []
         self.finals: dict[tuple[int, int], dict] = {}  # (trial number, seed) -> metrics
+        self._running: dict[int, TrialRecord] = {}
         self._rankable: dict[object, list[TrialRecord]] = {}  # by group, in order of their end
         self._leaders: dict[tuple, _Leader] = {}
 
@@ -96,7 +97,8 @@ class SearchState:
             handler(as_written_now(event))
 
     def unfinished(self) -> list[TrialRecord]:
-        return [trial for trial in self.trials if trial.state == schema.RUNNING]
+        """The trials that run or wait to be tried again, in order of number."""
+        return [self._running[number] for number in sorted(self._running)]
 
     def counts(self) -> dict[str, int]:
         """The number of trials in each state; every state is a key."""
@@ -136,17 +138,17 @@ class SearchState:
         return leader.trial
 
     def _apply_trial(self, event: dict) -> None:
-        self.trials.append(
-            TrialRecord(
-                event["number"],
-                event["origin"],
-                event["group"],
-                event["parameters"],
-                control=event.get("control", False),
-                tick=event.get("tick", 0),
-                started=event["time"],
-            )
+        trial = TrialRecord(
+            event["number"],
+            event["origin"],
+            event["group"],
+            event["parameters"],
+            control=event.get("control", False),
+            tick=event.get("tick", 0),
+            started=event["time"],
         )
+        self.trials.append(trial)
+        self._running[trial.number] = trial
 
     def _apply_epoch(self, event: dict) -> None:
         trial, decision = self.trials[event["number"]], Decision(event["decision"])
@@ -166,6 +168,7 @@ class SearchState:
         ends."""
         trial = self.trials[event["number"]]
         trial.state, trial.reason, trial.detail, trial.ended = schema.RUNNING, "", "", None
+        self._running[trial.number] = trial
         trial.saved_epoch = event["saved_epoch"]
         trial.tick = event.get("tick", 0) - trial.epochs
         ranked = self._rankable[trial.group]
@@ -186,6 +189,7 @@ class SearchState:
     def _end(self, trial: TrialRecord, state: str, reason: str, event: dict) -> None:
         trial.state, trial.reason, trial.detail = state, reason, event.get("detail", "")
         trial.ended = event["time"]
+        self._running.pop(trial.number, None)
 
     def _apply_final(self, event: dict) -> None:
         self.finals[event["number"], event["seed"]] = event["metrics"]

@@ -38,7 +38,7 @@ def call_back_is_due(task: Task, grace_epochs: int, state: SearchState) -> bool:
     """Whether a paused trial goes on although no new trial begins and none runs."""
     if not DECIDERS[_scheduler_of(state)].calls_back:
         return False
-    return decider_of(task, grace_epochs, state).next_waiting(False, False) is not None
+    return decider_of(task, grace_epochs, state).next_waiting(False, []) is not None
 
 
 def _scheduler_of(state: SearchState) -> str:

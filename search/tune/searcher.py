@@ -76,11 +76,11 @@ class LedgerSearch(OptunaSearch):
     def _next_waiting(self) -> TrialRecord | None:
         if self._decider is None or not self._decider.calls_back:
             return None
+        running = self._logbook.state.unfinished()
         if self._budget is not None:
-            needed = self._decider.seconds_to_finish(self._workers)
+            needed = self._decider.seconds_to_finish(running, self._workers)
             self._ends = self._ends or self._budget.left() < needed
         more = not self._is_full and not self._ends
-        running = more or bool(self._logbook.state.unfinished())
         return self._decider.next_waiting(more, running, self._ends)
 
     def try_again(self, trial: TrialRecord) -> None:

@@ -77,8 +77,8 @@ class Promoting(Promotion):
     def __init__(self, setting: Setting):
         super().__init__(ReplayTask.of(setting), setting.grace_epochs)
 
-    def call_back(self) -> int | None:
-        trial = self.next_waiting(not self._ends, running=True, ends=self._ends)
+    def call_back(self, running: list[TrialRecord]) -> int | None:
+        trial = self.next_waiting(not self._ends, running, self._ends)
         if trial is None:
             return None
         self.called_back(trial)
@@ -96,9 +96,9 @@ class Ending(Promoting):
         self._left -= 1
         return super().decide(trial, record)
 
-    def call_back(self) -> int | None:
-        self._ends = self._ends or self._left < self.seconds_to_finish(workers=1)
-        return super().call_back()
+    def call_back(self, running: list[TrialRecord]) -> int | None:
+        self._ends = self._ends or self._left < self.seconds_to_finish(running, workers=1)
+        return super().call_back(running)
 
 
 class Staged(_Rungs):
@@ -113,7 +113,7 @@ class Staged(_Rungs):
     def open(self, trial: TrialRecord) -> None:
         self._begun += 1
 
-    def call_back(self) -> int | None:
+    def call_back(self, running: list[TrialRecord]) -> int | None:
         if self._begun < self._counts[0] * len(self._groups):
             return None
         for epoch, trials in zip(self._epochs, self._counts[1:], strict=True):

@@ -30,7 +30,7 @@ class Scheduler(Protocol):
 
     def waits(self, trial: TrialRecord) -> None: ...
 
-    def call_back(self) -> int | None:
+    def call_back(self, running: list[TrialRecord]) -> int | None:
         """The number of a stopped trial that goes on; None: a new trial begins."""
 
 
@@ -42,7 +42,7 @@ class Stopping(GroupedASHA):
         if rungs_of_all:  # one set of rungs for all groups
             self._asha = dict.fromkeys(self._asha, next(iter(self._asha.values())))
 
-    def call_back(self) -> int | None:
+    def call_back(self, running: list[TrialRecord]) -> int | None:
         return None
 
 
@@ -74,7 +74,8 @@ class Own:
         self.state = SearchState({"seed": setting.seed})
 
     def ask(self) -> tuple[int, dict]:
-        number = self._scheduler.call_back()
+        running = [trial for trial in self.state.trials if trial.state == RUNNING]
+        number = self._scheduler.call_back(running)
         if number is None:
             chosen = next_trial(self.state, self._space, (), self._suggester)
             if self._learning.by_gain and chosen["number"] % 2:

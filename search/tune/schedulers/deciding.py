@@ -63,11 +63,13 @@ class Decider:
     def waits(self, trial: TrialRecord) -> None:
         """Note that a trial is paused. The ledger has it already."""
 
-    def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
+    def next_waiting(
+        self, more: bool, running: list[TrialRecord], ends: bool = False
+    ) -> TrialRecord | None:
         """The paused trial that goes on now; None if there is none.
 
-        more: whether new trials may begin. running: whether any trial runs. ends: whether new
-        trials do not begin because the time budget is nearly spent."""
+        more: whether new trials may begin. ends: whether they do not because the time budget is
+        nearly spent."""
         return None
 
     def called_back(self, trial: TrialRecord) -> None:
@@ -77,7 +79,7 @@ class Decider:
         """Paused trials whose checkpoints need no longer be kept. Each is returned once."""
         return []
 
-    def seconds_to_finish(self, workers: int) -> float:
+    def seconds_to_finish(self, running: list[TrialRecord], workers: int) -> float:
         """The seconds that must be left of the time budget when the last new trial begins."""
         return 0.0
 

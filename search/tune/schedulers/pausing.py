@@ -24,7 +24,7 @@ from search.task.protocol import Task
 from search.tune.schedulers.deciding import REDUCTION_FACTOR, Decider
 
 KEPT = 8  # paused trials of a rung and group that keep their checkpoints
-FINISHED = 2  # trials of each group that i-epoch trains to the end
+FINISHED = 2  # trials of each group that are trained to the end once no other begins
 MARGIN = 1.25  # times the estimated time for that
 WHY = "others did better at the same epoch, and it was not called back"
 
@@ -59,13 +59,8 @@ class Pausing(Decider):
         self._best: dict[object, list[Rank]] = {group: [] for group in self._groups}  # paused
         self._stored: dict[object, set[int]] = defaultdict(set)  # paused, with checkpoints
         self._surplus: list[TrialRecord] = []
-        self._completed: set[object] = set()  # groups with a trial that had all epochs
         self._finished: Counter[object] = Counter()  # sampled trials of a group that had them
-        self._opened: dict[int, TrialRecord] = {}  # some have ended since
         self._fill(state)
-
-    def open(self, trial: TrialRecord) -> None:
-        self._opened[trial.number] = trial
 
     def decide(self, trial: TrialRecord, record: dict) -> Decision:
         decision = super().decide(trial, record)
@@ -74,7 +69,6 @@ class Pausing(Decider):
         return decision
 
     def _note_finished(self, trial: TrialRecord) -> None:
-        self._completed.add(trial.group)
         self._finished[trial.group] += not trial.is_preset
 
     def waits(self, trial: TrialRecord) -> None:
@@ -114,20 +108,15 @@ class Pausing(Decider):
             if trial.is_paused:
                 self.waits(trial)
 
-    def _seconds_for(self, chosen: list[TrialRecord], workers: int) -> float:
-        """The time until paused trials and all that run have had their last epoch."""
+    def _seconds_for(self, trials: list[TrialRecord], workers: int) -> float:
+        """The time until trials have had their last epoch."""
         last = self._task.max_epochs
         rests = [
             (last - trial.epochs) * fmean(record["seconds"] for record in trial.records)
-            for trial in [*chosen, *self._running()]
+            for trial in trials
             if trial.records
         ]
         return MARGIN * max(sum(rests) / workers, max(rests, default=0.0))
-
-    def _running(self) -> list[TrialRecord]:
-        known = self._opened.items()
-        self._opened = {n: trial for n, trial in known if trial.state == schema.RUNNING}
-        return list(self._opened.values())
 
     def _compare(self, trial: TrialRecord, record: dict) -> Decision:
         place, rank = self._enter(trial, record)
@@ -160,24 +149,26 @@ class Promotion(Pausing):
     within each group.
 
     A free worker goes on with the best paused trial that is among the best third of its rung. The
-    highest rung that has such a trial comes first. Without one, the worker begins a new trial. At
-    the end of a search, a group in which no trial has had all epochs calls back the best of its
-    highest rung.
+    highest rung that has such a trial comes first. Without one, the worker begins a new trial. Once
+    all trials have begun, the groups call back the best of their highest rungs in turn, until
+    FINISHED sampled trials of each have had all epochs.
 
     With a time budget, new trials begin only while enough time is left to train the best paused
     trial of each group to the end. After that the groups call back their best trials in turn."""
 
-    def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
+    def next_waiting(
+        self, more: bool, running: list[TrialRecord], ends: bool = False
+    ) -> TrialRecord | None:
         for place in self._promotable():
             return self._paused[self._by_place[place].waiting[0][1]]
-        if ends:
-            leaders, running_now = self._leaders(), Counter(t.group for t in self._running())
-            taken = self._finished + running_now
-            return leaders[min(leaders, key=taken.__getitem__)] if leaders else None
-        return None if more or running else self._first_of_a_group_without_result()
+        if more:
+            return None
+        taken = self._finished + Counter(t.group for t in running if not t.is_preset)
+        leaders = {g: t for g, t in self._leaders().items() if ends or taken[g] < FINISHED}
+        return leaders[min(leaders, key=taken.__getitem__)] if leaders else None
 
-    def seconds_to_finish(self, workers: int) -> float:
-        return self._seconds_for(list(self._leaders().values()), workers)
+    def seconds_to_finish(self, running: list[TrialRecord], workers: int) -> float:
+        return self._seconds_for([*self._leaders().values(), *running], workers)
 
     def _leaders(self) -> dict[object, TrialRecord]:
         """The best paused trial of the highest rung of each group."""
@@ -202,12 +193,6 @@ class Promotion(Pausing):
             return True
         other = self._by_place[first].waiting[0]
         return (places.index(place), rank) < (places.index(first), other)
-
-    def _first_of_a_group_without_result(self) -> TrialRecord | None:
-        for (_, group), rung in self._by_place.items():
-            if rung.waiting and group not in self._completed:
-                return self._paused[rung.waiting[0][1]]
-        return None
 
 
 class OneEpoch(Pausing):
@@ -234,19 +219,21 @@ class OneEpoch(Pausing):
         super().called_back(trial)
         self._chosen[trial.number] = trial
 
-    def next_waiting(self, more: bool, running: bool, ends: bool = False) -> TrialRecord | None:
+    def next_waiting(
+        self, more: bool, running: list[TrialRecord], ends: bool = False
+    ) -> TrialRecord | None:
         if more:
             return None
-        busy = {t.group for t in self._running() if not (t.is_preset or self._has_passed(t))}
+        busy = {t.group for t in running if not (t.is_preset or self._has_passed(t))}
         taken = self._taken()
         able = [group for group in self._groups if group not in busy and self._waiting(group)]
         able = [group for group in able if ends or taken[group] < FINISHED]
         return self._waiting(min(able, key=taken.__getitem__))[0] if able else None
 
-    def seconds_to_finish(self, workers: int) -> float:
+    def seconds_to_finish(self, running: list[TrialRecord], workers: int) -> float:
         taken = self._taken()
         chosen = [t for g in self._groups for t in self._waiting(g)[: max(0, FINISHED - taken[g])]]
-        return self._seconds_for(chosen, workers)
+        return self._seconds_for([*chosen, *running], workers)
 
     def _has_passed(self, trial: TrialRecord) -> bool:
         return bool(self.rungs) and trial.epochs >= self.rungs[0]
