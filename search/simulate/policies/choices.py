@@ -44,17 +44,13 @@ def _one_epoch(setting: Setting) -> Scheduler:
     return one_stop(setting, setting.grace_epochs)
 
 
-def _three_epochs(setting: Setting) -> Scheduler:
-    return one_stop(setting, 3 * setting.grace_epochs)
-
-
-def _promoting_later(setting: Setting) -> Scheduler:
+def _later(setting: Setting) -> Scheduler:
     last = setting.curves.max_epochs
     return Promoting(replace(setting, grace_epochs=min(3 * setting.grace_epochs, last)))
 
 
-def _shared_rungs(setting: Setting) -> Stopping:
-    return Stopping(setting, rungs_of_all=True)
+def _shared_rungs(setting: Setting) -> Scheduler:
+    return Promoting(setting, rungs_of_all=True)
 
 
 def _library(module: str):
@@ -67,9 +63,9 @@ RIVALS, SCHEDULERS, ABLATION = "rivals", "schedulers", "ablation"
 LIBRARIES = "libraries"
 OURS = "ours"
 POLICIES = {
-    OURS: Policy("this project's searcher and ASHA per group", _own(Stopping), RIVALS),
+    OURS: Policy("this project's searcher and ASHA that promotes", _own(Promoting), RIVALS),
     "stock": Policy("Ray's OptunaSearch and AsyncHyperBandScheduler", stock, RIVALS),
-    "random": Policy("random search with ASHA per group", _own(Stopping, RANDOM), RIVALS),
+    "random": Policy("random search with our ASHA", _own(Promoting, RANDOM), RIVALS),
     "random-unpruned": Policy(
         "random search that stops nothing early", _own(_unstopped, RANDOM), RIVALS
     ),
@@ -99,44 +95,17 @@ POLICIES = {
     "priorband": Policy(
         "NePS with PriorBand, without a prior", _library("with_neps"), LIBRARIES, needs="neps"
     ),
-    "random-promote": Policy(
-        "random search, ASHA that calls stopped trials back",
-        _own(Promoting, RANDOM),
-        SCHEDULERS,
-    ),
-    "random-halving": Policy(
-        "random search, synchronous halving sized to the budget",
-        _own(halved, RANDOM),
-        SCHEDULERS,
-        budgeted=True,
-    ),
-    "random-3-epoch": Policy(
-        "i-epoch with three times the grace epochs",
-        _own(_three_epochs, RANDOM),
-        SCHEDULERS,
-        budgeted=True,
-    ),
-    "promote": Policy(
-        "our searcher, ASHA that calls stopped trials back", _own(Promoting), SCHEDULERS
-    ),
+    "stopping": Policy("our searcher, ASHA that stops for good", _own(Stopping), SCHEDULERS),
     "ending": Policy(
-        "promote, but at the end of the budget the best go on and no trial begins",
+        "ours with a time budget: at its end the best go on and no trial begins",
         _own(Ending),
         SCHEDULERS,
         budgeted=True,
     ),
-    "promote-3-epoch": Policy(
-        "promote with three times the grace epochs", _own(_promoting_later), SCHEDULERS
-    ),
-    "partial": Policy(
-        "promote, where a running trial counts by its last epoch and not as worst (differs only "
-        "with several workers)",
-        _own(Promoting, Learning(partial=True)),
-        SCHEDULERS,
-    ),
+    "later": Policy("ours with three times the grace epochs", _own(_later), SCHEDULERS),
     "by-gain": Policy(
         "ours, where every second trial is of the group that gained most of late",
-        _own(Stopping, Learning(by_gain=True)),
+        _own(Promoting, Learning(by_gain=True)),
         SCHEDULERS,
     ),
     "halving": Policy(
@@ -146,24 +115,26 @@ POLICIES = {
         budgeted=True,
     ),
     "1-epoch": Policy("our searcher under i-epoch", _own(_one_epoch), SCHEDULERS, budgeted=True),
-    "3-epoch": Policy(
-        "our searcher under i-epoch with three times the grace epochs",
-        _own(_three_epochs),
-        SCHEDULERS,
-        budgeted=True,
-    ),
     "shared-rungs": Policy("ours with one set of rungs for all", _own(_shared_rungs), ABLATION),
     "shared-ranks": Policy(
-        "ours with one ranking of all groups", _own(Stopping, Learning(ranks_of_all=True)), ABLATION
+        "ours with one ranking of all groups",
+        _own(Promoting, Learning(ranks_of_all=True)),
+        ABLATION,
     ),
     "no-liar": Policy(
         "ours without running trials (differs only with several workers)",
-        _own(Stopping, Learning(liar=False)),
+        _own(Promoting, Learning(liar=False)),
+        ABLATION,
+    ),
+    "partial": Policy(
+        "ours, where a running trial counts by its last epoch and not as worst (differs only with "
+        "several workers)",
+        _own(Promoting, Learning(partial=True)),
         ABLATION,
     ),
     "stopped-as-complete": Policy(
         "ours, where a stopped trial counts as complete with its best value",
-        _own(Stopping, Learning(stopped_as_complete=True)),
+        _own(Promoting, Learning(stopped_as_complete=True)),
         ABLATION,
     ),
 }

@@ -74,8 +74,11 @@ class Promoting(Promotion):
 
     _ends = False  # no trial begins any more
 
-    def __init__(self, setting: Setting):
+    def __init__(self, setting: Setting, rungs_of_all: bool = False):
         super().__init__(ReplayTask.of(setting), setting.grace_epochs)
+        if rungs_of_all:  # one set of rungs for all groups
+            shared = {epoch: rung for (epoch, _), rung in self._by_place.items()}
+            self._by_place = {place: shared[place[0]] for place in self._by_place}
 
     def call_back(self, running: list[TrialRecord]) -> int | None:
         trial = self.next_waiting(not self._ends, running, self._ends)

@@ -35,12 +35,10 @@ class Scheduler(Protocol):
 
 
 class Stopping(GroupedASHA):
-    """The project's ASHA; a trial that it stopped stays stopped."""
+    """The project's `--scheduler asha`: a trial that it stopped stays stopped."""
 
-    def __init__(self, setting: Setting, rungs_of_all: bool = False):
+    def __init__(self, setting: Setting):
         super().__init__(ReplayTask.of(setting), setting.grace_epochs)
-        if rungs_of_all:  # one set of rungs for all groups
-            self._asha = dict.fromkeys(self._asha, next(iter(self._asha.values())))
 
     def call_back(self, running: list[TrialRecord]) -> int | None:
         return None
@@ -52,7 +50,7 @@ class Learning:
 
     sampler: str = "tpe"
     ranks_of_all: bool = False  # trials of all groups are ranked together
-    liar: bool = True  # running trials count as worst
+    liar: bool = True  # running trials count as worst; else they do not count, or as paused before
     partial: bool = False  # running trials count as if they were stopped where they are
     stopped_as_complete: bool = False  # with the best value that they had
     by_gain: bool = False  # every second trial is of the group that gained most of late

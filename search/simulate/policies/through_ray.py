@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from itertools import count
 from types import SimpleNamespace
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
@@ -53,17 +52,16 @@ class ThroughRay:
 
     def __init__(self, metric: str, searcher: Searcher, scheduler: TrialScheduler):
         self._metric, self.searcher, self._scheduler = metric, searcher, scheduler
-        self._numbers = count()
-        self._trials: list[SimpleNamespace] = []  # stand-ins for Ray's Trial
+        self._trials: dict[int, SimpleNamespace] = {}  # stand-ins for Ray's Trial
 
     def ask(self) -> tuple[int, dict]:
-        number = next(self._numbers)
-        trial_id = f"replay_{number:05d}"
+        trial_id = f"replay_{len(self._trials):05d}"
         config = self.searcher.suggest(trial_id)
         metadata = SimpleNamespace(num_failures=0)
         trial = SimpleNamespace(trial_id=trial_id, config=config, run_metadata=metadata)
         self._scheduler.on_trial_add(None, trial)
-        self._trials.append(trial)
+        number = config.get("number", len(self._trials))  # called back: a number known before
+        self._trials[number] = trial
         return number, config.get("parameters", config)
 
     def tell(self, number: int, epoch: int, value: float) -> bool:
@@ -87,9 +85,11 @@ class ThroughRay:
 
 def ledger(setting: Setting) -> ThroughRay:
     """This project's search with everything that it writes."""
-    logbook = Logbook.start(setting.folder, ReplayTask.of(setting), setting.seed)
+    task = ReplayTask.of(setting)
+    logbook = Logbook.start(setting.folder, task, setting.seed, scheduler="promotion")
     scheduler = LedgerScheduler(logbook, setting.grace_epochs)
-    return ThroughRay(setting.curves.metric, LedgerSearch(logbook, sys.maxsize), scheduler)
+    searcher = LedgerSearch(logbook, sys.maxsize, scheduler.decider)
+    return ThroughRay(setting.curves.metric, searcher, scheduler)
 
 
 def stock(setting: Setting) -> ThroughRay:
