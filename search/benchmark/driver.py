@@ -24,9 +24,10 @@ from search.autoencoders.task import METRICS, AutoencoderTask
 from search.session.shown.tables import TableWriter
 from search.simulate.table import columns
 from search.store.folder import RunFolder
-from search.task.settings import FULL
+from search.task.settings import FULL, Settings
 from search.tune.logbook import Logbook
 from search.tune.scheduler import LedgerScheduler
+from search.tune.searcher import LedgerSearch
 
 CODE_SIZES = (1024, 128, 32)
 CONCURRENT = 256  # 64 GPUs with four trials on each
@@ -57,9 +58,10 @@ class Clock:
 class MadeUpSearch:
     """Gives a logbook the events of trials, `concurrent` at a time, and measures the time."""
 
-    def __init__(self, logbook: Logbook, concurrent: int):
+    def __init__(self, logbook: Logbook, trials: int, concurrent: int):
         self._logbook, self._concurrent = logbook, concurrent
         self._scheduler = LedgerScheduler(logbook, FULL["grace_epochs"])
+        self._searcher = LedgerSearch(logbook, trials, self._scheduler.decider)
         self._rng = np.random.default_rng(0)
         self._running: deque = deque()
         self.starts, self.epochs = Clock(), Clock()
@@ -67,24 +69,29 @@ class MadeUpSearch:
     def run_until(self, trials: int) -> None:
         """Continue until `trials` trials have begun."""
         while len(self._logbook.state.trials) < trials:
-            if len(self._running) < self._concurrent:
-                self._running.append(self.starts.time(self._start))
-            else:
+            if not self._start():
                 self._turn()
 
     def finish(self) -> None:
-        """Play the running trials to their end."""
-        while self._running:
+        """Play the search to its end."""
+        while self._start() or self._running:
             self._turn()
 
-    def _start(self) -> SimpleNamespace:
-        trial = self._logbook.new_trial()
-        level = float(10 ** self._rng.uniform(-3, -1))
+    def _start(self) -> bool:
+        """Give a free worker a trial, if there is one."""
+        if len(self._running) == self._concurrent:
+            return False
+        config = self.starts.time(self._searcher.suggest, "any")
+        if config is None:
+            return False
+        trial = self._logbook.state.trials[config["number"]]
+        rng = np.random.default_rng(trial.number)
         stand_in = SimpleNamespace(
-            config={"number": trial.number}, trial_id=trial.id, epoch=0, level=level
+            config=config, trial_id=trial.id, epoch=trial.epochs, level=10 ** rng.uniform(-3, -1)
         )
         self._scheduler.on_trial_add(None, stand_in)
-        return stand_in
+        self._running.append(stand_in)
+        return True
 
     def _turn(self) -> None:
         trial = self._running.popleft()
@@ -99,9 +106,9 @@ class MadeUpSearch:
 def measure(trials: int, folder: Path, concurrent: int = CONCURRENT) -> dict:
     """The cost of `trials` trials in each part of a search, and of opening its folder again."""
     task = AutoencoderTask(CODE_SIZES, FULL["max_epochs"], "full")
-    logbook = Logbook.start(folder, task)
+    logbook = Logbook.start(folder, task, scheduler=Settings().scheduler)
     before, run = _memory(), logbook.folder
-    search, parts = MadeUpSearch(logbook, concurrent), {}
+    search, parts = MadeUpSearch(logbook, trials, concurrent), {}
     for part in range(PARTS):
         search.starts, search.epochs = Clock(), Clock()
         first, last = trials * part // PARTS, trials * (part + 1) // PARTS

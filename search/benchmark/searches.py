@@ -22,12 +22,14 @@ from search.tune.tuner import build_tuner
 def search_ours(task: Task, settings: Settings, data: object, folder: Path) -> Logbook:
     """A search as a command runs it, without the retraining of its winners, in a new run folder.
     `data` is a dataclass that `task.prepare` takes. Ray must be running."""
-    logbook = Logbook.start(folder, task)
+    logbook = Logbook.start(folder, task, scheduler=settings.scheduler)
     tables = TableWriter(logbook)
     logbook.follow(tables)
     with _environment_kept():
         arrays = ray.put(arrays_from_data(data))
-        checkpoints = checkpoint_policy(task, settings.grace_epochs, settings.checkpoint_every_s)
+        checkpoints = checkpoint_policy(
+            task, settings.grace_epochs, settings.checkpoint_every_s, settings.scheduler
+        )
         cards = begin_cards(settings, task, arrays, logbook.store, checkpoints)
         limits = session_limits(settings, task, cards, checkpoints)
         build_tuner(logbook, limits, arrays, [tables.write_if_due]).fit()

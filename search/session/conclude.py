@@ -42,7 +42,7 @@ def announce(session: Session, logbook: Logbook) -> None:
 def _how(session: Session) -> str:
     """The settings of the scheduler that are not the default."""
     settings = session.settings
-    name = "" if settings.scheduler == "asha" else f", scheduler {settings.scheduler}"
+    name = "" if settings.scheduler == "promotion" else f", scheduler {settings.scheduler}"
     order = f", reproducible with up to {settings.reproducible} at a time"
     return name + (order if settings.reproducible else "")
 

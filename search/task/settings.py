@@ -93,17 +93,18 @@ class Settings:
         choices=("tpe", "random"),
     )
     scheduler: str = _flag(
-        "asha",
+        "promotion",
         "which trials stop early: asha stops what is not among the best third of its rung; "
-        "promotion pauses it there and calls it back if its rung shows that it should go on; "
-        "i-epoch pauses all trials after the grace epochs and trains the best two of each group to "
-        "the end; none stops nothing",
+        "promotion is ASHA that pauses it there and calls it back if its rung shows that it should "
+        "go on; i-epoch pauses all trials after the grace epochs and trains the best two of each "
+        "group to the end; none stops nothing",
         choices=("asha", "promotion", "i-epoch", "none"),
     )
     control_every: int = _flag(
         0,
         "train all sampled trials of one in N rounds of the groups to the end, whatever their "
-        "rank, so that the report can say what early stopping costs; 0: none",
+        "rank, so that the report can say what early stopping costs; 0: none; the others are "
+        "stopped by --scheduler asha",
         natural,
         metavar="N",
     )
@@ -229,6 +230,7 @@ def resolve(
     else:
         refuse_changes(given, recorded)
         kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
+        kept.setdefault("scheduler", "asha")  # searches before this setting had no other
         values = {**kept, "data_dir": _data_dir_now(kept.get("data_dir", "data")), **given}
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     shared = {each.name for each in fields(Settings)}
@@ -282,10 +284,12 @@ def _checked(settings: Settings, given: dict) -> Settings:
         if isinstance(value, tuple) and len(set(value)) < len(value):
             raise UsageError(f"{as_flag(name)} {as_typed(value)} names a value twice")
     if settings.control_every and settings.scheduler != "asha":
-        raise UsageError(
-            "--control-every measures what --scheduler asha costs: leave it out with --scheduler "
-            f"{settings.scheduler}"
-        )
+        if "scheduler" in given:
+            raise UsageError(
+                "--control-every measures what --scheduler asha costs: leave it out with "
+                f"--scheduler {settings.scheduler}"
+            )
+        settings = replace(settings, scheduler="asha")
     if settings.split and settings.dataset is None:
         raise UsageError("--split needs --dataset: name the data set to split")
     cores = usable_cores()
