@@ -19,7 +19,7 @@ def record(run: Path, out: Path) -> int:
     """Write the curves of a run folder's sampled trials to `out`; return how many there are.
 
     The run may be of any search. Raises FolderError unless it is a random search that stopped no
-    trial early."""
+    trial early and measured every trial after its first epoch."""
     folder = RunFolder(run)
     try:
         about = json.loads(folder.run_json.read_text(encoding="utf-8"))
@@ -32,6 +32,11 @@ def record(run: Path, out: Path) -> int:
         raise FolderError(f"{run} is not the folder of a search: {error!r}") from error
     _refuse_unfit(run, sampler, trials)
     kept = {row["number"]: row for row in trials if _is_curve(row)}
+    if at_once := sorted(kept.keys() - {row["number"] for row in epochs if row["epoch"] == "1"}):
+        raise FolderError(
+            f"{run}: trial {at_once[0]} has no curve, because its model is fitted at once: leave "
+            "such models out of the search"
+        )
     lines = [
         {
             "number": row["number"],

@@ -29,6 +29,7 @@ def run_folder(
     states=("complete", "complete", "diverged"),
     metric: str = "validation_mse",
     mode: str = "min",
+    first: int = 1,  # epoch that has a figure
 ):
     """A run folder as a search leaves it: a preset, sampled trials, one diverged."""
     space = SPACES[metric, mode]
@@ -43,7 +44,7 @@ def run_folder(
         {"number": n, "epoch": epoch, metric: value}
         for n, state in enumerate(states)
         for epoch, value in enumerate(
-            (0.123456789, 0.1, 0.05 if state == "complete" else np.nan), 1
+            (0.123456789, 0.1, 0.05 if state == "complete" else np.nan), first
         )
     ]
     path.mkdir()
@@ -83,7 +84,13 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"sampler": "tpe"}, {"states": ("complete", "pruned")}, {"states": ("complete",)}]
+    "options",
+    [
+        {"sampler": "tpe"},
+        {"states": ("complete", "pruned")},
+        {"states": ("complete",)},
+        {"first": 7},
+    ],
 )
 def test_a_run_that_cannot_stand_for_the_space_is_refused(tmp_path, options, capsys):
     run_folder(tmp_path / "run", **options)
