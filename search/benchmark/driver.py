@@ -83,6 +83,7 @@ class MadeUpSearch:
             return False
         config = self.starts.time(self._searcher.suggest, "any")
         if config is None:
+            self.starts.calls -= 1  # nothing began
             return False
         trial = self._logbook.state.trials[config["number"]]
         rng = np.random.default_rng(trial.number)
