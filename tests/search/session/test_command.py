@@ -75,7 +75,7 @@ def test_the_run_folder_holds_what_it_promises(tiny):
     run = json.loads((folder / "run.json").read_text())
     assert run["state"] == "finished" and run["command"] == "autoencoders"
     assert len(run["data"]["sha256"]) == 64 and run["data"]["train"] == 120
-    assert run["scheduler"] == "asha" and run["rungs"] == [1]
+    assert run["scheduler"] == "promotion" and run["rungs"] == [1]
     assert run["split"] == "stratified" and run["seed"] == 0 and run["budget"] == "quick"
     assert {"argv", "git_commit", "versions", "device", "start", "end", "seconds"} <= run.keys()
     trials, epochs = rows(folder / "trials.csv"), rows(folder / "epochs.csv")
@@ -88,10 +88,10 @@ def test_the_run_folder_holds_what_it_promises(tiny):
     assert run["reduction_factor"] == 3 and run["rungs"] == [1]
     for row in epochs:  # two epochs: a rung and the last
         assert (
-            row["decision"] in {"1": ("continue", "promote", "stop"), "2": ("last",)}[row["epoch"]]
+            row["decision"] in {"1": ("continue", "promote", "pause"), "2": ("last",)}[row["epoch"]]
         )
     for row in trials:
-        assert row["reason"] == {"complete": "", "pruned": "scheduler"}[row["state"]]
+        assert row["reason"] == {"complete": "", "pruned": "paused"}[row["state"]]
     last = {row["id"]: row for row in epochs}
     for trial in trials:
         assert trial["last_validation_mse"] == last[trial["id"]]["validation_mse"]
