@@ -236,7 +236,7 @@ def fingerprint(folder):
         (["--resume", "--dataset", "glyphs"], "--dataset glyphs differs"),
         (["--resume", "--latent-sizes", "64"], "--latent-sizes 64 differs"),
         (["--resume", "--max-epochs", "5"], "--max-epochs 5 differs"),
-        (["--resume", "--scheduler", "promotion"], "--scheduler promotion differs"),
+        (["--resume", "--scheduler", "asha"], "--scheduler asha differs"),
         (["--resume", "--reproducible"], "--reproducible 4 differs"),
         (["--resume", "--num-samples", "3"], "--num-samples 3 is fewer than the 8 trials"),
     ],
