@@ -202,7 +202,7 @@ def _tune(
     if _is_finished(logbook, limits):
         return schema.SEARCH_FINISHED
     budget = TimeBudget(limits.time_budget_s)
-    tuner = build_tuner(logbook, limits, arrays, on_progress)
+    tuner = build_tuner(logbook, limits, arrays, on_progress, budget)
     try:
         tuner.fit()
     except ray.tune.error.TuneError as error:

@@ -29,18 +29,23 @@ from search.tune.worker.trainable import EpochTrainable
 
 
 def build_tuner(
-    logbook: Logbook, limits: Limits, arrays: ray.ObjectRef, on_progress: list[Callable[[], None]]
+    logbook: Logbook,
+    limits: Limits,
+    arrays: ray.ObjectRef,
+    on_progress: list[Callable[[], None]],
+    budget: TimeBudget | None = None,
 ) -> tune.Tuner:
     """A Tuner for the trials that the search still lacks.
 
     `arrays`: from `search.task.protocol.arrays_from_data`, in the object store, where the workers
-    read it. `on_progress`: called several times a second."""
+    read it. `on_progress`: called several times a second. `budget`: that of the session, which
+    begins now if it is not given."""
     _quiet_ray()
     shutil.rmtree(logbook.folder.ray, ignore_errors=True)  # of an earlier session; never read
     state = logbook.state
     left = max(0, limits.num_samples - len(state.trials)) + len(state.unfinished())
     scheduler = LedgerScheduler(logbook, limits.grace_epochs)
-    budget = TimeBudget(limits.time_budget_s)
+    budget = budget or TimeBudget(limits.time_budget_s)
     searcher = LedgerSearch(
         logbook, limits.num_samples, scheduler.decider, budget, limits.max_concurrent
     )
