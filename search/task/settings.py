@@ -96,9 +96,8 @@ class Settings:
         "promotion",
         "which trials stop early: asha stops what is not among the best third of its rung; "
         "promotion is ASHA that pauses it there and calls it back if its rung shows that it should "
-        "go on; i-epoch pauses all trials after the grace epochs and trains the best two of each "
-        "group to the end; none stops nothing",
-        choices=("asha", "promotion", "i-epoch", "none"),
+        "go on; none stops nothing",
+        choices=("asha", "promotion", "none"),
     )
     control_every: int = _flag(
         0,

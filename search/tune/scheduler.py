@@ -18,13 +18,12 @@ from search.tune.logbook import Logbook
 from search.tune.order import LogicalOrder
 from search.tune.schedulers.asha import GroupedASHA
 from search.tune.schedulers.deciding import Decider, Unstopped
-from search.tune.schedulers.pausing import OneEpoch, Promotion
+from search.tune.schedulers.promotion import Promotion
 from search.tune.worker.attempt import CheckpointPolicy
 
 DECIDERS: Mapping[str, type[Decider]] = {
     "asha": GroupedASHA,
     "promotion": Promotion,
-    "i-epoch": OneEpoch,
     "none": Unstopped,
 }
 

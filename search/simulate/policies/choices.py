@@ -103,11 +103,6 @@ POLICIES = {
         budgeted=True,
     ),
     "later": Policy("ours with three times the grace epochs", _own(_later), SCHEDULERS),
-    "by-gain": Policy(
-        "ours, where every second trial is of the group that gained most of late",
-        _own(Promoting, Learning(by_gain=True)),
-        SCHEDULERS,
-    ),
     "halving": Policy(
         "our searcher, synchronous halving sized to the budget",
         _own(halved),

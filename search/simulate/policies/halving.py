@@ -2,8 +2,7 @@
 
 `Promoting` is the project's own. `Staged` trains all configurations for some epochs, then the best
 of each group for more, and so on. The budget of the search decides how many. It is synchronous
-halving, or i-Epoch (Egele et al. 2024, arXiv:2404.04111), and knows its budget in epochs. The
-`i-epoch` of real searches knows a number of trials or a time (search/tune/schedulers/pausing.py).
+halving, or i-Epoch (Egele et al. 2024, arXiv:2404.04111), and knows its budget in epochs.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from search.record.state import TrialRecord
 from search.simulate.policies.protocol import Setting
 from search.simulate.policies.through_ray import ReplayTask
 from search.tune.schedulers.deciding import REDUCTION_FACTOR, rung_epochs
-from search.tune.schedulers.pausing import Promotion
+from search.tune.schedulers.promotion import Promotion
 
 STOP = Decision(schema.STOP, "it waits until its rung shows that it should go on")
 Stage = tuple[int, int]  # (epochs, trials of each group)

@@ -6,7 +6,6 @@ because it writes no ledger and no study.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,9 +15,7 @@ from search.record.state import SearchState, TrialRecord
 from search.simulate.policies.protocol import Setting
 from search.simulate.policies.through_ray import ReplayTask
 from search.tune.schedulers.asha import GroupedASHA
-from search.tune.suggestion import Suggester, next_trial, sampled_parameters
-
-LATEST = 5  # trials of a group in which its gain is measured
+from search.tune.suggestion import Suggester, next_trial
 
 
 class Scheduler(Protocol):
@@ -53,7 +50,6 @@ class Learning:
     liar: bool = True  # running trials count as worst; else they do not count, or as paused before
     partial: bool = False  # running trials count as if they were stopped where they are
     stopped_as_complete: bool = False  # with the best value that they had
-    by_gain: bool = False  # every second trial is of the group that gained most of late
 
 
 class Own:
@@ -76,8 +72,6 @@ class Own:
         number = self._scheduler.call_back(running)
         if number is None:
             chosen = next_trial(self.state, self._space, (), self._suggester)
-            if self._learning.by_gain and chosen["number"] % 2:
-                chosen = self._of_group(self._gaining(), chosen)
             self.state.apply({"event": "trial", **chosen, "time": 0.0})
             trial = self.state.trials[-1]
             self._scheduler.open(trial)
@@ -86,25 +80,6 @@ class Own:
             trial.state = RUNNING
         self._show(trial)
         return trial.number, trial.parameters
-
-    def _of_group(self, group: object, chosen: dict) -> dict:
-        """The trial `chosen`, moved to another group."""
-        seed, number = self.state.header["seed"], chosen["number"]
-        parameters = sampled_parameters(self._space, self._suggester, group, seed, number)
-        return {**chosen, "group": group, "parameters": parameters}
-
-    def _gaining(self) -> object:
-        """The group whose lowest loss fell most, as a ratio, in its latest `LATEST` trials; first
-        the group with the fewest trials, until each has twice as many."""
-        losses = {group: [] for group in self._space.groups}
-        for trial in self.state.trials:
-            best = trial.best_record(self._metric, self._mode)
-            value = math.inf if best is None else best[self._metric]
-            losses[trial.group].append(value if self._mode == "min" else 1 - value)
-        fewest = min(losses, key=lambda group: len(losses[group]))
-        if len(losses[fewest]) < 2 * LATEST:
-            return fewest
-        return max(losses, key=lambda group: _gain(losses[group]))
 
     def tell(self, number: int, epoch: int, value: float) -> bool:
         trial = self.state.trials[number]
@@ -127,9 +102,3 @@ class Own:
         if trial.state == PRUNED and self._learning.stopped_as_complete:
             trial = replace(trial, state=COMPLETE)
         self._suggester.update(trial)
-
-
-def _gain(losses: list[float]) -> float:
-    """The logarithm of the lowest loss before the latest trials over the lowest of all."""
-    before, now = min(losses[:-LATEST]), min(losses)
-    return math.log(before / now) if 0 < now < before < math.inf else 0.0

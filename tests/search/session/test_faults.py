@@ -129,7 +129,7 @@ PAUSED = [*SEARCH, *"--max-epochs 9 --latent-sizes 16 --num-samples 30 --schedul
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheduler", ["promotion", "i-epoch", "asha"])
+@pytest.mark.parametrize("scheduler", ["promotion", "asha"])
 def test_a_driver_that_is_killed_while_trials_are_paused_ends_in_the_same_tables(
     tmp_path, scheduler
 ):

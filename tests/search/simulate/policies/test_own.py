@@ -41,15 +41,3 @@ def test_without_the_liar_new_trials_are_not_shown(tmp_path):
 
 def test_one_set_of_rungs_pauses_other_trials(tmp_path):
     assert searched(tmp_path)[0] != searched(tmp_path, rungs_of_all=True)[0]
-
-
-def test_trials_go_to_the_group_that_gains(tmp_path):
-    curves = made()
-    flat = np.where((curves.groups == 32)[:, None], 0.5, curves.values)
-    setting = Setting(replace(curves, values=flat), 0, 200, 1, tmp_path)
-    counts = []
-    for by_gain in (False, True):
-        policy = Own(setting, Promoting(setting), Learning(by_gain=by_gain, sampler="random"))
-        rows = [t.row for t in list(simulate(setting.curves, policy, 200, 1))[-1].trials]
-        counts.append(float((curves.groups[rows] == 32).mean()))
-    assert counts[0] == pytest.approx(0.5, abs=0.03) and counts[1] < 0.45

@@ -1,4 +1,4 @@
-"""Schedulers that call paused trials back, and what a resumed search keeps of them."""
+"""ASHA that calls paused trials back, and what a resumed search keeps of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from search.record.schema import COMPLETE, LAST, PAUSE, PROMOTE, PRUNED, REASON_PAUSED
 from search.tune.scheduler import call_back_is_due
-from search.tune.schedulers import pausing
+from search.tune.schedulers import promotion
 from tests.search.driver import study_of
 from tests.search.toy import ToyTask
 from tests.search.tune.schedulers.player import Player, outcomes
@@ -67,14 +67,13 @@ def test_promotion_is_successive_halving_as_published(tmp_path, workers, monkeyp
     assert ended and search.trained == sum(t.epochs for t in trials) + len(called)
 
 
-@pytest.mark.parametrize("scheduler", ["promotion", "i-epoch"])
-def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path, scheduler):
+def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path):
     task = ToyTask(max_epochs=9, trouble=("nan", ""))
-    whole = player(tmp_path / "whole", scheduler, task=task).play()
-    pieces = player(tmp_path / "pieces", scheduler, task=task)
+    whole = player(tmp_path / "whole", "promotion", task=task).play()
+    pieces = player(tmp_path / "pieces", "promotion", task=task)
     due = set()
     while not pieces.play(3).is_done:
-        pieces = player(tmp_path / "pieces", scheduler, task=task)
+        pieces = player(tmp_path / "pieces", "promotion", task=task)
         state = pieces.logbook.state
         if len(state.trials) == 30 and not state.unfinished():
             due.add(call_back_is_due(task, 1, state))
@@ -87,7 +86,7 @@ def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path, scheduler):
 
 def test_few_paused_trials_keep_their_checkpoints_and_the_others_train_again(tmp_path, monkeypatch):
     plain = player(tmp_path / "plain", "promotion", trials=40).play()
-    monkeypatch.setattr(pausing, "KEPT", 1)
+    monkeypatch.setattr(promotion, "KEPT", 1)
     tight = player(tmp_path / "tight", "promotion", trials=40)
     for _ in range(60):
         tight.play(1)
@@ -98,16 +97,6 @@ def test_few_paused_trials_keep_their_checkpoints_and_the_others_train_again(tmp
     assert len(plain.logbook.store.trial_ids()) > 2 * (2 + 1)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_i_epoch_trains_the_two_best_of_each_group_to_the_end(tmp_path, workers):
-    search = player(tmp_path, "i-epoch", trials=14, workers=workers).play()
-    for group in (1, 2):
-        trials = [t for t in search.logbook.state.trials if t.group == group]
-        best = sorted(trials, key=lambda t: t.records[0]["value"])[:2]
-        assert {t.number for t in trials if t.state == COMPLETE} == {t.number for t in best}
-        assert {t.epochs for t in trials if t not in best} == {1}
-
-
 class Left:
     """A time budget."""
 
@@ -116,21 +105,6 @@ class Left:
 
     def left(self) -> float:
         return self.seconds
-
-
-def test_i_epoch_begins_no_trial_when_the_rest_of_the_time_is_for_the_best(tmp_path):
-    """An epoch takes a second here: four trials have eight epochs left, and a quarter is spare."""
-    search = player(tmp_path, "i-epoch", trials=100)
-    search.searcher._budget = budget = Left(1000.0)
-    search.play(10)
-    budget.seconds = 39.0
-    search.play(8)
-    begun = len(search.logbook.state.trials)
-    assert begun == 10
-    search.play(40)
-    ended = [t for t in search.logbook.state.trials if t.state == COMPLETE]
-    assert {t.group for t in ended} == {1, 2} and len(ended) >= 4
-    assert len(search.logbook.state.trials) == begun  # the next best go on before others begin
 
 
 def test_promotion_spends_the_end_of_the_time_on_the_best_of_each_group(tmp_path):
@@ -168,7 +142,7 @@ def study_states(logbook) -> dict[int, TrialState]:
 def test_the_study_closes_paused_trials_at_the_end_and_opens_them_where_a_search_grows(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(pausing, "FINISHED", 1)  # so that one that waits is good enough later
+    monkeypatch.setattr(promotion, "FINISHED", 1)  # so that one that waits is good enough later
     search = player(tmp_path, "promotion", trials=8).play()
     waiting = {t.number: t.epochs for t in search.logbook.state.trials if t.is_paused}
     states = study_states(search.logbook)
