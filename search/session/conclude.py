@@ -13,6 +13,7 @@ from search.session.prepare import Session
 from search.session.shown.progress import failure_line
 from search.session.starts import Start
 from search.task.own import changes
+from search.task.settings import Settings
 from search.tune.logbook import Logbook
 
 
@@ -42,7 +43,8 @@ def announce(session: Session, logbook: Logbook) -> None:
 def _how(session: Session) -> str:
     """The settings of the scheduler that are not the default."""
     settings = session.settings
-    name = "" if settings.scheduler == "promotion" else f", scheduler {settings.scheduler}"
+    is_default = settings.scheduler == Settings().scheduler
+    name = "" if is_default else f", scheduler {settings.scheduler}"
     order = f", reproducible with up to {settings.reproducible} at a time"
     return name + (order if settings.reproducible else "")
 
