@@ -45,7 +45,7 @@ def _scheduler_of(state: SearchState) -> str:
 
 
 def checkpoint_policy(
-    task: Task, grace_epochs: int, every_s: float | None, scheduler: str = "asha"
+    task: Task, grace_epochs: int, every_s: float | None, scheduler: str
 ) -> CheckpointPolicy:
     """A checkpoint at every epoch after which a trial may be stopped, and at the last."""
     rungs = DECIDERS[scheduler].rungs_of(grace_epochs, task.max_epochs)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from search.record.decision import Decision
-from search.record.schema import COMPLETE, PAUSE, PRUNED, RUNNING
+from search.record.schema import COMPLETE, ERROR, PAUSE, PRUNED, RUNNING
 from search.record.state import SearchState, TrialRecord
 from search.simulate.policies.protocol import Setting
 from search.simulate.policies.through_ray import ReplayTask
@@ -47,7 +47,7 @@ class Learning:
 
     sampler: str = "tpe"
     ranks_of_all: bool = False  # trials of all groups are ranked together
-    liar: bool = True  # running trials count as worst; else they do not count, or as paused before
+    liar: bool = True  # running trials count as worst
     partial: bool = False  # running trials count as if they were stopped where they are
     stopped_as_complete: bool = False  # with the best value that they had
 
@@ -98,7 +98,8 @@ class Own:
             if trial.state == RUNNING:
                 trial = replace(trial, state=PRUNED)
         if trial.state == RUNNING and not self._learning.liar:
-            return
+            self._suggester.update(trial)  # the rank of a trial that is called back is dropped
+            trial = replace(trial, state=ERROR)  # a failed trial does not count
         if trial.state == PRUNED and self._learning.stopped_as_complete:
             trial = replace(trial, state=COMPLETE)
         self._suggester.update(trial)

@@ -61,12 +61,12 @@ class Promotion(Decider):
     def __init__(self, task: Task, grace_epochs: int, state: SearchState | None = None):
         super().__init__(task, grace_epochs)
         self._sign = 1 if task.mode == "min" else -1
-        self._groups = task.space().groups
+        groups = task.space().groups
         self._by_place = {
-            (epoch, group): _Rung() for epoch in reversed(self.rungs) for group in self._groups
+            (epoch, group): _Rung() for epoch in reversed(self.rungs) for group in groups
         }  # in the order in which their trials are called back: the highest rung first
         self._paused: dict[int, TrialRecord] = {}
-        self._best: dict[object, list[Rank]] = {group: [] for group in self._groups}  # paused
+        self._best: dict[object, list[Rank]] = {group: [] for group in groups}  # paused
         self._stored: dict[object, set[int]] = defaultdict(set)  # paused, with checkpoints
         self._surplus: list[TrialRecord] = []
         self._finished: Counter[object] = Counter()  # sampled trials of a group that had all epochs

@@ -48,6 +48,14 @@ def test_promotion_is_successive_halving_as_published(tmp_path, workers, monkeyp
     def call(trial, tick=None):
         if able() or len(search.logbook.state.trials) < 30:
             assert trial.epochs == max(each.epochs for each in able()) and trial in able()
+        else:
+            group = [t for t in search.logbook.state.trials if t.group == trial.group]
+            assert sum(t.state == COMPLETE for t in group) < promotion.FINISHED
+            order = sorted(
+                (t for t in group if t.is_paused),
+                key=lambda t: (-t.epochs, t.records[-1]["value"]),
+            )
+            assert trial is order[0]
         called.append(trial.number)
         return calls(trial, tick)
 

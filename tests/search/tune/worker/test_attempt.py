@@ -33,7 +33,7 @@ def test_a_checkpoint_is_due_at_a_rung_after_a_while_and_by_its_cost():
 
 
 def test_a_trial_is_saved_wherever_it_may_be_stopped():
-    assert checkpoint_policy(ToyTask(max_epochs=81), 3, None).epochs == {3, 9, 27, 81}
+    assert checkpoint_policy(ToyTask(max_epochs=81), 3, None, "asha").epochs == {3, 9, 27, 81}
 
 
 def test_between_the_rungs_nothing_is_written_and_every_record_says_so(tmp_path):
