@@ -65,7 +65,7 @@ def measure_trials_an_hour(given: argparse.Namespace, device: str, report: Repor
         ours(Size(2, 1, data, device), Path(root, "warm"))
         packed = ours(size, Path(root, "ours"), None)
         report("ours", _summary(packed))
-        patience = 2 * packed.seconds if cuda else math.inf
+        patience = packed.seconds if cuda else math.inf
         alone = ours(size, Path(root, "alone"), 1.0 if cuda else None, time_budget_s=patience)
         report("ours, a GPU for each trial", _summary(alone))
         stock = ray_pattern(size, Path(root, "ray"), patience)
