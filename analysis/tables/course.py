@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.measure.course.control import Spared
 from analysis.measure.course.own_space import Change, Start
 from analysis.measure.course.rungs import Correlations, Rung
+from analysis.measure.course.sampled import Contest
 from analysis.measure.course.warnings import Tied
 from analysis.read.runs import Run
 from analysis.tables.writing.configurations import CONFIGURATION, in_words
@@ -208,6 +209,37 @@ def tie_table(run: Run, found: Sequence[Tied]) -> Table:
         ),
         PRINTED,
     )
+
+
+def contest_table(run: Run, found: Sequence[Contest]) -> Table:
+    """The best sampled trial of each group beside its best preset."""
+    rows = [
+        {**asdict(each), run.group: each.group, "decided": each.decided, "which": _which(each)}
+        for each in found
+    ]
+    show = metric_format(run)
+    return Table(
+        "sampled-or-preset",
+        pd.DataFrame(rows),
+        (
+            group_column(run),
+            Column("best sampled", lambda row: escape(row["sampled"]), numeric=False),
+            Column(metric_words(run.metric), lambda row: show(row["sampled_value"])),
+            Column("best preset", lambda row: f"`{row['preset']}`", numeric=False),
+            Column(metric_words(run.metric), lambda row: show(row["preset_value"])),
+            Column("sampled is better by", lambda row: short(row["better"])),
+            Column("seed deviation", lambda row: short(row["deviation"])),
+            Column("better", lambda row: row["which"], numeric=False),
+        ),
+    )
+
+
+def _which(contest: Contest) -> str:
+    if not contest.known:
+        return "not known"
+    if not contest.decided:
+        return "neither"
+    return "sampled" if contest.better > 0 else "preset"
 
 
 def _rung_row(run: Run, rung: Rung) -> dict[str, Any]:

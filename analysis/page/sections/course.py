@@ -18,6 +18,7 @@ from analysis.measure.course.progress import (
     progress,
 )
 from analysis.measure.course.rungs import FEWEST_COMMON, rank_correlations, rungs
+from analysis.measure.course.sampled import DEVIATIONS, contests
 from analysis.measure.course.warnings import warnings
 from analysis.page.blocks import Block
 from analysis.page.rendering import render
@@ -35,7 +36,7 @@ def course_blocks(run: Run, chosen: Mapping[Group, Result]) -> Iterator[Block]:
     course, stops, correlations = progress(run), rungs(run), rank_correlations(run)
     best, sample, warned = best_groups(run, course), control(run), warnings(run, chosen)
     sizes = run.trials[run.group].value_counts()
-    own = own_space(run)
+    own, met = own_space(run), contests(run, chosen)
     shown = largest_groups({group: sizes[group] for group in stops.by_group()})
     yield from render(
         "course.md",
@@ -63,6 +64,9 @@ def course_blocks(run: Run, chosen: Mapping[Group, Result]) -> Iterator[Block]:
         spared_table=tables.spared_table(run, sample.spared),
         control_curves=figures.control_curves(run, sample),
         most_groups=MOST_GROUPS,
+        contests=met,
+        contest_table=tables.contest_table(run, met),
+        deviations=DEVIATIONS,
         warnings=warned if chosen else None,
         tie_table=tables.tie_table(run, warned.tied),
     )

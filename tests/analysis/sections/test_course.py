@@ -22,6 +22,7 @@ from analysis.measure.course.rungs import (
     rank_correlations,
     rungs,
 )
+from analysis.measure.course.sampled import contests
 from analysis.measure.course.warnings import edges, end_of, seed_deviation, tied, warnings
 from analysis.measure.statistics import share_at_most
 from analysis.page.blocks import Picture
@@ -368,6 +369,35 @@ def test_ties_are_complete_trials_within_the_deviation(tmp_path):
     assert near.trials["behind"].tolist() == pytest.approx([0, 0.0001, 0.0002, 0.0009])
     assert [len(each.others) for each in warnings(run, {32: winner}).tied] == [3]
     assert not warnings(run, {32: retrained(run, 32, 1e-6)}).tied
+
+
+def test_the_best_sampled_trial_is_compared_with_the_best_preset(tmp_path):
+    best = [0.010, 0.012, 0.0090, 0.0089, 0.011]  # two presets, then sampled trials
+    folder = write_search(tmp_path / "run", 5, groups=(32,), presets=2)
+
+    def change(row: dict) -> None:
+        number = int(row["number"])
+        row.update(best_validation_mse=best[number], state="pruned" if number == 3 else "complete")
+
+    change_csv(folder / "trials.csv", change)
+    run = read_run(folder)
+    preset = run.trials["preset"].iloc[0]
+    (known,) = contests(run, {32: retrained(run, 32, 0.0004)})
+    assert (known.sampled, known.preset) == (run.trials["id"].iloc[2], preset)
+    assert known.better == pytest.approx(0.001) and known.decided
+    (close,) = contests(run, {32: retrained(run, 32, 0.0006)})
+    assert close.known and not close.decided
+    (unknown,) = contests(run, winners(run))
+    assert not unknown.known and not unknown.decided
+    # a winner of another run, where it was sampled
+    change_json(
+        folder / "run.json",
+        lambda info: info.update(starts=[{"run": preset[:3], "group": "32", "name": preset}]),
+    )
+    run = read_run(folder)
+    (found,) = contests(run, winners(run))
+    assert found.preset == run.trials["preset"].iloc[1]
+    assert found.better == pytest.approx(0.003)
 
 
 def test_ties_are_not_known_without_a_deviation(tmp_path):
