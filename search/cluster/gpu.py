@@ -1,4 +1,4 @@
-"""How many trials share a GPU, measured on the largest preset before the first trial."""
+"""How many trials share a GPU, measured on the largest presets before the first trial."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def share(need: Need) -> float:
     """GPUs for a trial: as many trials share a GPU as fit into its memory and train faster
     together."""
     fitting = [n for n in NUMBERS if n * need.memory * RESERVE <= need.total] or [1]
-    measured = {n: speed for n, speed in need.epochs_per_s.items() if n in fitting}
+    measured = {n: gain for n, gain in need.gains.items() if n in fitting}
     enough = NEAR * max(measured.values(), default=0.0)
-    return 1 / min((n for n, speed in measured.items() if speed >= enough), default=1)
+    return 1 / min((n for n, gain in measured.items() if gain >= enough), default=1)
 
 
 def measured_share(task: Task, cards: ray.actor.ActorHandle, settings: Settings) -> float:
@@ -45,11 +45,10 @@ def measured_share(task: Task, cards: ray.actor.ActorHandle, settings: Settings)
         return 1 / UNKNOWN
     found = share(need)
     number = round(1 / found)
-    gains = {n: speed / need.epochs_per_s[1] for n, speed in need.epochs_per_s.items()}
     print(
         f"{number} trials share each GPU (--gpus-per-trial {found:g}), for "
-        f"{', '.join(f'{n} train {gain:.1f}' for n, gain in gains.items())} times as fast as one; "
-        f"the largest preset takes {need.memory / 2**30:.2f} of "
+        f"{', '.join(f'{n} train {gain:.1f}' for n, gain in need.gains.items())} times as fast as "
+        f"in turn; a large preset takes {need.memory / 2**30:.2f} of "
         f"{need.total / 2**30:.1f} GiB",
         flush=True,
     )

@@ -37,6 +37,7 @@ NUMBERS = (1, 2, 4, 8, 16)
 # An epoch ends with its measures, which trials take in turn. With an epoch of 6,400 images an H200
 # spent more time on these than on training, and seemed to gain nothing from a second trial.
 MEASURED_IMAGES = 25_600
+MEASURED_EPOCHS = len(NUMBERS) + 2  # one to record the step, one alone, one side by side each
 MEASURE_S = 10.0  # after that no larger number of trials is measured
 READY_S = 60.0
 
@@ -67,7 +68,7 @@ class Need:
 
     memory: int  # bytes of a trial beside others
     total: int  # bytes of the whole GPU that are free for trials
-    epochs_per_s: dict[int, float]  # of all trials together, by the number of trials
+    gains: dict[int, float]  # how much faster than in turn trials train side by side, by number
 
 
 class Cards:
@@ -157,36 +158,39 @@ class Card:
             return work(self._task, self._arrays, *arguments, device=self.device)
 
     def measure(self, presets: list[dict], seed: int) -> Need | str:
-        """What trials of the largest preset need: one, two, four, ... of them train an epoch
-        together. If that cannot be measured, a sentence says why."""
+        """What trials need: the largest presets train an epoch, one alone, then two, four, ... side
+        by side. Networks of several shapes are measured, because a deep one alone gains little from
+        company. If nothing can be measured, a sentence says why."""
         if self.device == "cpu":
             return "torch sees no GPU there"
         if not presets:
             return "no preset uses a GPU"
-        parameters = max(presets, key=lambda p: number_of_weights(self._start(p, seed)))
+        weights = [number_of_weights(self._start(each, seed)) for each in presets]
+        largest = sorted(range(len(presets)), key=lambda index: -weights[index])
         gc.collect()
-        torch.cuda.empty_cache()  # of the smaller networks
+        torch.cuda.empty_cache()  # of these networks
         data = self._task.prepare(_part(data_from_arrays(self._arrays)), self.device)
-        free = torch.cuda.mem_get_info()[0]
-        epochs: list[Iterator[dict]] = []
-        speeds: dict[int, float] = {}
+        task = replace(self._task, max_epochs=max(self._task.max_epochs, MEASURED_EPOCHS))
+        free, memory = torch.cuda.mem_get_info()[0], 0
+        running: list[Iterator[dict]] = []
+        alone: list[float] = []  # seconds of an epoch
+        gains: dict[int, float] = {}
         begin = time.monotonic()
         for number in NUMBERS:
-            new = [self._task.start(parameters, seed, data) for _ in range(number - len(epochs))]
-            epochs += [run.epochs() for run in new]
-            with ThreadPoolExecutor(number) as pool:
-                list(pool.map(next, epochs[-len(new) :]))  # the first epoch records the step
-                start = time.monotonic()
-                list(pool.map(next, epochs))
-            speeds[number] = number / (time.monotonic() - start)
+            chosen = [presets[largest[n % len(largest)]] for n in range(len(running), number)]
+            new = [task.start(each, seed, data).epochs() for each in chosen]
+            running += new
+            _seconds(new)  # the first epoch records the step
+            alone += [_seconds([epochs]) for epochs in new]
+            gains[number] = sum(alone) / _seconds(running)
             used = free - torch.cuda.mem_get_info()[0]
+            memory = max(memory, used // number)
             if used * 2 > free or time.monotonic() - begin > MEASURE_S:
                 break
-        need = Need(used // len(epochs), free, speeds)
-        epochs.clear()
+        running.clear()
         new.clear()  # it holds the last of the runs, and their memory
         torch.cuda.empty_cache()
-        return need
+        return Need(memory, free, gains)
 
     def _start(self, parameters: dict, seed: int) -> Run:
         return self._task.start(parameters, seed, self._data)
@@ -205,6 +209,14 @@ class Card:
                 torch.cuda.empty_cache()
                 raise GpuMemory(str(error).splitlines()[0]) from None
             raise
+
+
+def _seconds(running: list[Iterator[dict]]) -> float:
+    """The time in which all train an epoch side by side."""
+    start = time.monotonic()
+    with ThreadPoolExecutor(len(running)) as pool:
+        list(pool.map(next, running))
+    return time.monotonic() - start
 
 
 def _part(data: Any) -> Any:

@@ -8,7 +8,7 @@ from search.cluster.gpu import share
 from search.tune.worker.card import Need
 
 GIB = 2**30
-FASTER = {1: 1.0, 2: 1.9, 4: 3.5, 8: 5.0, 16: 5.1}  # epochs a second of all trials together
+FASTER = {1: 1.0, 2: 1.9, 4: 3.5, 8: 5.0, 16: 5.1}  # than in turn
 
 
 @pytest.mark.parametrize(

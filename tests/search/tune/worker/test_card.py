@@ -21,7 +21,7 @@ from search.task.protocol import arrays_from_data
 from search.tune.failures import failure_of
 from search.tune.logbook import Logbook
 from search.tune.worker.attempt import EVERY_EPOCH, Attempt
-from search.tune.worker.card import Card, GpuMemory, number_of_weights
+from search.tune.worker.card import Card, GpuMemory, Need, number_of_weights
 from tests.search.toy import ToyTask
 from tests.search.toy_search import NO_DATA
 
@@ -107,6 +107,24 @@ def test_the_largest_preset_has_the_most_weights():
     runs = [task.start(preset.parameters, 0, images) for preset in task.presets()]
     largest = max(runs, key=number_of_weights)
     assert largest.network.config.latent_size == 1024
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_trials_gain_from_each_other_is_measured_until_half_of_the_memory_is_used(
+    tmp_path, monkeypatch
+):
+    """Trials that sleep hinder each other not at all. `max_epochs` is less than is measured."""
+    gib = 2**30
+    left = iter([10 * gib, *(10 * gib - n * gib for n in (1, 2, 4, 8))])
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (next(left), 10 * gib))
+    card = card_of(ToyTask(max_epochs=2, pause_s=0.05), NO_DATA, tmp_path)
+    card.device = "cuda"
+    need = card.measure([{"size": 1, "x": x, "trouble": ""} for x in (1.0, 0.5, 0.8)], 0)
+    assert isinstance(need, Need)
+    assert (need.memory, need.total) == (gib, 10 * gib)
+    assert list(need.gains) == [1, 2, 4, 8]  # sixteen would not fit
+    assert need.gains[1] == pytest.approx(1, abs=0.5)
+    assert need.gains[8] > need.gains[2] + 1  # 8 sleep for 6.3 times as long as the longest
 
 
 SEARCH = """
