@@ -59,7 +59,7 @@ def write_report(
     """
     with _no_search_for_garbage():
         study = read_study(runs, compare)
-        for run in study.older:
+        for run in study.unused:
             print(f"not reported {run.name}: a newer run of the same question is")
         out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before it is drawn
         markdown, files = document.written(parts(study), with_svg)

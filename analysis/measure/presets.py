@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.runs import FAILED, Result, Run, preset_results
+from analysis.read.seed_report import CLASSIFIERS, MODELS
 from analysis.read.values import column, mapping
 
 
@@ -38,6 +39,11 @@ class Presets:
     def left_out(self) -> frozenset[str]:
         """The presets that the run does not train, because they lie outside its own ranges."""
         return frozenset(mapping(self.run.info.get("left_out")))
+
+    @property
+    def of_seed_report(self) -> bool:
+        """Whether the run trained an autoencoder or a classifier of the seed report."""
+        return any(self.trained(model.preset) for model in (*MODELS, *CLASSIFIERS))
 
     def failed(self, name: str) -> bool:
         return self.get(name).state in FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from analysis.measure.presets import Presets
 from analysis.page.blocks import COMMANDS, Block
 from analysis.page.document import Content
 from analysis.page.explore import TITLE as EXPLORE
@@ -55,6 +56,23 @@ class Study:
     def of(self, command: str) -> list[Run]:
         return [run for run in self.runs if run.command == command]
 
+    def with_models(self, command: str) -> list[tuple[Run, Run]]:
+        """Runs of `of` that trained no model of the seed report, because their ranges leave these
+        out: each after the newest older run of its question that did."""
+        found = []
+        for run in self.of(command):
+            if not Presets.of(run).of_seed_report:
+                same = [each for each in self.older if each.question == run.question]
+                having = [each for each in same if Presets.of(each).of_seed_report]
+                found += [(each, run) for each in having[-1:]]
+        return found
+
+    @property
+    def unused(self) -> list[Run]:
+        """Older runs of which the report shows nothing."""
+        shown = [id(run) for command in COMMANDS for run, _ in self.with_models(command)]
+        return [run for run in self.older if id(run) not in shown]
+
 
 def parts(study: Study) -> list[tuple[str, Content]]:
     """Title and content of each part; a part that no run fills says which command does."""
@@ -82,9 +100,20 @@ def _each(study: Study, command: str, *sections: Section) -> Content:
     if not study.of(command):
         yield from _missing(f"run of `search.{command}`", FILLED_BY[command], COMMANDS[command])
     for run in study.of(command):
-        yield from _in(run.name, render("run.md", run=run))
-        for section in sections:
-            yield from _in(run.name, section(run))
+        yield from _below_heading(run, run, *sections)
+
+
+def _with_models(study: Study, command: str, *sections: Section) -> Content:
+    """The same of older runs that trained the models of the seed report, where the newest lack
+    them."""
+    for run, newest in study.with_models(command):
+        yield from _below_heading(run, newest, *sections)
+
+
+def _below_heading(run: Run, newest: Run, *sections: Section) -> Content:
+    yield from _in(run.name, render("run.md", run=run, newest=newest))
+    for section in sections:
+        yield from _in(run.name, section(run))
 
 
 def _missing(what: str, command: str, heading: str = "") -> Content:
@@ -93,7 +122,9 @@ def _missing(what: str, command: str, heading: str = "") -> Content:
 
 def _reproduced(study: Study) -> Content:
     yield from _each(study, AUTOENCODERS, autoencoder_blocks)
+    yield from _with_models(study, AUTOENCODERS, autoencoder_blocks)
     yield from _each(study, CLASSIFIERS, classifier_blocks)
+    yield from _with_models(study, CLASSIFIERS, classifier_blocks)
     yield from _each(study, PROBES, perceptron_blocks)
 
 
@@ -104,6 +135,7 @@ def _searches(study: Study) -> Content:
         (PROBES, limit_blocks),
     ):
         yield from _each(study, command, first, _course)
+        yield from _with_models(study, command, first)
 
 
 def _course(run: Run) -> Iterator[Block]:
@@ -131,7 +163,7 @@ def _provenance(study: Study) -> Content:
         name = study.autopsy.name
         yield name, f"### Autopsy: {escape(name)}"
         yield from _in(name, autopsy_provenance(study.autopsy))
-    yield from _in("", render("unreported.md", older=study.older, skipped=study.skipped))
+    yield from _in("", render("unreported.md", older=study.unused, skipped=study.skipped))
 
 
 def _origin(run: Run) -> Iterator[Block]:

@@ -109,6 +109,23 @@ def test_the_newest_run_of_each_question_is_chosen(tmp_path):
 # Which trial is the winner
 
 
+def test_an_older_run_is_shown_for_the_models_that_the_newest_lacks(tmp_path):
+    for day, name in enumerate(("oldest", "older", "newest", "none"), 1):
+        write_autoencoders(
+            tmp_path / name, trials=10, pictures=False, start=f"2026-07-0{day}T10:00:00+00:00"
+        )
+    for name in ("newest", "none"):  # their ranges leave the seed report's models out
+        change_csv(tmp_path / name / "trials.csv", lambda row: row.update(preset="sampled"))
+        change_json(tmp_path / name / "final.json", lambda final: final.update(presets=[]))
+    change_json(tmp_path / "none" / "run.json", lambda info: info["data"].update(split="own"))
+    study = report.read_study(tmp_path)
+    found = [(old.name, new.name) for old, new in study.with_models("autoencoders")]
+    assert found == [("older", "newest")]
+    assert [run.name for run in study.unused] == ["oldest"]
+    page = report_page(tmp_path)
+    assert "(older/presets.csv)" in page and "(older/states.csv)" not in page
+
+
 def test_diverged_trials_never_lead(tmp_path):
     folder = write_autoencoders(tmp_path / "run", 9, state=SEARCH_INTERRUPTED, pictures=False)
     best = winners(read_run(folder))[1024].trial
