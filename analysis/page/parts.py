@@ -83,7 +83,7 @@ def parts(study: Study) -> list[tuple[str, Content]]:
         ("The search", _searches(study)),
         ("What the autoencoder learned", _each(study, AUTOENCODERS, learned_blocks)),
         ("Probes and the autopsy", _probes(study)),
-        ("Frechet classifier distance", _each(study, AUTOENCODERS, frechet_blocks)),
+        ("Frechet classifier distance", _distances(study)),
         ("Provenance", _provenance(study)),
     ]
     if study.compared:
@@ -155,9 +155,14 @@ def _probes(study: Study) -> Content:
     yield from _in(name, autopsy_blocks(study.autopsy))
 
 
+def _distances(study: Study) -> Content:
+    yield from _each(study, AUTOENCODERS, frechet_blocks)
+    yield from _with_models(study, AUTOENCODERS, frechet_blocks)
+
+
 def _provenance(study: Study) -> Content:
     for command in COMMANDS:
-        for run in study.of(command):
+        for run in [*study.of(command), *(run for run, _ in study.with_models(command))]:
             yield from _in(run.name, _origin(run))
     if study.autopsy:
         name = study.autopsy.name

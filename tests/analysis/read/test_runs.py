@@ -25,13 +25,13 @@ STUDY = Path(__file__).parents[3] / "docs/study/runs"
 
 
 def test_an_older_run_that_its_time_budget_ended_is_a_result():
-    run = read_run(STUDY / "probes-omniglot")
+    run = read_run(STUDY / "probes-unwarping")
     assert run.state == SEARCH_OUT_OF_TIME and run.ended
     assert run.rungs == [1, 3, 9]
     assert (run.trials["reason"] == REASON_TIME).sum() == 3
     decisions = run.epochs["decision"].value_counts()
     assert (decisions[LAST], decisions[PROMOTE], decisions[TIME_LIMIT]) == (40, 10, 3)
-    assert read_run(STUDY / "codes-omniglot").state in ENDED
+    assert read_run(STUDY / "codes-unwarping").state in ENDED
 
 
 @pytest.mark.parametrize(

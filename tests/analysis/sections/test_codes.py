@@ -124,7 +124,7 @@ def test_the_report_shows_both(folder, for_probes):
     assert [line.get_label() for line in lines] == ["L1 and ReLU", "top-k", "PCA"]
 
 
-@pytest.mark.parametrize("name", ["autoencoders-mnist", "codes-omniglot"])
+@pytest.mark.parametrize("name", ["presets-mnist", "codes-unwarping"])
 def test_a_run_of_an_older_version_has_neither(name):
     run = read_run(STUDY / name)
     assert "units_per_image" not in json.dumps([*run.trials])

@@ -52,7 +52,7 @@ from search.record.schema import (
 )
 from tests.analysis.run_folders import SIZES, change_csv, change_json, write_probes
 
-STUDY = Path(__file__).resolve().parents[3] / "docs/study/runs/probes-omniglot"
+STUDY = Path(__file__).resolve().parents[3] / "docs/study/runs/probes-unwarping"
 
 
 @pytest.fixture(scope="module")
