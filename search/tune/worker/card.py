@@ -165,8 +165,7 @@ class Card:
             return "torch sees no GPU there"
         if not presets:
             return "no preset uses a GPU"
-        weights = [number_of_weights(self._start(each, seed)) for each in presets]
-        largest = sorted(range(len(presets)), key=lambda index: -weights[index])
+        largest = sorted(presets, key=lambda each: -number_of_weights(self._start(each, seed)))
         gc.collect()
         torch.cuda.empty_cache()  # of these networks
         data = self._task.prepare(_part(data_from_arrays(self._arrays)), self.device)
@@ -177,7 +176,7 @@ class Card:
         gains: dict[int, float] = {}
         begin = time.monotonic()
         for number in NUMBERS:
-            chosen = [presets[largest[n % len(largest)]] for n in range(len(running), number)]
+            chosen = [largest[n % len(largest)] for n in range(len(running), number)]
             new = [task.start(each, seed, data).epochs() for each in chosen]
             running += new
             _seconds(new)  # the first epoch records the step
