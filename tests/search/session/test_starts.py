@@ -36,24 +36,24 @@ def parameters_of(run, group) -> dict:
 
 
 def test_the_winner_of_each_group_is_a_start_and_one_that_fits_is_as_it_was():
-    found = starts("autoencoders-mnist")
+    found = starts("presets-mnist")
     assert [start.group for start in found] == [1024, 128, 32]
     for start in found:
-        before = parameters_of("autoencoders-mnist", start.group)
+        before = parameters_of("presets-mnist", start.group)
         assert before.items() <= start.parameters.items()
         assert all(old is None for _, old, _ in start.moved)  # the run is older than these
         assert start.name == f"linear-path-{start.group}"
 
 
 def test_starts_come_first_and_a_preset_that_is_a_start_comes_once():
-    begun = tuple(start.preset for start in starts("autoencoders-mnist"))
+    begun = tuple(start.preset for start in starts("presets-mnist"))
     presets = replace(MNIST, own=OwnSpace({}, begun)).presets()
     assert presets[:3] == begun
     assert sorted(p.name for p in presets) == sorted(p.name for p in MNIST.presets())
 
 
 def test_winners_of_several_runs_follow_each_other_and_equal_ones_are_tried_once():
-    runs = ("autoencoders-mnist", "codes-omniglot", "autoencoders-omniglot")
+    runs = ("presets-mnist", "codes-unwarping", "presets-omniglot")
     found = starts(*runs)
     assert [start.run for start in found] == [run for run in runs for _ in range(3)]
     assert [bool(start.parameters) for start in found] == [True] * 6 + [False] * 3
@@ -63,19 +63,19 @@ def test_winners_of_several_runs_follow_each_other_and_equal_ones_are_tried_once
 
 def test_what_does_not_fit_is_moved_to_the_nearest_value_and_told():
     task = own(MNIST, "depth=5..8", "width=16", "activation=relu,gelu", "l1=1e-6..1e-3")
-    by_group = {start.group: start for start in starts("autoencoders-mnist", task=task)}
+    by_group = {start.group: start for start in starts("presets-mnist", task=task)}
     here = by_group[128]
-    assert here.name == "autoencoders-mnist-128"
+    assert here.name == "presets-mnist-128"
     told = {name: after for name, old, after in here.moved if old is not None}
     assert told == {"depth": 5, "width": 16, "activation": "relu", "l1": 1e-6}
-    before = parameters_of("autoencoders-mnist", 128)
+    before = parameters_of("presets-mnist", 128)
     assert {**before, **told}.items() <= here.parameters.items()
     assert all(old in (None, before.get(name)) for name, old, _ in here.moved)
 
 
 def test_a_winner_of_another_code_size_goes_to_the_nearest_one():
     task = AutoencoderTask((256, 48, 16), 9, "quick")
-    found = {start.group: start for start in starts("codes-omniglot", task=task)}
+    found = {start.group: start for start in starts("codes-unwarping", task=task)}
     assert found[1024].parameters["latent_size"] == 256
     assert found[32].parameters["latent_size"] == 48
     assert found[128].name == found[1024].name and not found[128].parameters  # the same here
@@ -93,7 +93,7 @@ def test_a_winning_probe_goes_to_its_own_kind_and_one_of_another_kind_has_no_pla
 
 
 def test_a_hyperparameter_that_the_run_did_not_have_takes_a_preset_s_value(tmp_path):
-    config = {"parameters": parameters_of("autoencoders-mnist", 32) | {"gone": 3}}
+    config = {"parameters": parameters_of("presets-mnist", 32) | {"gone": 3}}
     del config["parameters"]["affine"]
     (tmp_path / "old/best/32").mkdir(parents=True)
     (tmp_path / "old/best/32/config.json").write_text(json.dumps(config))
@@ -105,7 +105,7 @@ def test_a_hyperparameter_that_the_run_did_not_have_takes_a_preset_s_value(tmp_p
 
 
 def test_starts_survive_json_as_the_ledger_keeps_them():
-    for start in starts("autoencoders-mnist", task=own(MNIST, "depth=5..8")):
+    for start in starts("presets-mnist", task=own(MNIST, "depth=5..8")):
         assert Start(**json.loads(json.dumps(vars(start)))).preset == start.preset
 
 
