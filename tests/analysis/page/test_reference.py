@@ -45,6 +45,14 @@ def test_the_committed_report_is_the_one_that_the_command_writes():
     assert report_page(RUNS) == (ROOT / "docs/study/report/report.md").read_text()
 
 
+def test_the_committed_report_has_no_file_that_its_page_does_not_show():
+    folder = ROOT / "docs/study/report"
+    page = (folder / "report.md").read_text()
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    shown = re.findall(r"\]\(([^)#:]+)\)", page)
+    assert set(files) - set(shown) == {"report.md", "report.html"}
+
+
 def test_readme_links_to_nothing_that_is_missing():
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert len(links) > 8
