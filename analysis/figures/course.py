@@ -206,8 +206,7 @@ def control_curves(run: Run, found: Control) -> Figure | None:
 def _time_axis(run: Run, most: float) -> tuple[float, str]:
     """Seconds per unit of the axis, and its name."""
     unit, words = next((unit, words) for least, unit, words in _UNITS if most >= least)
-    device = "CPU" if run.info.get("device") in (None, "", "cpu") else "GPU"
-    return unit, f"{device}-{words} of trials"
+    return unit, f"{run.processor}-{words} of trials"
 
 
 def _limits(course: pd.DataFrame, scale: Scale) -> tuple[float, float]:

@@ -28,7 +28,7 @@ from analysis.page.sections.study import study_blocks
 from analysis.read.autopsy import Autopsy
 from analysis.read.commands import command_line
 from analysis.read.runs import FAILED, Run, Skipped, winners
-from analysis.read.values import column, mapping, text
+from analysis.read.values import column, text
 from analysis.tables.writing.formats import data_words, escape
 
 AUTOENCODERS, CLASSIFIERS, PROBES = COMMANDS
@@ -177,10 +177,8 @@ def _origin(run: Run) -> Iterator[Block]:
     yield from render(
         "provenance.md",
         run=run,
-        device="CPU" if text(run.info.get("device")) in ("", "cpu") else "GPU",
         device_seconds=column(run.epochs, "seconds").sum(),
         counts={state: count for state, count in run.counts.items() if count},
         failed={state: trials for state, trials in ids.items() if trials},
-        versions=mapping(run.info.get("versions")),
         command=command_line(run),
     )

@@ -104,6 +104,31 @@ class Run:
         return text(self.info.get("state"))
 
     @property
+    def sessions(self) -> list[Mapping[str, Any]]:
+        """Machine, device, versions, commit, start and seconds of each session, the first session
+        first. Folders of earlier versions know the last session alone."""
+        known = self.info.get("sessions")
+        return [mapping(one) for one in known] if isinstance(known, list) and known else [self.info]
+
+    @property
+    def machines(self) -> list[str]:
+        """Device and machine of each session, in words; equal ones once."""
+        words = [f"{text(s.get('device'))} ({text(s.get('machine'))})" for s in self.sessions]
+        return list(dict.fromkeys(words))
+
+    @property
+    def code(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Commit and versions of each session; equal ones once."""
+        found = [(text(s.get("git_commit")), mapping(s.get("versions"))) for s in self.sessions]
+        return [one for i, one in enumerate(found) if one not in found[:i]]
+
+    @property
+    def processor(self) -> str:
+        """GPU or CPU: GPU where any session had one."""
+        devices = {text(session.get("device")) for session in self.sessions}
+        return "GPU" if devices - {"", "cpu"} else "CPU"
+
+    @property
     def ended(self) -> bool:
         """Whether the search ended as planned, by itself or by its time budget: it is a result."""
         return self.state in ENDED

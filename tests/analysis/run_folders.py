@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -203,9 +204,13 @@ def write_run(
         limits = SimpleNamespace(cpus_per_trial=1, gpus_per_trial=0, max_failures=0)
         write_finals(logbook, None, None, limits, options)
     record.write(state)
-    started = {"start": start} if start else {}
-    change_json(folder / "run.json", lambda info: info.update(started, device="cpu"))
+    change_json(folder / "run.json", partial(_on_a_cpu, start=start))
     return folder
+
+
+def _on_a_cpu(info: dict, start: str | None) -> None:
+    here = {"device": "cpu", **({"start": start} if start else {})}
+    info.update(here, sessions=[{**info["sessions"][0], **here}])
 
 
 def _retrain(logbook: Logbook, options: Settings, draws: np.random.Generator) -> None:

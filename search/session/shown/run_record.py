@@ -30,25 +30,33 @@ class RunRecord:
         self._begin = seconds()
         earlier = _earlier_record(logbook.folder)
         self._earlier_s = float(earlier.get("seconds", 0.0))
+        self._sessions = earlier.get("sessions", [])
+        self._start = timestamp(time.time())
         self._argv = earlier.get("argv", list(argv))  # of the session that began the search
 
     def write(self, state: str) -> None:
         """Write run.json; `state` is one of schema.SEARCH_STATES."""
         logbook, header = self._logbook, self._logbook.state.header
+        session_s = seconds() - self._begin
+        here = {
+            "git_commit": git_commit(),
+            "versions": versions(PACKAGES),
+            "device": _device(),
+            "machine": _machine(),
+        }
+        session = {**here, "start": self._start, "seconds": round(session_s, 1)}
         write_json(
             logbook.folder.run_json,
             {
                 "command": header["command"],
                 "argv": self._argv,
                 "state": state,
-                "git_commit": git_commit(),
-                "versions": versions(PACKAGES),
+                **here,
+                "sessions": [*self._sessions, session],
                 "data": header["data"],
                 "split": header["data"]["split"],
                 "seed": header["seed"],
                 "budget": self._settings.budget,
-                "device": _device(),
-                "machine": _machine(),
                 "metric": logbook.task.metric,
                 "mode": logbook.task.mode,
                 "group": logbook.space.group,
@@ -70,7 +78,7 @@ class RunRecord:
                 "counts": logbook.state.counts(),
                 "start": timestamp(header["time"]),
                 "end": None if state == SEARCH_RUNNING else timestamp(time.time()),
-                "seconds": round(self._earlier_s + seconds() - self._begin, 1),
+                "seconds": round(self._earlier_s + session_s, 1),
             },
         )
         logbook.folder.publish()

@@ -55,6 +55,24 @@ def test_an_older_interrupted_run_is_a_result_once_its_time_was_up_and_its_winne
     assert read_run(folder).state == state
 
 
+def test_a_run_knows_every_machine_that_took_part(tmp_path):
+    folder = write_search(tmp_path / "run", 4, epochs=1, final_seeds=1)
+    assert read_run(folder).processor == "CPU" and len(read_run(folder).machines) == 1
+    cpu = read_run(folder).sessions[0]
+    gpu = {**cpu, "device": "NVIDIA H200", "git_commit": "0" * 40}
+    change_json(folder / "run.json", lambda info: info.update(sessions=[gpu, cpu, cpu]))
+    run = read_run(folder)
+    assert run.processor == "GPU" and len(run.sessions) == 3
+    assert [machine.partition(" (")[0] for machine in run.machines] == ["NVIDIA H200", "cpu"]
+    assert [commit for commit, _ in run.code] == [gpu["git_commit"], cpu["git_commit"]]
+
+
+def test_an_older_run_knows_its_last_session_alone():
+    run = read_run(STUDY / "presets-omniglot")
+    assert run.processor == "CPU" and len(run.machines) == len(run.code) == 1
+    assert run.sessions[0]["seconds"] == run.info["seconds"]
+
+
 def test_reasons_are_codes_with_their_words(tmp_path):
     run = read_run(write_probes(tmp_path / "run", (1024,), ("catboost", "random-forest")))
     trials = run.trials.set_index("model")

@@ -75,7 +75,10 @@ def test_a_driver_that_is_killed_interrupted_and_out_of_time_ends_in_the_same_ta
     interrupt(driver, signal.SIGTERM, os.kill)
     run_out_of_time(driver)
     ends_as(twin, driver)
-    assert json.loads((driver.folder / "run.json").read_text())["state"] == SEARCH_FINISHED
+    run = json.loads((driver.folder / "run.json").read_text())
+    assert run["state"] == SEARCH_FINISHED
+    assert len(run["sessions"]) == 4
+    assert run["seconds"] == pytest.approx(sum(one["seconds"] for one in run["sessions"]), abs=0.3)
 
 
 @pytest.mark.slow
