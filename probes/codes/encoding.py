@@ -28,6 +28,9 @@ from models.training.loop import EVALUATION_BATCH, autocast
 VERSION = 1  # raise it when older codes must no longer be read
 VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
 VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
+# Warps over which a code is a mean: at strength 1 the codes of Omniglot get worse, not better.
+MEAN_AFFINE = 0.5
+MEAN_ELASTIC = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,38 +70,56 @@ def attach_codes(
     views: int,
     cache: Path,
     device: str = "cpu",
+    warps: int = 1,
 ) -> CodedData:
     """`data` with the codes of each autoencoder. Images of the training and the validation split
-    have `views` views; the first is the image itself. Codes that the folder `cache` has are read
-    from there, the others are computed and written to it."""
+    have `views` views; the first is the image itself. Every code is a mean over `warps` warps, see
+    `encode_images`. Codes that the folder `cache` has are read from there, the others are computed
+    and written to it."""
     fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(ImageData)}
     codes = {
-        size: cached_codes(autoencoder, data, views, cache, device)
+        size: cached_codes(autoencoder, data, views, cache, device, warps)
         for size, autoencoder in autoencoders.items()
     }
     return CodedData(**fields, codes=codes)
 
 
 def cached_codes(
-    autoencoder: Autoencoder, data: ImageData, views: int, cache: Path, device: str
+    autoencoder: Autoencoder,
+    data: ImageData,
+    views: int,
+    cache: Path,
+    device: str,
+    warps: int = 1,
 ) -> np.ndarray:
     """The codes in the order of `CodedData`: a read-only memory map of a file in `cache`."""
-    about = (VERSION, weights_digest(autoencoder), data.sha256, views, VIEW_AFFINE, VIEW_ELASTIC)
+    about: tuple[object, ...] = (
+        VERSION,
+        weights_digest(autoencoder),
+        data.sha256,
+        views,
+        VIEW_AFFINE,
+        VIEW_ELASTIC,
+    )
+    if warps > 1:
+        about += (warps, MEAN_AFFINE, MEAN_ELASTIC)
     path = cache / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
-        codes = encode_views(autoencoder, data, views, device)
+        codes = encode_views(autoencoder, data, views, device, warps)
         write_atomically(path, lambda file: np.save(file, codes))
     # A plain array is shared between processes without a copy.
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
-def encode_views(autoencoder: Autoencoder, data: ImageData, views: int, device: str) -> np.ndarray:
+def encode_views(
+    autoencoder: Autoencoder, data: ImageData, views: int, device: str, warps: int = 1
+) -> np.ndarray:
     """Codes (N + (views - 1) K, size), float16, in the order of `CodedData`."""
     known = data.images[torch.cat([data.train, data.validation]).sort().values]
-    parts = [encode_images(autoencoder, data.images, device)]
+    parts = [encode_images(autoencoder, data.images, device, warps=warps)]
     for view in range(1, views):
         generator = torch.Generator(device).manual_seed(view)
-        parts.append(encode_images(autoencoder, known, device, generator))
+        parts.append(encode_images(autoencoder, known, device, generator, warps))
     return np.concatenate(parts)
 
 
@@ -108,21 +129,31 @@ def encode_images(
     images: Tensor,
     device: str = "cpu",
     generator: torch.Generator | None = None,
+    warps: int = 1,
 ) -> np.ndarray:
     """Codes (N, size), float16, of uint8 images (N, side, side) or (N, side, side, 3).
 
     With a generator, which must be on `device`, each image is first replaced by a random view of
-    itself."""
+    itself. A code is the mean of the codes of the image and of `warps` - 1 slight warps of it,
+    which depend on the image's place in `images`: test-time augmentation (Krizhevsky et al. 2012,
+    NeurIPS) of codes instead of predictions."""
     autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval()
-    affine, codes = Affine.of_strength(VIEW_AFFINE), []
+    view, slight = Affine.of_strength(VIEW_AFFINE), Affine.of_strength(MEAN_AFFINE)
+    draws, codes = torch.Generator(device).manual_seed(0), []
     for part in images.split(EVALUATION_BATCH):
         batch = to_floats(part.to(device))
         if generator is not None:
-            batch = augment(batch, affine, VIEW_ELASTIC, generator)
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        with autocast(batch.device):
-            codes.append(autoencoder.encode(batch).half().cpu())
+            batch = augment(batch, view, VIEW_ELASTIC, generator)
+        total = _encode(autoencoder, batch)
+        for _ in range(warps - 1):
+            total += _encode(autoencoder, augment(batch, slight, MEAN_ELASTIC, draws))
+        codes.append((total / warps).half().cpu())
     return torch.cat(codes).numpy()
+
+
+def _encode(autoencoder: Autoencoder, images: Tensor) -> Tensor:
+    with autocast(images.device):
+        return autoencoder.encode(images.contiguous(memory_format=torch.channels_last)).float()
 
 
 def load_autoencoder(folder: Path) -> tuple[Autoencoder, dict]:

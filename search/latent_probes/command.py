@@ -9,7 +9,7 @@ from search.latent_probes.source import choose_source
 from search.latent_probes.task import SCALES, ProbeTask
 from search.session.command import Command
 from search.task.flags import Budgets, SearchParser
-from search.task.kinds import positive_float
+from search.task.kinds import positive_float, positive_int
 from search.task.settings import BUDGETS, Settings
 
 
@@ -22,6 +22,11 @@ def _add_flags(parser: SearchParser) -> None:
     )
     parser.add("probes", "the probes to search", nargs="+", choices=tuple(PROBES))
     parser.add_latent_sizes("code sizes (default: all that the run has)")
+    parser.add(
+        "warps",
+        "each code is the mean of the codes of the image and of WARPS - 1 slight warps of it",
+        type=positive_int,
+    )
     parser.add(
         "seconds_per_trial",
         "a trial that has taken longer is stopped where it is",
@@ -56,6 +61,7 @@ def _task(settings: Settings, data: ImageData) -> ProbeTask:
         options["seconds_per_trial"],
         options["memory_per_trial_gb"],
         max(1, int(settings.cpus_per_trial)),
+        options["warps"],
     )
 
 
@@ -67,7 +73,7 @@ COMMAND = Command(
     _task,
     default_dataset="omniglot",
     stand_in="glyphs",
-    options={"autoencoders": None, "probes": tuple(PROBES), "latent_sizes": ()},
+    options={"autoencoders": None, "probes": tuple(PROBES), "latent_sizes": (), "warps": 1},
     budgets=_budgets,
     complete=choose_source,
     gather=gather_codes,

@@ -29,7 +29,7 @@ def class_interval(details: list[dict[str, np.ndarray]], data: ImageData) -> lis
 
 
 def few_shot(
-    data: ImageData, sizes: tuple[int, ...], autoencoders: Path, data_dir: str
+    data: ImageData, sizes: tuple[int, ...], autoencoders: Path, data_dir: str, warps: int
 ) -> list[dict]:
     """Few-shot accuracies on characters never seen, of codes and of pixels; empty if the data set
     has no such characters, or the autoencoder has seen them."""
@@ -42,7 +42,7 @@ def few_shot(
     features = {"pixels": unseen.images.flatten(1).float() / 255}
     for size in sizes:
         network, _ = load_autoencoder(autoencoders / str(size))
-        features[str(size)] = encode_images(network, unseen.images)
+        features[str(size)] = encode_images(network, unseen.images, warps=warps)
     return [
         {"code": name, **asdict(result)}
         for name, values in features.items()

@@ -39,6 +39,7 @@ class ProbeTask:
     seconds_per_trial: float | None = None
     memory_per_trial_gb: float | None = None
     threads: int = 1
+    warps: int = 1  # over which a code is a mean, see probes.codes.encoding.encode_images
     metric: str = "validation_accuracy"
     mode: str = "max"
     metrics: tuple[str, ...] = METRICS
@@ -84,7 +85,7 @@ class ProbeTask:
         return ProbeRun(parameters, seed, prepared, self.scale, memory)
 
     def describe(self, parameters: dict, seed: int) -> dict:
-        return {"scale": asdict(self.scale), "training": {"seed": seed}}
+        return {"scale": asdict(self.scale), "warps": self.warps, "training": {"seed": seed}}
 
     def test(
         self, weights: dict, parameters: dict, data: CodedData, device: str
@@ -122,5 +123,7 @@ class ProbeTask:
             "autoencoders": {
                 size: about_autoencoder(autoencoders / str(size)) for size in self.latent_sizes
             },
-            "few_shot": few_shot(data, self.latent_sizes, autoencoders, sources.data_dir),
+            "few_shot": few_shot(
+                data, self.latent_sizes, autoencoders, sources.data_dir, self.warps
+            ),
         }

@@ -227,6 +227,7 @@ def resolve(
         data_dir = os.environ.get("DATA_DIR", "data")
         values = {"data_dir": data_dir, **options, **defaults, **given}
     else:
+        recorded = {**options, **recorded}  # an older version lacks some
         refuse_changes(given, recorded)
         kept = {key: value for key, value in recorded.items() if key != "time_budget_s"}
         kept.setdefault("scheduler", "asha")  # searches before this setting had no other

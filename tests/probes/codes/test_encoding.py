@@ -40,6 +40,20 @@ def test_codes_are_read_again_for_the_same_weights_and_made_anew_for_others(code
     assert len(list(tmp_path.iterdir())) == 2 and not np.array_equal(first, other)
 
 
+def test_means_over_warps_are_nearer_to_each_other_and_kept_in_a_file_of_their_own(coded, tmp_path):
+    torch.manual_seed(0)
+    network = Autoencoder(AutoencoderConfig(depth=2, width=8, latent_size=SIZE))
+
+    def apart(warps: int) -> float:
+        """Distance of a code to that of another view, by the spread of all codes."""
+        codes = attach_codes(coded, {SIZE: network}, 2, tmp_path, warps=warps).codes[SIZE]
+        image, view = np.split(codes[coded.rows(coded.train.numpy(), 2)].astype(float), 2)
+        return np.linalg.norm(image - view, axis=1).mean() / image.std(0).mean()
+
+    assert apart(8) < 0.95 * apart(1)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_codes_are_those_of_the_autoencoder(coded):
     torch.manual_seed(2)
     network = Autoencoder(AutoencoderConfig(depth=2, width=8, latent_size=4)).eval()

@@ -19,7 +19,7 @@ MODULE = "search.latent_probes"
 FAST = ("nearest-mean", "knn", "extra-trees")
 TINY = (
     "--dataset mnist5k --train-size 300 --max-epochs 2 --final-seeds 2 --latent-sizes 16 "
-    "--name tiny --num-samples 5 --probes"
+    "--warps 2 --name tiny --num-samples 5 --probes"
 ).split() + [*FAST]
 
 
@@ -69,7 +69,7 @@ def test_the_stored_winner_reaches_the_accuracy_that_was_searched(tiny, data_dir
     folder = tiny[0]
     network, _ = load_autoencoder(folder / "autoencoders" / "16")
     data = load("mnist5k", data_dir, train_size=300)
-    coded = attach_codes(data, {16: network}, 5, folder.parent / CODES)
+    coded = attach_codes(data, {16: network}, 5, folder.parent / CODES, warps=2)
     task = ProbeTask(FAST, (16,), 2, "quick")
     for probe in FAST:
         target = folder / "best" / f"{probe}-16"
