@@ -29,7 +29,7 @@ def class_interval(details: list[dict[str, np.ndarray]], data: ImageData) -> lis
 
 
 def few_shot(
-    data: ImageData, sizes: tuple[int, ...], autoencoders: Path, data_dir: str, warps: int
+    data: ImageData, sizes: tuple[int, ...], autoencoders: Path, data_dir: str, warps: int = 1
 ) -> list[dict]:
     """Few-shot accuracies on characters never seen, of codes and of pixels; empty if the data set
     has no such characters, or the autoencoder has seen them."""
