@@ -25,7 +25,7 @@ from models.trained import LoadError, load, read_config
 from models.training.augmentation import Affine, augment
 from models.training.loop import EVALUATION_BATCH, autocast
 
-VERSION = 1  # raise it when older codes must no longer be read
+VERSION = 2  # raise it when older codes must no longer be read
 VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
 VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
 # Warps over which a code is a mean: at strength 1 the codes of Omniglot get worse, not better.
@@ -93,16 +93,8 @@ def cached_codes(
     warps: int = 1,
 ) -> np.ndarray:
     """The codes in the order of `CodedData`: a read-only memory map of a file in `cache`."""
-    about: tuple[object, ...] = (
-        VERSION,
-        weights_digest(autoencoder),
-        data.sha256,
-        views,
-        VIEW_AFFINE,
-        VIEW_ELASTIC,
-    )
-    if warps > 1:
-        about += (warps, MEAN_AFFINE, MEAN_ELASTIC)
+    strengths = (VIEW_AFFINE, VIEW_ELASTIC, MEAN_AFFINE, MEAN_ELASTIC)
+    about = (VERSION, weights_digest(autoencoder), data.sha256, views, warps, strengths)
     path = cache / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         codes = encode_views(autoencoder, data, views, device, warps)
