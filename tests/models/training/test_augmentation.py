@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models.data.images import centre_of_mass
 from models.data.glyphs import draw_glyphs
+from models.data.images import centre_of_mass
 from models.training.augmentation import Affine, augment, warp
 
 
