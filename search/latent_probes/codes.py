@@ -55,7 +55,7 @@ def gather_codes(
     cores = min(usable_cores(), int(ray.cluster_resources().get("CPU", 1)))
     torch.set_num_threads(max(1, cores))
     cache = folder.path.parent / CODES
-    return attach_codes(data, networks, task.most_views, cache, task.scale.device, task.warps)
+    return attach_codes(data, networks, task.searched_views, cache, task.scale.device, task.warps)
 
 
 def _copy(source: Path, size: int, folder: Path) -> None:

@@ -17,6 +17,7 @@ from search.latent_probes.presets import probe_presets
 from search.latent_probes.source import AUTOENCODERS
 from search.latent_probes.space import check_parameters, probe_space
 from search.session.final.mistakes import conclude_mistakes
+from search.task.changes import default_of, ends
 from search.task.own import OwnSpace
 from search.task.protocol import Retrained, Sources
 from search.task.space import Preset, Space
@@ -57,6 +58,12 @@ class ProbeTask:
     @property
     def most_views(self) -> int:
         return 5 if self.budget == "quick" else 20
+
+    @property
+    def searched_views(self) -> int:
+        """The most views that a trial of this search may use: so many are encoded."""
+        families = self.space().families
+        return max(value for each in families for value in ends(default_of(each, "views")))
 
     def default_space(self) -> Space:
         return probe_space(self.probes, self.latent_sizes, self.most_views)
