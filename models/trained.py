@@ -15,6 +15,7 @@ from models.data.images import as_pictures
 from models.networks.autoencoder import AutoencoderConfig
 from models.networks.classifier import Classifier, ClassifierConfig
 from models.networks.own import OwnConfig, own_config
+from models.training.augmentation import mean_over_warps
 
 BATCH = 512  # images at a time
 
@@ -109,9 +110,14 @@ def as_batch(images: np.ndarray | Tensor, shape: tuple[int, int, int]) -> Tensor
 
 
 @torch.no_grad()
-def encode(network: Any, images: np.ndarray | Tensor) -> np.ndarray:
-    """Codes (N, D), float32, of images as `as_batch` takes them, on the network's device."""
-    return _in_batches(network, network.encode, as_batch(images, image_shape(network)))
+def encode(network: Any, images: np.ndarray | Tensor, warps: int = 1) -> np.ndarray:
+    """Codes (N, D), float32, of images as `as_batch` takes them, on the network's device. A code is
+    a mean over `warps` slight warps of its image, see `augmentation.mean_over_warps`."""
+    draws = torch.Generator(next(network.parameters()).device).manual_seed(0)
+    batch = as_batch(images, image_shape(network))
+    return _in_batches(
+        network, lambda part: mean_over_warps(network.encode, part, warps, draws), batch
+    )
 
 
 @torch.no_grad()

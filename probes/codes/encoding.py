@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,12 @@ from models.data.images import to_floats
 from models.files import write_atomically
 from models.networks.autoencoder import Autoencoder
 from models.trained import LoadError, load, read_config
-from models.training.augmentation import Affine, augment
+from models.training.augmentation import SLIGHT, Affine, augment, mean_over_warps
 from models.training.loop import EVALUATION_BATCH, autocast
 
 VERSION = 2  # raise it when older codes must no longer be read
 VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
 VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
-# Warps over which a code is a mean: at strength 1 the codes of Omniglot get worse, not better.
-MEAN_AFFINE = 0.5
-MEAN_ELASTIC = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +91,7 @@ def cached_codes(
     warps: int = 1,
 ) -> np.ndarray:
     """The codes in the order of `CodedData`: a read-only memory map of a file in `cache`."""
-    strengths = (VIEW_AFFINE, VIEW_ELASTIC, MEAN_AFFINE, MEAN_ELASTIC)
+    strengths = (VIEW_AFFINE, VIEW_ELASTIC, SLIGHT)
     about = (VERSION, weights_digest(autoencoder), data.sha256, views, warps, strengths)
     path = cache / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
@@ -126,26 +124,22 @@ def encode_images(
     """Codes (N, size), float16, of uint8 images (N, side, side) or (N, side, side, 3).
 
     With a generator, which must be on `device`, each image is first replaced by a random view of
-    itself. A code is the mean of the codes of the image and of `warps` - 1 slight warps of it,
-    which depend on the image's place in `images`: test-time augmentation (Krizhevsky et al. 2012,
-    NeurIPS) of codes instead of predictions."""
+    itself. A code is a mean over `warps` slight warps of its image, see
+    `augmentation.mean_over_warps`; they depend on the image's place in `images`."""
     autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval()
-    view, slight = Affine.of_strength(VIEW_AFFINE), Affine.of_strength(MEAN_AFFINE)
+    view, encode = Affine.of_strength(VIEW_AFFINE), partial(_encode, autoencoder)
     draws, codes = torch.Generator(device).manual_seed(0), []
     for part in images.split(EVALUATION_BATCH):
         batch = to_floats(part.to(device))
         if generator is not None:
             batch = augment(batch, view, VIEW_ELASTIC, generator)
-        total = _encode(autoencoder, batch)
-        for _ in range(warps - 1):
-            total += _encode(autoencoder, augment(batch, slight, MEAN_ELASTIC, draws))
-        codes.append((total / warps).half().cpu())
+        codes.append(mean_over_warps(encode, batch, warps, draws).half().cpu())
     return torch.cat(codes).numpy()
 
 
 def _encode(autoencoder: Autoencoder, images: Tensor) -> Tensor:
     with autocast(images.device):
-        return autoencoder.encode(images.contiguous(memory_format=torch.channels_last)).float()
+        return autoencoder.encode(images.contiguous(memory_format=torch.channels_last))
 
 
 def load_autoencoder(folder: Path) -> tuple[Autoencoder, dict]:

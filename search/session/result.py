@@ -167,8 +167,9 @@ class BestProbe(_Best):
         )
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Codes (N, code size), float32, of images, as in `BestAutoencoder.encode`."""
-        return encode(self.network, images)
+        """Codes (N, code size), float32, of images, as in `BestAutoencoder.encode`: means over as
+        many warps as in the search."""
+        return encode(self.network, images, self.about.get("warps", 1))
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Labels (N,) of images, as in `BestAutoencoder.encode`."""
