@@ -23,12 +23,11 @@ from models.data.images import to_floats
 from models.files import write_atomically
 from models.networks.autoencoder import Autoencoder
 from models.trained import LoadError, load, read_config
-from models.training.augmentation import SLIGHT, Affine, augment, mean_over_warps
+from models.training.augmentation import SLIGHT, mean_over_warps, warp
 from models.training.loop import EVALUATION_BATCH, autocast
 
 VERSION = 2  # raise it when older codes must no longer be read
-VIEW_AFFINE = 1.0  # strength of the augmentation of a view, see Affine.of_strength
-VIEW_ELASTIC = 1.0  # pixels, see models.training.augmentation.augment
+VIEW = 1.0  # strength of the warp that makes a view, see models.training.augmentation.warp
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +87,10 @@ def cached_codes(
     views: int,
     cache: Path,
     device: str,
-    warps: int = 1,
+    warps: int,
 ) -> np.ndarray:
     """The codes in the order of `CodedData`: a read-only memory map of a file in `cache`."""
-    strengths = (VIEW_AFFINE, VIEW_ELASTIC, SLIGHT)
-    about = (VERSION, weights_digest(autoencoder), data.sha256, views, warps, strengths)
+    about = (VERSION, weights_digest(autoencoder), data.sha256, views, warps, VIEW, SLIGHT)
     path = cache / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         codes = encode_views(autoencoder, data, views, device, warps)
@@ -102,7 +100,7 @@ def cached_codes(
 
 
 def encode_views(
-    autoencoder: Autoencoder, data: ImageData, views: int, device: str, warps: int = 1
+    autoencoder: Autoencoder, data: ImageData, views: int, device: str, warps: int
 ) -> np.ndarray:
     """Codes (N + (views - 1) K, size), float16, in the order of `CodedData`."""
     known = data.images[torch.cat([data.train, data.validation]).sort().values]
@@ -127,12 +125,12 @@ def encode_images(
     itself. A code is a mean over `warps` slight warps of its image, see
     `augmentation.mean_over_warps`; they depend on the image's place in `images`."""
     autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval()
-    view, encode = Affine.of_strength(VIEW_AFFINE), partial(_encode, autoencoder)
-    draws, codes = torch.Generator(device).manual_seed(0), []
+    encode, codes = partial(_encode, autoencoder), []
+    draws = torch.Generator(device).manual_seed(0)
     for part in images.split(EVALUATION_BATCH):
         batch = to_floats(part.to(device))
         if generator is not None:
-            batch = augment(batch, view, VIEW_ELASTIC, generator)
+            batch = warp(batch, VIEW, generator)
         codes.append(mean_over_warps(encode, batch, warps, draws).half().cpu())
     return torch.cat(codes).numpy()
 
